@@ -1,0 +1,47 @@
+"""Judge the built wheel and sdist: what must be inside, and what must not."""
+
+import sys
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).resolve().parent.parent
+SHIPPED = {".py", ".pxd", ".pyi", ".toml", ".csv", ".typed"}
+
+
+def in_source() -> set[str]:
+    """Return what the package's folder holds that users need, relative to src/."""
+    files = (ROOT / "src" / "ordercascade").rglob("*")
+    return {file.relative_to(ROOT / "src").as_posix() for file in files if file.suffix in SHIPPED}
+
+
+def problems(folder: Path) -> list[str]:
+    """Return one line for each thing that is wrong."""
+    (wheel,) = folder.glob("*.whl")
+    (sdist,) = folder.glob("*.tar.gz")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    found = [f"the wheel lacks {name}" for name in sorted(in_source() - names)]
+    modules = [name for name in in_source() if (ROOT / "src" / name).with_suffix(".pyx").exists()]
+    for stub in sorted(name for name in modules if name.endswith(".pyi")):
+        stem = stub.removesuffix(".pyi")
+        if not any(name.startswith(stem + ".") and name.endswith(".so") for name in names):
+            found.append(f"the wheel lacks the compiled {stem}")
+    strangers = {".c", ".o", ".pyx", ".pyc", ".ipynb"}
+    found += [
+        f"the wheel holds {name}"
+        for name in sorted(names)
+        if PurePosixPath(name).suffix in strangers or name.startswith("tests/")
+    ]
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {f"src/{name}" for name in in_source()} | {"LICENSE", "Makefile", "setup.py"}
+    needed |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "src").rglob("*.pyx")}
+    found += [f"the sdist lacks {name}" for name in sorted(needed - inside)]
+    found += [f"the sdist holds {name}" for name in inside if name.endswith((".c", ".so", ".pyc"))]
+    return found
+
+
+if __name__ == "__main__":
+    lines = problems(Path(sys.argv[1]))
+    print("\n".join(lines) or "wheel and sdist are complete")
+    sys.exit(bool(lines))

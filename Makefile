@@ -1,0 +1,68 @@
+# make demo | test | check | build | bench | clean
+#
+# Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
+# PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
+# ORDERCASCADE_BUILD=debug|trace|asan builds another flavour.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install --quiet
+FLAVOUR := $(or $(ORDERCASCADE_BUILD),release)
+BUILT := build/.stamp-$(FLAVOUR)
+SOURCES := $(wildcard src/ordercascade/*/*.pyx src/ordercascade/*/*.pxd)
+COMPILED = $(subst /,.,$(patsubst src/%.pyx,%,$(wildcard src/ordercascade/*/*.pyx)))
+LINTED := src tests bench setup.py .ci
+
+# A fresh pip of Python 3.11 has no --group, so the groups go through a file.
+want = @echo "pip install: $(1)" >&2; \
+	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
+
+.PHONY: demo test check build bench clean
+
+demo: $(BUILT)
+	@$(VENV)/bin/ordercascade demo $(ARGS)
+
+test: $(VENV)/.stamp-test $(BUILT)
+	$(PY) -m pytest $(ARGS)
+
+check: $(VENV)/.stamp-test $(VENV)/.stamp-check $(BUILT)
+	$(PY) -m ruff format --check $(LINTED)
+	$(PY) -m ruff check $(LINTED)
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest --allowlist .ci/stubtest --ignore-disjoint-bases $(COMPILED)
+	$(PY) -m pytest -q tests/test_tidy.py
+
+build: $(VENV)/.stamp-check
+	rm -rf dist
+	$(PY) -m build --no-isolation --outdir dist .
+
+bench: $(BUILT)
+	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+clean:
+	rm -rf build dist src/*.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find src -name '*.so' -delete
+	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+# The editable install only points at src/; what is compiled there is the next stamp's.
+$(VENV)/.stamp-core: pyproject.toml .ci/requirements.py
+	@python=$$(.ci/preflight) && { $(PY) -m pip --version > /dev/null 2>&1 || { \
+		echo "$$python -m venv $(VENV)" >&2; "$$python" -m venv --clear $(VENV); }; }
+	$(call want,build-system project plot)
+	@ORDERCASCADE_ONLY=none $(PIP) --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(BUILT): $(VENV)/.stamp-core setup.py $(SOURCES)
+	@.ci/preflight > /dev/null
+	@echo "compile: $(FLAVOUR)" >&2
+	@mkdir -p build && rm -f build/.stamp-*
+	@$(PY) setup.py --quiet build_ext --inplace >&2
+	@touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-core
+	$(call want,project plot data progress test)
+	@touch $@
+
+$(VENV)/.stamp-check: $(VENV)/.stamp-core
+	$(call want,check build)
+	@touch $@

@@ -1,0 +1,113 @@
+"""What happens from outside while a scenario runs: shocks, outside prices, transfers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ordercascade.config import IndexConfig, ScenarioConfig, ShockConfig, TransferConfig
+from ordercascade.enums import Side
+from ordercascade.errors import ConfigError
+from ordercascade.exact import located, plain, time_ns
+from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
+
+
+class Shock(NamedTuple):
+    """An order from outside; `size` or `notional` is 0."""
+
+    time_ns: int
+    venue: int
+    market: int
+    side: Side
+    size: int
+    notional: int
+    limit: int
+
+
+class Tick(NamedTuple):
+    """A new outside price."""
+
+    time_ns: int
+    venue: int
+    market: int
+    price: int
+
+
+class Transfer(NamedTuple):
+    """A deposit (amount > 0) or withdrawal of a named account."""
+
+    time_ns: int
+    venue: int
+    account: str
+    amount: int
+    path: str
+
+
+class Agenda(NamedTuple):
+    """All of it, in the order of the file."""
+
+    shocks: tuple[Shock, ...]
+    ticks: tuple[Tick, ...]
+    transfers: tuple[Transfer, ...]
+
+
+def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
+    """Return the agenda of a scenario, or raise ConfigError with the key path."""
+    return Agenda(
+        tuple(_shock(venues, item, f"shock[{i}]") for i, item in enumerate(config.shock)),
+        tuple(_tick(venues, item, f"index[{i}]") for i, item in enumerate(config.index)),
+        tuple(_transfer(venues, item, f"transfer[{i}]") for i, item in enumerate(config.transfer)),
+    )
+
+
+def _shock(venues: Sequence[VenuePlan], item: ShockConfig, path: str) -> Shock:
+    venue, index, plan_ = _where(venues, item.venue, item.market, path)
+    market = plan_.market
+    size = 0 if item.size is None else located(path, market.to_lots, item.size)
+    notional = 0 if item.notional is None else located(path, market.to_amount, item.notional)
+    if item.notional is not None and notional <= 0:
+        raise ConfigError(f"{path}.notional", "must be above 0", plain(item.notional))
+    limit = price_of(market, item.limit, f"{path}.limit")
+    side = word(Side, item.side)
+    return Shock(_time(path, item), venue, index, side, size, notional, limit)
+
+
+def _tick(venues: Sequence[VenuePlan], item: IndexConfig, path: str) -> Tick:
+    venue, index, plan_ = _where(venues, item.venue, item.market, path)
+    price = price_of(plan_.market, item.price, f"{path}.price")
+    return Tick(_time(path, item), venue, index, price)
+
+
+def _transfer(venues: Sequence[VenuePlan], item: TransferConfig, path: str) -> Transfer:
+    venue = _pick(f"{path}.venue", "venue", item.venue, [plan_.name for plan_ in venues])
+    if not venues[venue].markets:
+        raise ConfigError(f"{path}.venue", "has no market and so no settlement asset")
+    market = venues[venue].markets[0].market
+    amount = located(f"{path}.amount", market.to_amount, item.amount)
+    if amount == 0:
+        raise ConfigError(f"{path}.amount", "must not be 0")
+    return Transfer(_time(path, item), venue, item.account, amount, path)
+
+
+def _where(
+    venues: Sequence[VenuePlan], venue: str | None, market: str | None, path: str
+) -> tuple[int, int, MarketPlan]:
+    at = _pick(f"{path}.venue", "venue", venue, [plan_.name for plan_ in venues])
+    names = [item.market.name for item in venues[at].markets]
+    index = _pick(f"{path}.market", "market", market, names)
+    return at, index, venues[at].markets[index]
+
+
+def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int:
+    """Return the index of a name; with only one to choose it need not be said."""
+    if wanted is None and len(names) == 1:
+        return 0
+    if wanted is None:
+        raise ConfigError(path, f"is required: there are {len(names)} {what}s")
+    if wanted not in names:
+        raise ConfigError(path, f"must be a {what} there is ({', '.join(names)})", wanted)
+    return names.index(wanted)
+
+
+def _time(path: str, item: ShockConfig | IndexConfig | TransferConfig) -> int:
+    return located(path, time_ns, "at_s", item.at_s)

@@ -1,0 +1,313 @@
+"""The keys of a scenario and of a preset: strict Structs, and with them the JSON Schema.
+
+Only what the engine does today has a key; `LATER` and `LATER_VALUES` name what comes with later
+work, so that a file written for it is refused with a word of explanation. spec/SEMANTICS.md §10.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from ordercascade.data.brackets import Bracket
+from ordercascade.exact import Exact
+
+# Keys of later work and the valid key nearest to each.
+LATER = {
+    "population": "positions",
+    "breaker": "liquidation",
+    "agent": "shock",
+    "maker": "book",
+    "flow": "shock",
+    "arbitrageur": "index",
+    "liquidator": "liquidation",
+    "takeover": "adl",
+    "vault": "fund",
+    "disposal": "liquidation",
+    "auction": "liquidation",
+    "margin_call": "trigger_strict",
+    "haircut": "brackets",
+    "lending": "transfer",
+    "funding": "fees",
+    "ema_tau_s": "own_book_weight",
+    "window_s": "own_book_weight",
+    "latency_s": "own_book_weight",
+    "clamp": "own_book_weight",
+    "hedge": "margin",
+}
+LATER_VALUES = frozenset(
+    ("ema", "median", "median3", "twap")  # oracle.kind
+    + ("inverse", "spot", "option")  # market.kind
+    + ("most_liquid", "pro_rata")  # leg
+    + ("fillable", "tier_down", "dutch")  # limit, liquidation.kind
+    + ("poisson", "power", "exponential")  # book.kind
+    + ("lobster", "bitstamp", "tardis", "bitmex")  # book.format
+    + ("entropy",)  # seed
+)
+
+Whole = Annotated[int, Meta(ge=0, le=2**62)]
+Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+
+
+class Strict(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False
+):
+    """A table whose unknown keys are errors."""
+
+
+class FundConfig(Strict, frozen=True, kw_only=True):
+    """The insurance fund of a venue, in the settlement asset."""
+
+    balance: Exact | None = None
+
+
+class AdlConfig(Strict, frozen=True, kw_only=True):
+    """How and when winners are deleveraged."""
+
+    rule: Literal["queue", "pro_rata"] | None = None
+    trigger: Literal["shortfall", "unfilled"] | None = None
+
+
+class FeesConfig(Strict, frozen=True, kw_only=True):
+    """Fractions of a fill's value; a negative maker fee is a rebate."""
+
+    maker: Exact | None = None
+    taker: Exact | None = None
+    external_maker: Exact | None = None
+    external_taker: Exact | None = None
+
+
+class OracleConfig(Strict, frozen=True, kw_only=True):
+    """Where a mark comes from; `index` is the outside price at the start."""
+
+    kind: Literal["last", "mid", "index"] | None = None
+    own_book_weight: Exact | None = None
+    index: Exact | None = None
+
+
+class LiquidationConfig(Strict, frozen=True, kw_only=True):
+    """How much of a position one liquidation order closes, and when the next may follow."""
+
+    kind: Literal["full", "tranche"]
+    fraction: Exact | None = None
+    min_notional: Exact | None = None
+    cooldown_s: Exact | None = None
+    then: Literal["fraction", "all"] | None = None
+
+    def __post_init__(self) -> None:
+        rest = (self.fraction, self.min_notional, self.cooldown_s, self.then)
+        if self.kind == "full" and any(value is not None for value in rest):
+            raise ValueError("kind 'full' takes no fraction, min_notional, cooldown_s or then")
+        if self.kind == "tranche" and self.fraction is None:
+            raise ValueError("kind 'tranche' needs a fraction")
+
+
+class Rules(Strict, frozen=True, kw_only=True):
+    """What a preset says and a venue may override; None = not said here."""
+
+    ordering: Literal["block_batch", "price_time", "worst_first"] | None = None
+    mark_refresh: Literal["round", "order"] | None = None
+    queue: Literal["scope_id", "trigger_price", "margin_ratio"] | None = None
+    round_ns: Whole | None = None
+    round_max: Count | None = None
+    trigger_strict: bool | None = None
+    shortfall_at: Literal["order", "round"] | None = None
+    leg: Literal["largest_margin_relief", "worst_pnl"] | None = None
+    cancel: Literal["scope", "market", "none"] | None = None
+    limit: Literal["market", "bankruptcy"] | None = None
+    residual: Literal["account", "fund"] | None = None
+    social: bool | None = None
+    exit_buffer: Exact | None = None
+    liquidation_fee: Exact | None = None
+    liquidation_fee_to: Literal["fund", "fees"] | None = None
+    liquidation_pays_taker: bool | None = None
+    fund: FundConfig | None = None
+    adl: AdlConfig | None = None
+    fees: FeesConfig | None = None
+    oracle: OracleConfig | None = None
+    liquidation: tuple[LiquidationConfig, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ordering is not None and (self.mark_refresh or self.queue):
+            raise ValueError("ordering says mark_refresh and queue already; give one or the other")
+        if self.liquidation is not None and len(self.liquidation) > 1:
+            raise ValueError("several liquidation policies at a venue do not exist yet; give one")
+
+
+class PresetConfig(Rules, frozen=True, kw_only=True):
+    """A venue's rules with their brackets by market; `default` serves every other market."""
+
+    about: str
+    brackets: dict[str, tuple[Bracket, ...]] = {}
+
+
+class BracketFile(Strict, frozen=True, kw_only=True):
+    """Brackets from a Binance leverage-bracket table, csv or csv.gz."""
+
+    file: str
+    as_of: str
+    symbol: str | None = None
+
+
+class LadderBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="ladder"):
+    """A uniform ladder: level i at mid ∓ i·step, rounded toward the mid, the same size each."""
+
+    mid: Exact
+    step: Exact
+    levels: Annotated[int, Meta(ge=1, le=10**6)]
+    size: Exact
+
+
+class DepthPoint(Strict, frozen=True, kw_only=True):
+    """The value on each side of the book within so many basis points of the mid."""
+
+    bps: Exact
+    quote: Exact
+
+
+class ProfileBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="profile"):
+    """A depth profile: cumulative value by distance, straight lines between the points."""
+
+    mid: Exact
+    depth: tuple[DepthPoint, ...]
+    step: Exact | None = None
+
+
+class LevelsBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="levels"):
+    """An explicit list of [price, size] on each side."""
+
+    bids: tuple[tuple[Exact, Exact], ...] = ()
+    asks: tuple[tuple[Exact, Exact], ...] = ()
+
+
+class FileBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="file"):
+    """A recorded book replayed to a time (RFC 3339); prices in ticks, sizes in lots."""
+
+    file: str
+    format: Literal["neutral-l2"]
+    at: str | None = None
+
+
+Book = LadderBook | ProfileBook | LevelsBook | FileBook
+
+
+class MarketConfig(Strict, frozen=True, kw_only=True):
+    """An instrument with its book, its oracle and its brackets (else the preset's)."""
+
+    name: str
+    kind: Literal["linear"] = "linear"
+    tick_size: Exact
+    lot_size: Exact
+    settle: str
+    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
+    price_max: Exact | None = None
+    size_max: Exact | None = None
+    last: Exact | None = None
+    oracle: OracleConfig | None = None
+    brackets: tuple[Bracket, ...] | BracketFile | None = None
+    book: Book | None = None
+
+
+class PositionConfig(Strict, frozen=True, kw_only=True):
+    """One position of an account; the keys are the columns of a positions file."""
+
+    market: str
+    side: Literal["long", "short"]
+    size: Exact
+    entry_price: Exact
+    leverage: Exact | None = None
+    collateral: Exact | None = None
+    margin: Literal["cross", "isolated"] = "cross"
+
+    def __post_init__(self) -> None:
+        if self.leverage is not None and self.collateral is not None:
+            raise ValueError("give leverage or collateral, not both")
+        if self.margin == "isolated" and self.leverage is None and self.collateral is None:
+            raise ValueError("an isolated position needs leverage or collateral")
+
+
+class AccountConfig(Strict, frozen=True, kw_only=True):
+    """An account: `collateral` goes to its cross scope, beside what its cross positions bring."""
+
+    name: str
+    collateral: Exact | None = None
+    position: tuple[PositionConfig, ...] = ()
+
+
+class PositionsConfig(Strict, frozen=True, kw_only=True):
+    """Accounts and positions from a CSV or Parquet file."""
+
+    file: str
+
+
+class VenueConfig(Rules, frozen=True, kw_only=True):
+    """An exchange: a preset, what it overrides, markets and accounts."""
+
+    name: str
+    preset: str = "simple"
+    allow_insolvent: bool = False
+    market: tuple[MarketConfig, ...] = ()
+    account: tuple[AccountConfig, ...] = ()
+    positions: tuple[PositionsConfig, ...] = ()
+
+
+class ShockConfig(Strict, frozen=True, kw_only=True):
+    """An order from outside: `size`, or `notional` in the settlement asset at the mark then."""
+
+    at_s: Exact
+    venue: str | None = None
+    market: str | None = None
+    side: Literal["bid", "ask"]
+    notional: Exact | None = None
+    size: Exact | None = None
+    limit: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if (self.notional is None) == (self.size is None):
+            raise ValueError("a shock must have notional or size, one of the two")
+
+
+class IndexConfig(Strict, frozen=True, kw_only=True):
+    """A new outside price of a market."""
+
+    at_s: Exact
+    venue: str | None = None
+    market: str | None = None
+    price: Exact
+
+
+class TransferConfig(Strict, frozen=True, kw_only=True):
+    """A deposit into an account's cross scope; negative = a withdrawal."""
+
+    at_s: Exact
+    venue: str | None = None
+    account: str
+    amount: Exact
+
+
+class ScenarioConfig(Strict, frozen=True, kw_only=True):
+    """A whole scenario: the root of the file."""
+
+    schema: Literal[1]
+    name: str
+    about: str = ""
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    steps_max: Annotated[int, Meta(ge=1, le=10**9)] = 10**9
+    venue: tuple[VenueConfig, ...] = ()
+    shock: tuple[ShockConfig, ...] = ()
+    index: tuple[IndexConfig, ...] = ()
+    transfer: tuple[TransferConfig, ...] = ()
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a scenario file, for editors and for `ordercascade schema`."""
+    return msgspec.json.schema(ScenarioConfig, schema_hook=_schema_of)
+
+
+def _schema_of(kind: type) -> dict[str, Any]:
+    if kind is Exact:
+        described = "an exact decimal: a number, or a string such as '0.1'"
+        return {"type": ["string", "number"], "description": described}
+    raise NotImplementedError(kind)

@@ -1,0 +1,48 @@
+# A limit order book with price-time priority, in whole ticks and lots.
+#
+# A `Book` is a C struct, so that a venue runs it without the GIL and copies it by memcpy. Both
+# sides share one ladder: a book is never crossed, so below the best ask every level is a bid.
+# An order id is generation << 32 | slot; the generation goes up when a slot is freed, so a stale
+# id reaches nobody. Arguments of the C functions are validated by the caller.
+from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.queues cimport (
+    Book, Level, Order, book_best, book_check, book_clear, book_copy, book_digest, book_find,
+    book_free, book_init, book_next, book_open, book_orders, book_size_at, book_total,
+)
+from ordercascade.core.records cimport Message
+from ordercascade.core.rules cimport Rules
+from ordercascade.core.units cimport Lot, Tick
+
+# Life, queries and checks are inline in queues.pxd: book_init, book_free, book_copy, book_clear;
+# book_best, book_next, book_size_at, book_total, book_open, book_orders, book_find; book_check,
+# book_digest.
+
+# Commands. -1 is MemoryError with the exception set, and then nothing has changed.
+cdef int64_t book_submit(Book* b, int type, int side, Tick price, Lot size, int32_t account,
+                         int tif, int flags) except -1 nogil    # id, 0 or a reject code
+cdef Lot book_take(Book* b, int side, Tick limit, Lot size, int32_t account) except -1 nogil
+cdef int64_t book_cancel(Book* b, int64_t order_id, int32_t account) except? -1 nogil
+cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
+                        Lot size) except -1 nogil
+cdef int book_cancel_all(Book* b, int32_t account) except -1 nogil
+
+cdef class OrderBook:
+    cdef Book book
+    cdef Rules rules
+    cdef bint busy          # read and written under the GIL only
+    cdef bint ready         # __init__ has run
+    cdef int64_t account_max
+    cdef Message* block     # rows are copied here before they are judged
+    cdef int64_t block_rows
+    cdef object fills_seen  # the array handed out for the last call's fills, made when asked for
+    cdef object results_seen
+    cdef readonly int64_t rows_done     # of the last batch
+
+    cdef int enter(self) except -1
+    cdef int idle(self) except -1
+    cdef void forget(self)
+    cdef const Order* known(self, int64_t order_id) except NULL
+    cdef int64_t owner(self, account) except -2
+    cdef int judge(self, object rows, const Message* data, int64_t count) except -1
+    cdef int run(self, const Message* rows, int64_t count, int64_t* results) except -1
+    cdef object why(self, tuple message, row=*)

@@ -1,0 +1,72 @@
+"""Initial margin of a scope with its open orders, and what it leaves free."""
+
+from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.book cimport book_open
+from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
+from ordercascade.core.margin cimport initial_of
+from ordercascade.core.records cimport REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT
+from ordercascade.core.slab cimport NIL
+from ordercascade.core.state cimport Market, State, margin_of
+from ordercascade.core.units cimport Cash, Lot, absolute, larger, smaller
+
+
+cdef Lot _held(const State* s, int32_t scope, int32_t market) noexcept nogil:
+    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+    return 0 if p == NIL else s.ledger.positions[p].size
+
+
+cdef Cash initial_margin(const State* s, int32_t scope, int32_t market, Lot bids,
+                         Lot asks) noexcept nogil:
+    """Initial margin on the standing marks, each market at the worse side of its open orders.
+
+    `bids` and `asks` are lots of an order not yet in the book of `market`.
+    """
+    cdef const Holder* h = &s.ledger.holders[scope]
+    cdef const Market* m
+    cdef Cash sum = 0
+    cdef Lot held, worst
+    cdef int32_t i
+    for i in range(<int32_t>s.market_count):
+        m = &s.markets[i]
+        if m.asset != h.asset or ledger_scope(&s.ledger, h.account, i, h.asset) != scope:
+            continue
+        held = _held(s, scope, i)
+        worst = larger(
+            absolute(held + book_open(&m.book, h.account, 0) + (bids if i == market else 0)),
+            absolute(held - book_open(&m.book, h.account, 1) - (asks if i == market else 0)))
+        if worst:
+            sum += initial_of(m.brackets, m.bracket_count, worst * m.mark * m.multiplier)
+    return sum
+
+
+cdef Cash free_collateral(const State* s, int32_t scope) noexcept nogil:
+    """What may be taken out: within the collateral, and with initial margin still covered."""
+    cdef Cash spare = margin_of(s, scope, False).equity - initial_margin(s, scope, NIL, 0, 0)
+    return smaller(spare, s.ledger.holders[scope].collateral)
+
+
+cdef int64_t refusal(const State* s, int32_t account, int32_t market, int side,
+                     Lot size) noexcept nogil:
+    """0, or the reject code of an order of `size` more lots on a side."""
+    cdef const Market* m = &s.markets[market]
+    cdef int32_t scope = ledger_scope(&s.ledger, account, market, m.asset)
+    cdef int sign = 1 - 2 * side
+    cdef Lot held, open
+    if scope == NIL:
+        return REJECT_INSUFFICIENT
+    held = sign * _held(s, scope, market)
+    open = book_open(&m.book, account, side)
+    if held + open + size > m.size_max:
+        return REJECT_POSITION_LIMIT
+    if size <= -held - open:
+        return 0
+    if initial_margin(s, scope, market, size if side == 0 else 0, size if side == 1 else 0) > (
+            margin_of(s, scope, False).equity):
+        return REJECT_INSUFFICIENT
+    return 0
+
+
+cdef bint open_orders(const State* s, int32_t account, int32_t market) noexcept nogil:
+    """True if the account has orders resting in the market."""
+    return (book_open(&s.markets[market].book, account, 0) > 0
+            or book_open(&s.markets[market].book, account, 1) > 0)

@@ -1,0 +1,84 @@
+# Who owns what: holders, their collateral, positions, and the only ways in which money moves.
+#
+# Handles: a holder's id is its row; a position's handle is its row, kept while the venue lives,
+# so that a (scope, market) pair has one handle for ever.
+from libc.stdint cimport int8_t, int32_t, int64_t
+from ordercascade.core.digest cimport Digest
+from ordercascade.core.units cimport Cash, Lot
+
+# The numbers are those of ordercascade.enums.HolderKind.
+cdef enum:
+    SCOPE = 0
+    EXTERNAL = 1
+    FUND = 2
+    VAULT = 3
+    FEES = 4
+    BAD_DEBT = 5
+    CLEARING = 6
+
+ctypedef struct Holder:
+    Cash collateral
+    int32_t account         # -1 for the venue's own; 0 for external
+    int32_t asset
+    int32_t market          # isolated scope, clearing: the market; else -1
+    int32_t first           # its first position, by market; NIL
+    int32_t next            # the account's next scope; NIL
+    int8_t kind
+
+ctypedef struct Position:
+    Lot size                # signed lots
+    Cash cost               # signed units paid for them
+    Cash handover           # cost at which an ADL in progress hands the leg over
+    int32_t scope
+    int32_t market
+    int32_t next            # the scope's next position; NIL
+    int32_t market_next     # neighbours among the market's longs (or shorts)
+    int32_t market_previous
+    int8_t held             # 1: held lots just before the scope's last liquidation order
+
+ctypedef struct Sided:      # first long and first short of a market
+    int32_t first[2]
+
+ctypedef struct Ledger:
+    Holder* holders
+    int64_t holder_count
+    int64_t holder_capacity
+    Position* positions
+    int64_t position_count
+    int64_t position_capacity
+    int32_t* accounts       # account -> its first scope; NIL
+    int64_t account_count
+    int64_t account_capacity
+    Sided* sided            # by market
+    int64_t market_count
+    int64_t sided_capacity
+    int32_t* clearing       # market -> holder
+    int64_t clearing_capacity
+    Cash* deposited         # asset -> deposits minus withdrawals
+    int64_t asset_count
+    int64_t deposited_capacity
+
+cdef int ledger_init(Ledger* l, int64_t assets) except -1 nogil
+cdef void ledger_free(Ledger* l) noexcept nogil
+cdef int ledger_copy(Ledger* to, const Ledger* l) except -1 nogil
+
+# Set-up. Markets first, then accounts: holder ids are 5 an asset, 1 a market, then scopes.
+cdef int32_t ledger_add_market(Ledger* l, int32_t asset) except -2 nogil
+cdef int32_t ledger_add_account(Ledger* l) except -2 nogil
+cdef int32_t ledger_add_scope(Ledger* l, int32_t account, int32_t asset, int32_t market) except -2 nogil
+
+# Queries; they cannot fail.
+cdef int32_t ledger_holder(const Ledger* l, int kind, int32_t which) noexcept nogil
+cdef int32_t ledger_scope(const Ledger* l, int32_t account, int32_t market, int32_t asset) noexcept nogil
+cdef int32_t ledger_find(const Ledger* l, int32_t scope, int32_t market) noexcept nogil
+cdef bint ledger_flat(const Ledger* l, int32_t scope) noexcept nogil
+
+# Money and lots. A refused movement raises RangeError and changes nothing.
+cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil
+cdef int ledger_post(Ledger* l, int32_t source, int32_t target, Cash amount) except -1 nogil
+cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2 nogil
+cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil
+
+cdef int split_shares(Cash total, const int64_t* weights, int64_t count, Cash* out) except -1 nogil
+cdef int64_t ledger_check(const Ledger* l) noexcept nogil
+cdef void ledger_digest(const Ledger* l, Digest* d) noexcept nogil

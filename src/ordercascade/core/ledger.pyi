@@ -1,0 +1,3 @@
+from collections.abc import Sequence
+
+def split(total: int, weights: Sequence[int]) -> list[int]: ...

@@ -1,0 +1,449 @@
+"""The exact ledger: collateral, positions with cost, and two-sided postings.
+
+Only `ledger_post`, a deposit or withdrawal, and the two equal and opposite cost entries of a
+trade change money (SEMANTICS §1). Every amount is an integer; every cell stays within 2**60.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport qsort
+from libc.string cimport memset
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from ordercascade.core.check cimport oc_check
+from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
+from ordercascade.core.units cimport CASH_MAX, Cash, LOT_MAX, Lot, Wide, absolute, div_floor
+
+from ordercascade.errors import RangeError
+
+cdef enum:
+    KINDS = 5               # holders an asset, before the clearings
+
+
+# --- set-up ------------------------------------------------------------------------------------
+
+cdef int ledger_init(Ledger* l, int64_t assets) except -1 nogil:
+    """An empty ledger with the venue's own holders of each asset."""
+    cdef int64_t asset
+    cdef int kind
+    memset(l, 0, sizeof(Ledger))
+    l.deposited = <Cash*>slab_grow(NULL, &l.deposited_capacity, assets, sizeof(Cash))
+    l.asset_count = assets
+    ledger_add_account(l)
+    for asset in range(assets):
+        for kind in range(EXTERNAL, CLEARING):
+            _add_holder(l, kind, 0 if kind == EXTERNAL else -1, <int32_t>asset, -1)
+    return 0
+
+
+cdef void ledger_free(Ledger* l) noexcept nogil:
+    PyMem_RawFree(l.holders)
+    PyMem_RawFree(l.positions)
+    PyMem_RawFree(l.accounts)
+    PyMem_RawFree(l.sided)
+    PyMem_RawFree(l.clearing)
+    PyMem_RawFree(l.deposited)
+    memset(l, 0, sizeof(Ledger))
+
+
+cdef int ledger_copy(Ledger* to, const Ledger* l) except -1 nogil:
+    """Make `to` an independent copy; `to` holds nothing before."""
+    to[0] = l[0]
+    to.holders = NULL
+    to.positions = NULL
+    to.accounts = NULL
+    to.sided = NULL
+    to.clearing = NULL
+    to.deposited = NULL
+    to.holders = <Holder*>slab_copy(l.holders, l.holder_capacity, sizeof(Holder))
+    to.positions = <Position*>slab_copy(l.positions, l.position_capacity, sizeof(Position))
+    to.accounts = <int32_t*>slab_copy(l.accounts, l.account_capacity, sizeof(int32_t))
+    to.sided = <Sided*>slab_copy(l.sided, l.sided_capacity, sizeof(Sided))
+    to.clearing = <int32_t*>slab_copy(l.clearing, l.clearing_capacity, sizeof(int32_t))
+    to.deposited = <Cash*>slab_copy(l.deposited, l.deposited_capacity, sizeof(Cash))
+    return 0
+
+
+cdef int32_t _add_holder(Ledger* l, int kind, int32_t account, int32_t asset,
+                         int32_t market) except -2 nogil:
+    cdef Holder* h
+    l.holders = <Holder*>slab_grow(l.holders, &l.holder_capacity, l.holder_count + 1, sizeof(Holder))
+    h = &l.holders[l.holder_count]
+    h.collateral = 0
+    h.account = account
+    h.asset = asset
+    h.market = market
+    h.first = NIL
+    h.next = NIL
+    h.kind = kind
+    l.holder_count += 1
+    if account >= 0:
+        h.next = l.accounts[account]
+        l.accounts[account] = <int32_t>(l.holder_count - 1)
+    return <int32_t>(l.holder_count - 1)
+
+
+cdef int32_t ledger_add_market(Ledger* l, int32_t asset) except -2 nogil:
+    """A market settling in `asset`; returns its id."""
+    cdef int32_t market = <int32_t>l.market_count
+    l.sided = <Sided*>slab_grow(l.sided, &l.sided_capacity, market + 1, sizeof(Sided))
+    l.clearing = <int32_t*>slab_grow(l.clearing, &l.clearing_capacity, market + 1, sizeof(int32_t))
+    l.sided[market].first[0] = NIL
+    l.sided[market].first[1] = NIL
+    l.clearing[market] = _add_holder(l, CLEARING, -1, asset, market)
+    l.market_count += 1
+    return market
+
+
+cdef int32_t ledger_add_account(Ledger* l) except -2 nogil:
+    """A new account without scopes; returns its id, 0 for the first (external)."""
+    l.accounts = <int32_t*>slab_grow(
+        l.accounts, &l.account_capacity, l.account_count + 1, sizeof(int32_t))
+    l.accounts[l.account_count] = NIL
+    l.account_count += 1
+    return <int32_t>(l.account_count - 1)
+
+
+cdef int32_t ledger_add_scope(Ledger* l, int32_t account, int32_t asset,
+                              int32_t market) except -2 nogil:
+    """A scope of an account: cross with `market` -1, else isolated; returns the holder id."""
+    return _add_holder(l, SCOPE, account, asset, market)
+
+
+# --- queries -----------------------------------------------------------------------------------
+
+cdef int32_t ledger_holder(const Ledger* l, int kind, int32_t which) noexcept nogil:
+    """The venue's own holder of a kind: `which` is the asset, or the market of a clearing."""
+    if kind == CLEARING:
+        return l.clearing[which]
+    return which * KINDS + kind - EXTERNAL
+
+
+cdef int32_t ledger_scope(const Ledger* l, int32_t account, int32_t market,
+                          int32_t asset) noexcept nogil:
+    """The scope that holds an account's position in a market: isolated if it has one; or NIL."""
+    cdef int32_t found = NIL
+    cdef int32_t h = l.accounts[account]
+    while h != NIL:
+        if l.holders[h].market == market and market >= 0:
+            return h
+        if l.holders[h].market < 0 and l.holders[h].asset == asset:
+            found = h
+        h = l.holders[h].next
+    return found
+
+
+cdef int32_t ledger_find(const Ledger* l, int32_t scope, int32_t market) noexcept nogil:
+    """The position handle of a scope in a market, or NIL."""
+    cdef int32_t p = l.holders[scope].first
+    while p != NIL and l.positions[p].market < market:
+        p = l.positions[p].next
+    if p != NIL and l.positions[p].market == market:
+        return p
+    return NIL
+
+
+cdef bint ledger_flat(const Ledger* l, int32_t scope) noexcept nogil:
+    """True if the scope holds no lots anywhere."""
+    cdef int32_t p = l.holders[scope].first
+    while p != NIL:
+        if l.positions[p].size != 0:
+            return False
+        p = l.positions[p].next
+    return True
+
+
+# --- money -------------------------------------------------------------------------------------
+
+cdef int _refuse(const char* what) except -1 nogil:
+    with gil:
+        raise RangeError(what.decode(), "would pass 2**60 units", bits=60)
+
+
+cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil:
+    """Money from outside (amount > 0) or to it (< 0)."""
+    cdef int32_t asset = l.holders[holder].asset
+    if absolute(l.deposited[asset] + amount) > CASH_MAX:
+        return _refuse(b"deposits of the asset")
+    if absolute(l.holders[holder].collateral + amount) > CASH_MAX:
+        return _refuse(b"collateral")
+    l.deposited[asset] += amount
+    l.holders[holder].collateral += amount
+    return 0
+
+
+cdef int ledger_post(Ledger* l, int32_t source, int32_t target, Cash amount) except -1 nogil:
+    """Move `amount` (of either sign) between two holders of one asset."""
+    cdef Cash less = l.holders[source].collateral - amount
+    cdef Cash more = l.holders[target].collateral + amount
+    oc_check(l.holders[source].asset == l.holders[target].asset)
+    oc_check(source != target)
+    if absolute(less) > CASH_MAX:
+        return _refuse(b"collateral")
+    if absolute(more) > CASH_MAX:
+        return _refuse(b"collateral")
+    l.holders[source].collateral = less
+    l.holders[target].collateral = more
+    return 0
+
+
+# --- positions ---------------------------------------------------------------------------------
+
+cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2 nogil:
+    """The position handle of a scope in a market, made on first use, kept in market order."""
+    cdef int32_t previous = NIL
+    cdef int32_t p = l.holders[scope].first
+    cdef Position* made
+    while p != NIL and l.positions[p].market < market:
+        previous = p
+        p = l.positions[p].next
+    if p != NIL and l.positions[p].market == market:
+        return p
+    l.positions = <Position*>slab_grow(
+        l.positions, &l.position_capacity, l.position_count + 1, sizeof(Position))
+    made = &l.positions[l.position_count]
+    memset(made, 0, sizeof(Position))
+    made.scope = scope
+    made.market = market
+    made.next = p
+    made.market_next = NIL
+    made.market_previous = NIL
+    if previous == NIL:
+        l.holders[scope].first = <int32_t>l.position_count
+    else:
+        l.positions[previous].next = <int32_t>l.position_count
+    l.position_count += 1
+    return <int32_t>(l.position_count - 1)
+
+
+cdef void _leave_side(Ledger* l, int32_t handle) noexcept nogil:
+    cdef Position* p = &l.positions[handle]
+    if p.market_previous == NIL:
+        l.sided[p.market].first[p.size < 0] = p.market_next
+    else:
+        l.positions[p.market_previous].market_next = p.market_next
+    if p.market_next != NIL:
+        l.positions[p.market_next].market_previous = p.market_previous
+    p.market_next = NIL
+    p.market_previous = NIL
+
+
+cdef void _join_side(Ledger* l, int32_t handle) noexcept nogil:
+    cdef Position* p = &l.positions[handle]
+    p.market_previous = NIL
+    p.market_next = l.sided[p.market].first[p.size < 0]
+    if p.market_next != NIL:
+        l.positions[p.market_next].market_previous = handle
+    l.sided[p.market].first[p.size < 0] = handle
+
+
+cdef void _resize(Ledger* l, int32_t handle, Lot size) noexcept nogil:
+    """Give a position its new size and keep the lists of longs and shorts true."""
+    cdef Position* p = &l.positions[handle]
+    cdef bint stays = p.size != 0 and size != 0 and (p.size < 0) == (size < 0)
+    if not stays and p.size != 0:
+        _leave_side(l, handle)
+    p.size = size
+    if not stays and size != 0:
+        _join_side(l, handle)
+
+
+cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil:
+    """Add signed lots at a signed cost and realise what they closed; return what was realised.
+
+    A reduction makes its own cost entry; then the cost is set to what the remaining lots cost
+    before, rounded down, and the difference is posted from the market's clearing to the scope.
+    A flip is a close, then an open. SEMANTICS §1.
+    """
+    cdef Position* p = &l.positions[position]
+    cdef Lot before = p.size
+    cdef Lot after = before + size
+    cdef Cash closing, rest
+    oc_check(size != 0)
+    if absolute(after) > LOT_MAX or absolute(p.cost + cost) > CASH_MAX:
+        return _refuse(b"position")
+    if before == 0 or (before > 0) == (size > 0):
+        p.cost += cost
+        _resize(l, position, after)
+        return 0
+    if after != 0 and (after > 0) != (before > 0):
+        # The closing part of the value, floored; the rest opens the other side.
+        closing = div_floor(<Wide>absolute(cost) * <Wide>absolute(before), absolute(size))
+        closing = closing if cost > 0 else -closing
+        rest = _realise(l, position, closing, 0)
+        p.cost = cost - closing
+        _resize(l, position, after)
+        return rest
+    rest = 0
+    if after != 0:
+        if before > 0:
+            rest = div_floor(<Wide>p.cost * <Wide>after, before)
+        else:
+            rest = div_floor(<Wide>(-p.cost) * <Wide>after, -before)
+    rest = _realise(l, position, cost, rest)
+    _resize(l, position, after)
+    return rest
+
+
+cdef Cash _realise(Ledger* l, int32_t position, Cash cost, Cash rest) except? -1 nogil:
+    """Make the cost entry, set the cost to `rest`, post the difference; return it."""
+    cdef Position* p = &l.positions[position]
+    cdef Cash realised = rest - (p.cost + cost)
+    if realised != 0:
+        ledger_post(l, l.clearing[p.market], p.scope, realised)
+    p.cost = rest
+    return realised
+
+
+# --- splitting ---------------------------------------------------------------------------------
+
+ctypedef struct Remainder:
+    Wide left
+    int64_t row
+
+
+cdef int _larger_remainder(const void* a, const void* b) noexcept nogil:
+    cdef const Remainder* x = <const Remainder*>a
+    cdef const Remainder* y = <const Remainder*>b
+    if x.left != y.left:
+        return -1 if x.left > y.left else 1
+    return -1 if x.row < y.row else 1
+
+
+cdef int split_shares(Cash total, const int64_t* weights, int64_t count, Cash* out) except -1 nogil:
+    """Split a signed total by weights: floors, then one unit each by largest remainder.
+
+    Rows come in id order with external last; ties go to the lower row; weights that are all
+    zero give everything to the first. SEMANTICS §1.
+    """
+    cdef Remainder* rows
+    cdef Wide sum = 0
+    cdef Wide product, share
+    cdef Cash left = total
+    cdef int64_t i
+    if count == 0:
+        return 0
+    if count == 1:
+        out[0] = total
+        return 0
+    for i in range(count):
+        sum = sum + weights[i]
+        out[i] = 0
+    if sum == 0:
+        out[0] = total
+        return 0
+    rows = <Remainder*>PyMem_RawMalloc(<size_t>(count * sizeof(Remainder)))
+    if rows == NULL:
+        with gil:
+            raise MemoryError()
+    for i in range(count):
+        product = <Wide>total * <Wide>weights[i]
+        share = product / sum
+        if share * sum > product:
+            share = share - 1
+        out[i] = <Cash>share
+        rows[i].left = product - share * sum
+        rows[i].row = i
+        left -= out[i]
+    oc_check(left >= 0)
+    oc_check(left < count)
+    if left > 0:
+        qsort(rows, <size_t>count, sizeof(Remainder), &_larger_remainder)
+    for i in range(left):
+        out[rows[i].row] += 1
+    PyMem_RawFree(rows)
+    return 0
+
+
+# --- checks ------------------------------------------------------------------------------------
+
+cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
+    """Re-sum everything. 0, or the number of the broken invariant: 1 money of an asset, 2 sizes
+    of a market, 3 cost and clearing of a market, 4 cost of a flat position, 5 a negative fund,
+    6 bad debt above zero, 7 a list of longs or shorts."""
+    cdef int64_t i
+    cdef int32_t p
+    cdef int side
+    cdef Wide sum, costs
+    cdef int64_t sized, listed
+    for i in range(l.asset_count):
+        sum = 0
+        for p in range(<int32_t>l.holder_count):
+            if l.holders[p].asset == i:
+                sum = sum + l.holders[p].collateral
+        if sum != l.deposited[i]:
+            return 1
+    sized = 0
+    for p in range(<int32_t>l.position_count):
+        if l.positions[p].size == 0 and l.positions[p].cost != 0:
+            return 4
+        sized += l.positions[p].size != 0
+    listed = 0
+    for i in range(l.market_count):
+        sum = 0
+        costs = l.holders[l.clearing[i]].collateral
+        for side in range(2):
+            p = l.sided[i].first[side]
+            while p != NIL:
+                if l.positions[p].market != i or (l.positions[p].size < 0) != side:
+                    return 7
+                sum = sum + l.positions[p].size
+                costs = costs + l.positions[p].cost
+                listed += 1
+                p = l.positions[p].market_next
+        if sum != 0:
+            return 2
+        if costs != 0:
+            return 3
+    if listed != sized:
+        return 7
+    for i in range(l.asset_count):
+        if l.holders[ledger_holder(l, FUND, <int32_t>i)].collateral < 0:
+            return 5
+        if l.holders[ledger_holder(l, BAD_DEBT, <int32_t>i)].collateral > 0:
+            return 6
+    return 0
+
+
+cdef void ledger_digest(const Ledger* l, Digest* d) noexcept nogil:
+    """Fold every holder and position, by id."""
+    cdef int64_t i
+    cdef const Holder* h
+    cdef const Position* p
+    for i in range(l.holder_count):
+        h = &l.holders[i]
+        digest_word(d, h.collateral)
+        digest_word(d, (<int64_t>h.account << 32) | <int64_t>h.asset)
+        digest_word(d, (<int64_t>h.market << 8) | h.kind)
+    for i in range(l.position_count):
+        p = &l.positions[i]
+        digest_word(d, (<int64_t>p.scope << 32) | <int64_t>p.market)
+        digest_word(d, p.size)
+        digest_word(d, p.cost)
+        digest_word(d, p.handover)
+        digest_word(d, p.held)
+    for i in range(l.asset_count):
+        digest_word(d, l.deposited[i])
+    digest_word(d, l.account_count)
+
+
+# --- the Python door ---------------------------------------------------------------------------
+
+def split(total, weights):
+    """Split a signed int by non-negative int weights, exactly; return the list of shares.
+
+    Floors, then one unit each by largest remainder, ties to the lower index (SEMANTICS §1).
+    """
+    cdef int64_t count = len(weights)
+    cdef int64_t i
+    cdef int64_t* cells = <int64_t*>PyMem_RawMalloc(<size_t>((2 * count + 2) * sizeof(int64_t)))
+    if cells == NULL:
+        raise MemoryError()
+    try:
+        for i in range(count):
+            cells[i] = weights[i]
+            if cells[i] < 0:
+                raise RangeError("weights", "must be at least 0")
+        split_shares(total, cells, count, cells + count)
+        return [cells[count + i] for i in range(count)]
+    finally:
+        PyMem_RawFree(cells)

@@ -1,0 +1,189 @@
+# Pure margin arithmetic: brackets, maintenance, initial margin, liquidation and bankruptcy price.
+#
+# Nothing here has state. Values run in 128 bits where a price beyond the market's range is tried.
+from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.records cimport Bracket
+from ordercascade.core.units cimport (
+    Cash, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_ceil, div_floor,
+)
+
+cdef enum:
+    FIXUP_MAX = 4           # steps of the closed form's fix-up before the search takes over
+
+
+cdef inline int32_t bracket_of(const Bracket* brackets, int32_t count, Wide value) noexcept nogil:
+    """The bracket of a value: the last floor at or below it; the first for smaller values."""
+    cdef int32_t i = count - 1
+    while i > 0 and <Wide>brackets[i].floor > value:
+        i -= 1
+    return i
+
+
+cdef inline Wide maintenance_wide(const Bracket* brackets, int32_t count, Wide value) noexcept nogil:
+    """max(0, ceil(value * rate) - amount) of a non-negative value. SEMANTICS §1."""
+    cdef const Bracket* b = brackets + bracket_of(brackets, count, value)
+    cdef Wide product = value * <Wide>b.maintenance_ppm
+    cdef Wide charge = product / PPM
+    if charge * PPM != product:
+        charge = charge + 1
+    charge = charge - <Wide>b.amount
+    if charge < 0:
+        charge = 0
+    return charge
+
+
+cdef inline Cash maintenance_of(const Bracket* brackets, int32_t count, Cash value) noexcept nogil:
+    """Maintenance margin of a position of this |value|."""
+    return <Cash>maintenance_wide(brackets, count, value)
+
+
+cdef inline Cash initial_of(const Bracket* brackets, int32_t count, Cash value) noexcept nogil:
+    """Initial margin of this |value|: the bracket's rate on all of it, rounded up."""
+    cdef Ppm rate = brackets[bracket_of(brackets, count, value)].initial_ppm
+    return div_ceil(<Wide>value * <Wide>rate, PPM)
+
+
+cdef inline Wide slack_at(Wide base, Lot size, int64_t multiplier, const Bracket* brackets,
+                          int32_t count, Tick price) noexcept nogil:
+    """Equity minus maintenance at a price; `base` is all of it that this leg's price cannot move."""
+    cdef Wide value = <Wide>size * <Wide>price * <Wide>multiplier
+    if value < 0:
+        return base + value - maintenance_wide(brackets, count, -value)
+    return base + value - maintenance_wide(brackets, count, value)
+
+
+cdef inline Tick _search_tick(Wide base, Lot size, int64_t multiplier, const Bracket* brackets,
+                              int32_t count, Wide floor) noexcept nogil:
+    """The boundary by bisection: 31 evaluations, used where the closed form is off."""
+    cdef Tick low = 0
+    cdef Tick high = TICK_MAX + 1
+    cdef Tick middle
+    cdef bint below
+    # Long: low is liquidatable (or 0), high is safe. Short: low is safe (or 0), high liquidatable.
+    while high - low > 1:
+        middle = low + (high - low) / 2
+        below = slack_at(base, size, multiplier, brackets, count, middle) < floor
+        if below == (size > 0):
+            low = middle
+        else:
+            high = middle
+    return low if size > 0 else high
+
+
+cdef inline Tick _guess_tick(Wide base, Lot size, int64_t multiplier, const Bracket* brackets,
+                             int32_t count, Wide floor) noexcept nogil:
+    """The boundary by the bracket's straight line; off by a tick or two through rounding."""
+    cdef int64_t unit = absolute(size) * multiplier
+    cdef int32_t i = count - 1
+    cdef Wide edge, room, rate, guess
+    cdef bint below
+    # Slack rises with the price of a long and falls with that of a short: the crossing lies in
+    # the last bracket whose floor is still on the near side.
+    while i > 0:
+        edge = (<Wide>brackets[i].floor + unit - 1) / unit
+        if edge <= TICK_MAX:
+            below = slack_at(base, size, multiplier, brackets, count, <Tick>edge) < floor
+            if below == (size > 0):
+                break
+        i -= 1
+    rate = brackets[i].maintenance_ppm
+    if size > 0:
+        room = (floor - base - <Wide>brackets[i].amount) * PPM
+        guess = 0 if room <= 0 or rate >= PPM else room / (PPM - rate) / unit
+    else:
+        room = (base + <Wide>brackets[i].amount - floor) * PPM
+        guess = 1 if room <= 0 else room / (PPM + rate) / unit + 1
+    if guess > TICK_MAX + 1:
+        guess = TICK_MAX + 1
+    return <Tick>guess
+
+
+cdef inline Tick liquidation_tick(Wide base, Lot size, int64_t multiplier, const Bracket* brackets,
+                                  int32_t count, bint strict) noexcept nogil:
+    """The tick nearest to safety at which the scope is liquidatable, other marks standing.
+
+    Long: the highest such tick, 0 where there is none. Short: the lowest, TICK_MAX + 1 where
+    there is none. `base` = collateral + what other legs add - cost of this leg - maintenance of
+    other legs. Exact: closed form in the bracket, then fixed up by evaluation. SEMANTICS §3.
+    """
+    cdef Wide floor = 0 if strict else 1
+    cdef Tick price = _guess_tick(base, size, multiplier, brackets, count, floor)
+    cdef Tick step = 1 if size > 0 else -1
+    cdef int32_t tried = 0
+    if price < (0 if size > 0 else 1):
+        price = 0 if size > 0 else 1
+    if size > 0 and price > TICK_MAX:
+        price = TICK_MAX
+    # Walk to the last liquidatable tick on the way to safety.
+    while tried < FIXUP_MAX:
+        tried += 1
+        if 1 <= price <= TICK_MAX and not (
+                slack_at(base, size, multiplier, brackets, count, price) < floor):
+            price -= step
+        elif 1 <= price + step <= TICK_MAX and (
+                slack_at(base, size, multiplier, brackets, count, price + step) < floor):
+            price += step
+        else:
+            return price
+    return _search_tick(base, size, multiplier, brackets, count, floor)
+
+
+cdef inline Tick price_of_cost(Cash cost, Lot size, int64_t multiplier) noexcept nogil:
+    """cost / (size * m) as a tick that favours nobody's loss: up for a long's sale, down for a buy.
+
+    The bankruptcy limit of a leg whose exact handing-over cost is `cost`; not clamped.
+    SEMANTICS §5.3. size != 0.
+    """
+    cdef Wide unit = <Wide>absolute(size) * <Wide>multiplier
+    if size > 0:
+        return div_ceil(cost, unit)
+    return div_floor(-<Wide>cost, unit)
+
+
+cdef inline int64_t cube_root(int64_t a) noexcept nogil:
+    """The integer cube root of 0 <= a < 2**62, rounded down."""
+    cdef int64_t root = 0
+    cdef int64_t bit = 1 << 20
+    cdef int64_t tried
+    while bit:
+        tried = root | bit
+        if tried * tried * tried <= a:
+            root = tried
+        bit = bit >> 1
+    return root
+
+
+cdef inline int64_t share_weight(Cash value) noexcept nogil:
+    """value ** (2/3), scaled: how the slack of a cross scope is shared. spec/TRIGGERS.md."""
+    cdef int64_t v = absolute(value)
+    cdef int64_t doubled = 0
+    while v >= (<int64_t>1 << 31):
+        v = v >> 3
+        doubled += 2
+    return (cube_root(v * v) + 1) << doubled
+
+
+cdef inline Tick armed_tick(Lot size, int64_t multiplier, Tick mark, Cash budget,
+                            Ppm rate_max) noexcept nogil:
+    """The tick at which this leg alone could have used up its budget of slack.
+
+    Long: loses at most |size| m a tick. Short: also climbs in maintenance, at most ceil of the
+    rate on what it gained plus one; `rate_max` bounds the rate up to 1.25 times the value, so the
+    distance is capped at a quarter of the mark. spec/TRIGGERS.md, traps 1 and 2.
+    """
+    cdef Wide unit = <Wide>absolute(size) * <Wide>multiplier
+    cdef Wide room
+    cdef Tick distance
+    if size > 0:
+        room = <Wide>budget / unit
+        if room >= mark:
+            return 0
+        return mark - <Tick>room - 1
+    room = <Wide>budget - 2
+    if room < 0:
+        room = 0
+    room = room * PPM / (PPM + <Wide>rate_max) / unit
+    distance = mark / 4
+    if room < distance:
+        distance = <Tick>room
+    return mark + distance + 1

@@ -1,0 +1,106 @@
+# What moves between the stages of a cascade. Plain rows; a stage fills a buffer, the next reads it.
+from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t
+from ordercascade.core.units cimport Cash, Lot, Ppm, Tick, TimeNs
+
+# The numbers are those of ordercascade.enums; tests/unit/test_enums.py holds them together.
+cdef enum:
+    BID = 0
+    ASK = 1
+
+cdef enum:
+    LIMIT = 0
+    MARKET = 1
+    CANCEL = 2
+    AMEND = 3
+
+cdef enum:
+    GTC = 0
+    IOC = 1
+    FOK = 2
+
+cdef enum:
+    POST_ONLY = 1
+    REDUCE_ONLY = 2
+
+cdef enum:
+    REJECT_UNKNOWN_ORDER = -2
+    REJECT_NOT_OWNER = -3
+    REJECT_POST_ONLY_WOULD_CROSS = -4
+    REJECT_FOK_NOT_FILLABLE = -5
+    REJECT_NO_LIQUIDITY = -6
+    REJECT_POOL_FULL = -7
+    REJECT_BAD_MESSAGE = -8
+    REJECT_INSUFFICIENT = -9
+    REJECT_POSITION_LIMIT = -10
+    REJECT_POSITION_OPEN = -11
+    REJECT_REDUCE_ONLY = -12
+    REJECT_LEVEL_FULL = -13
+
+ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
+    uint8_t type            # OrderType
+    uint8_t side            # Side; ignored by CANCEL and AMEND
+    uint8_t tif             # TimeInForce
+    uint8_t flags           # OrderFlag bits
+    int32_t account
+    int64_t order_id        # CANCEL, AMEND: the order's id
+    int64_t price           # MARKET and CANCEL: ignored; AMEND: 0 keeps the price
+    int64_t size            # AMEND: the new open size
+
+ctypedef struct Fill:       # 56 bytes: one trade
+    int64_t maker_order
+    int64_t taker_order     # 0 when the taker never rested before this fill
+    Tick price
+    Lot size
+    Lot maker_rest          # the maker's open size after the fill
+    int32_t maker_account
+    int32_t taker_account
+    uint8_t taker_side
+    uint8_t maker_flags
+    uint8_t self_trade      # 1: same account on both sides
+    uint8_t pad[5]
+
+ctypedef struct LevelChange:    # a level's total after an operation changed it
+    Tick price
+    Lot size_after
+    int64_t side
+
+ctypedef struct Bracket:    # one row of a margin schedule; `floor` is inclusive
+    Cash floor
+    Cash amount             # maintenance amount, subtracted
+    Ppm maintenance_ppm
+    Ppm initial_ppm
+
+ctypedef struct MarketView:     # what an oracle may read of a market; prices 0 where there is none
+    Tick last
+    Tick index
+    Tick mark
+    Tick best_bid
+    Tick best_ask
+
+ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy sees it
+    int32_t scope
+    int32_t market
+    Lot size                # signed position
+    Cash value              # at the standing mark
+    Cash equity             # of the scope
+    Cash maintenance        # of the scope
+    Tick bankruptcy_limit   # rounded for the closing side; may lie outside the book's range
+    int64_t tranche         # orders sent since the scope was last healthy
+
+ctypedef struct Intent:     # what a policy wants done with it
+    int32_t scope
+    int32_t market
+    Lot lots                # > 0, at most |size|
+    Tick limit              # ignored when `at_market`
+    TimeNs cooldown_ns      # starts only if the order is for less than the position
+    int8_t at_market
+
+ctypedef struct Candidate:  # one possible counterparty of a deleveraging, in one market
+    int32_t scope
+    int8_t external
+    Lot lots                # what it holds on the other side, > 0
+    Cash cost
+    Cash value
+    Cash equity             # of its scope
+    Lot taken               # filled in by the rule
+    int64_t rank            # filled in by the rule: 0 is first

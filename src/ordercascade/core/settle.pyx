@@ -1,0 +1,331 @@
+"""One round of one venue, step by step, in the order of SEMANTICS §3.
+
+round_begin() takes the marks; round_advance() then does the next piece of the round until it has
+written a row (and returns 1) or the round is over (0). Between two calls everything that is left
+to do stands in the State.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport qsort
+from ordercascade.core.closeout cimport (
+    deleverage, execute, exit_level, finish, fix_handover, mark_row, sub_step, table, take_marks, waterfall,
+)
+from ordercascade.core.events cimport (
+    LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
+)
+from ordercascade.core.ledger cimport Position, ledger_flat
+from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
+from ordercascade.core.mechanism cimport LiquidationPolicy
+from ordercascade.core.records cimport AtRisk, Intent
+from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.state cimport (
+    ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
+    NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
+    SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
+    step_begin,
+)
+from ordercascade.core.units cimport (
+    CASH_MAX, Cash, TimeNs, Wide, absolute, larger,
+)
+from ordercascade.core.watch cimport (
+    collect, note_nearest, note_scope, push, sort_ids, touch, unpend,
+)
+
+
+# --- the round ---------------------------------------------------------------------------------
+
+cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
+    """Take the marks that stand in this round."""
+    s.time_ns = time_ns
+    s.round = round
+    s.row_count = 0
+    take_marks(s)
+    s.phase = MARKS
+    s.cursor = 0
+    return 0
+
+
+cdef int round_advance(State* s) except -1 nogil:
+    """Do the next piece; 1 when it wrote a step, 0 when the round is over."""
+    cdef int64_t steps = log_rows(s.log, T_STEPS)
+    while s.phase != IDLE:
+        if s.sub != SUB_NONE:
+            sub_step(s)
+        elif s.phase == MARKS:
+            _marks(s)
+        elif s.phase == BELOW_ZERO:
+            _below_zero(s)
+        elif s.phase == QUEUE:
+            _queue(s)
+        elif s.phase == ROUND_TABLE:
+            _round_table(s)
+        else:
+            _sweep(s)
+        if log_rows(s.log, T_STEPS) > steps:
+            return 1
+    return 0
+
+
+cdef int _marks(State* s) except -1 nogil:
+    """Step 2: a row for each mark that changed; then collect who cools down."""
+    cdef int64_t i, count
+    cdef Scope* sc
+    if s.cursor < s.market_count:
+        mark_row(s, <int32_t>s.cursor)
+        s.cursor += 1
+        return 0
+    count = 0
+    for i in range(s.pending_count):        # drop what is no longer pending
+        sc = &s.scopes[s.pending[i]]
+        if sc.pending:
+            s.pending[count] = s.pending[i]
+            count += 1
+        else:
+            sc.listed = 0
+    s.pending_count = count
+    sort_ids(s.pending, s.pending_count)
+    s.phase = BELOW_ZERO
+    s.cursor = 0
+    return 0
+
+
+cdef int _below_zero(State* s) except -1 nogil:
+    """Step 3, first: scopes in cooldown below zero are deleveraged at once, by id."""
+    cdef int32_t scope
+    cdef Scope* sc
+    cdef Margin m
+    if s.cursor < s.pending_count:
+        scope = s.pending[s.cursor]
+        sc = &s.scopes[scope]
+        s.cursor += 1
+        if sc.pending and sc.retry_ns > s.time_ns:
+            m = margin_of(s, scope, False)
+            if not m.flat and m.equity < 0:
+                return deleverage(s, scope, sc.order_step, NIL)
+        return 0
+    _plan(s)
+    s.phase = QUEUE
+    s.cursor = 0
+    return 0
+
+
+cdef int _queue(State* s) except -1 nogil:
+    """Step 5: the next entry of the queue."""
+    if s.cursor < s.queue_count:
+        s.cursor += 1
+        return execute(s, &s.queue[s.cursor - 1])
+    s.phase = ROUND_TABLE
+    s.cursor = 0
+    return 0
+
+
+cdef int _round_table(State* s) except -1 nogil:
+    """With `shortfall_at = round`: the loss table for all that sent an order, in queue order."""
+    cdef int64_t row
+    if s.cursor < s.row_count:
+        row = s.rows[s.cursor]
+        s.cursor += 1
+        return table(s, <int32_t>log_get(s.log, T_LIQUIDATIONS, row >> 1, LIQ_SCOPE), row >> 1,
+                     row & 1)
+    s.row_count = 0
+    sort_ids(s.broke, s.broke_count)
+    s.phase = SWEEP
+    s.cursor = 0
+    return 0
+
+
+cdef int _sweep(State* s) except -1 nogil:
+    """Step 6: flat scopes below zero (a counterparty emptied by ADL, say), by id."""
+    cdef int32_t scope
+    if s.cursor < s.broke_count:
+        scope = s.broke[s.cursor]
+        s.cursor += 1
+        if s.ledger.holders[scope].collateral < 0 and ledger_flat(&s.ledger, scope):
+            if s.scopes[scope].pending:
+                unpend(s, scope)
+            return waterfall(s, scope, NIL)
+        return 0
+    s.broke_count = 0
+    s.queue_count = 0
+    s.phase = IDLE
+    s.cursor = 0
+    return 0
+
+
+cdef int bound_row(State* s) except -1 nogil:
+    """`round_max` or `steps_max` was reached: a row that says so."""
+    cdef int64_t step = step_begin(s, STEP_BOUND, NIL, NIL, NIL, 0, NIL)
+    cdef int64_t row[6]
+    row[0] = step
+    row[1] = NOTE_BOUND_REACHED
+    row[2] = NIL
+    row[3] = NIL
+    row[4] = s.round
+    row[5] = 0
+    log_append(s.log, T_NOTES, row)
+    return finish(s, step)
+
+
+cdef TimeNs next_retry(const State* s, TimeNs after) noexcept nogil:
+    """The earliest end of a cooldown later than `after`; NIL without one."""
+    cdef TimeNs earliest = NIL
+    cdef int64_t i
+    cdef const Scope* sc
+    for i in range(s.pending_count):
+        sc = &s.scopes[s.pending[i]]
+        if sc.pending and sc.retry_ns > after and (earliest == NIL or sc.retry_ns < earliest):
+            earliest = sc.retry_ns
+    return earliest
+
+
+# --- planning ----------------------------------------------------------------------------------
+
+cdef bint _changed(const State* s, int32_t scope) noexcept nogil:
+    """Has the mark or book of a market it held changed since just before its last order?"""
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.held and s.markets[position.market].changed_at > s.scopes[scope].order_clock:
+            return True
+        p = position.next
+    return False
+
+
+cdef int _collect_pending(State* s) except -1 nogil:
+    """Pending scopes: healthy or flat ones are let go, due ones join the scopes in `work`."""
+    cdef int64_t i
+    cdef int32_t scope
+    cdef Scope* sc
+    cdef Margin m
+    for i in range(s.pending_count):
+        scope = s.pending[i]
+        sc = &s.scopes[scope]
+        if not sc.pending:
+            continue
+        m = margin_of(s, scope, False)
+        if m.flat or (m.equity >= exit_level(s, m.maintenance, m.exposure)
+                      and not liquidatable(s, &m)):
+            unpend(s, scope)
+            continue
+        if sc.retry_ns > s.time_ns or not _changed(s, scope):
+            continue
+        sc.retry_ns = NIL
+        note_scope(s, scope, &m)
+        push(&s.work, &s.work_count, &s.work_capacity, scope)
+        if sc.watch == PARKED:
+            sc.watch = LOOSE
+            push(&s.loose, &s.loose_count, &s.loose_capacity, scope)
+        else:
+            touch(s, scope)
+    return 0
+
+
+cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
+    """The leg that goes first: most maintenance, or worst profit; ties to the lower market."""
+    cdef int32_t best = NIL
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    cdef const Market* m
+    cdef Cash value, weight
+    cdef Cash heaviest = -4 * CASH_MAX
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            m = &s.markets[position.market]
+            value = position.size * m.mark * m.multiplier
+            if s.rules.leg == LEG_WORST_PNL:
+                weight = position.cost - value
+            else:
+                weight = maintenance_of(m.brackets, m.bracket_count, absolute(value))
+            if weight > heaviest:
+                heaviest = weight
+                best = p
+        p = position.next
+    return best
+
+
+cdef Cash _weight(State* s, int32_t leg) noexcept nogil:
+    cdef const Position* p = &s.ledger.positions[leg]
+    cdef const Market* m = &s.markets[p.market]
+    return maintenance_of(m.brackets, m.bracket_count, absolute(p.size * m.mark * m.multiplier))
+
+
+cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1 nogil:
+    """What the policy sees of a scope at risk, and its place in the queue."""
+    cdef Margin at = margin_of(s, scope, False)
+    cdef int32_t leg = _leg(s, scope)
+    cdef const Position* position = &s.ledger.positions[leg]
+    cdef const Market* m = &s.markets[position.market]
+    cdef int sign = 1 if position.size > 0 else -1
+    cdef Wide base
+    out.scope = scope
+    out.market = position.market
+    out.size = position.size
+    out.value = position.size * m.mark * m.multiplier
+    out.equity = at.equity
+    out.maintenance = at.maintenance
+    out.tranche = s.scopes[scope].tranche
+    fix_handover(s, scope)
+    out.bankruptcy_limit = price_of_cost(position.handover, position.size, m.multiplier)
+    base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
+    entry.trigger = liquidation_tick(base, position.size, m.multiplier, m.brackets,
+                                     m.bracket_count, s.rules.trigger_strict)
+    entry.last = 0
+    if s.rules.queue == QUEUE_TRIGGER_PRICE:
+        entry.last = not liquidatable(s, &at)
+        entry.rank_above = sign * (entry.trigger - m.mark)      # furthest beyond the mark first
+        entry.rank_below = m.mark
+    elif s.rules.queue == QUEUE_MARGIN_RATIO:
+        entry.rank_above = -at.equity                           # lowest ratio first
+        entry.rank_below = larger(1, at.maintenance)
+    else:
+        entry.rank_above = 0
+        entry.rank_below = 1
+    return 0
+
+
+cdef int _before(const void* a, const void* b) noexcept nogil:
+    """Queue order: the larger exact ratio first; ties by scope id, then market id."""
+    cdef const Entry* x = <const Entry*>a
+    cdef const Entry* y = <const Entry*>b
+    cdef Wide left, right
+    if x.last != y.last:
+        return x.last - y.last
+    if not x.last:
+        left = <Wide>x.rank_above * y.rank_below
+        right = <Wide>y.rank_above * x.rank_below
+        if left != right:
+            return -1 if left > right else 1
+    if x.scope != y.scope:
+        return -1 if x.scope < y.scope else 1
+    return (x.market > y.market) - (x.market < y.market)
+
+
+cdef int _plan(State* s) except -1 nogil:
+    """Steps 3 and 4: who is at risk on the standing marks; the queue of this round."""
+    cdef int64_t i
+    cdef Entry* e
+    collect(s)
+    _collect_pending(s)
+    note_nearest(s)
+    s.queue_count = s.work_count
+    if s.work_count == 0:
+        return 0
+    s.at_risk = <AtRisk*>slab_grow(s.at_risk, &s.at_risk_capacity, s.work_count, sizeof(AtRisk))
+    s.intents = <Intent*>slab_grow(s.intents, &s.intent_capacity, s.work_count, sizeof(Intent))
+    s.queue = <Entry*>slab_grow(s.queue, &s.queue_capacity, s.work_count, sizeof(Entry))
+    for i in range(s.work_count):
+        _describe(s, s.work[i], &s.at_risk[i], &s.queue[i])
+    (<LiquidationPolicy>s.policy).plan(s.at_risk, s.work_count, s.intents)
+    for i in range(s.work_count):
+        e = &s.queue[i]
+        e.scope = s.intents[i].scope
+        e.market = s.intents[i].market
+        e.lots = s.intents[i].lots
+        e.limit = s.intents[i].limit
+        e.cooldown_ns = s.intents[i].cooldown_ns
+        e.at_market = s.intents[i].at_market
+    s.work_count = 0
+    qsort(s.queue, <size_t>s.queue_count, sizeof(Entry), &_before)
+    return 0

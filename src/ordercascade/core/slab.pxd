@@ -1,0 +1,40 @@
+# Growable arrays of fixed rows. A row is named by its int32 handle; no pointer outlives a grow.
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
+from cpython.mem cimport PyMem_RawMalloc, PyMem_RawRealloc, PyMem_RawFree
+
+cdef enum:
+    NIL = -1
+
+
+cdef inline void* slab_grow(void* rows, int64_t* capacity, int64_t need,
+                            int64_t row_bytes) except NULL nogil:
+    """Return `rows` with room for `need` rows, new ones zeroed; doubles; MemoryError changes nothing."""
+    cdef int64_t wanted = capacity[0]
+    cdef void* grown
+    if need <= wanted and rows != NULL:
+        return rows
+    if wanted < 8:
+        wanted = 8
+    while wanted < need:
+        wanted = wanted * 2
+    grown = PyMem_RawRealloc(rows, <size_t>(wanted * row_bytes))
+    if grown == NULL:
+        with gil:
+            raise MemoryError()
+    memset(<char*>grown + capacity[0] * row_bytes, 0, <size_t>((wanted - capacity[0]) * row_bytes))
+    capacity[0] = wanted
+    return grown
+
+
+cdef inline void* slab_copy(const void* rows, int64_t capacity, int64_t row_bytes) except? NULL nogil:
+    """Return a copy of a slab of `capacity` rows; NULL for a slab that was never grown."""
+    cdef void* copied
+    if rows == NULL or capacity == 0:
+        return NULL
+    copied = PyMem_RawMalloc(<size_t>(capacity * row_bytes))
+    if copied == NULL:
+        with gil:
+            raise MemoryError()
+    memcpy(copied, rows, <size_t>(capacity * row_bytes))
+    return copied

@@ -1,0 +1,327 @@
+# A venue as plain memory: rules, markets, scopes, and where its cascade stands.
+#
+# Everything that decides what happens next is in these rows, so a venue is copied by memcpy of
+# its slabs (venue.pyx) and may be stopped between any two steps.
+from libc.stdint cimport int8_t, int32_t, int64_t
+from ordercascade.core.book cimport Book, book_best
+from ordercascade.core.events cimport (
+    Log, STEP_COLUMNS, STEP_EVENT_TO, STEP_FILL_TO, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS,
+    log_append, log_get, log_rows, log_set,
+)
+from ordercascade.core.ledger cimport Ledger, Position
+from ordercascade.core.margin cimport maintenance_of
+from ordercascade.core.records cimport (
+    AtRisk, Bracket, Candidate, Intent, MarketView,
+)
+from ordercascade.core.slab cimport NIL
+from ordercascade.core.triggers cimport Triggers
+from ordercascade.core.units cimport Cash, Lot, Ppm, Tick, TimeNs, absolute
+
+# StepKind, Outcome, PostReason, NoteKind of ordercascade.enums.
+cdef enum:
+    STEP_SHOCK = 0
+    STEP_MARK = 1
+    STEP_LIQUIDATION = 2
+    STEP_WATERFALL = 5
+    STEP_ADL = 6
+    STEP_AGENTS = 11
+    STEP_BOUND = 12
+
+cdef enum:
+    OPEN = 0
+    HEALTHY = 1
+    PENDING = 2
+    DELEVERAGED = 3
+    CLOSED = 4
+    SHORTFALL = 5
+
+cdef enum:
+    REASON_REALISE = 0
+    REASON_FEE_MAKER = 1
+    REASON_FEE_TAKER = 2
+    REASON_FEE_LIQUIDATION = 3
+    REASON_FUND_PAYS = 4
+    REASON_SOCIALISED = 5
+    REASON_BAD_DEBT = 6
+    REASON_RESIDUAL = 7
+    REASON_TRANSFER = 8
+    REASON_DEPOSIT = 9
+    REASON_WITHDRAWAL = 10
+
+cdef enum:
+    NOTE_BOUND_REACHED = 0
+    NOTE_ADL_EXTERNAL = 1
+    NOTE_FUND_EMPTY = 2
+
+# MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger.
+cdef enum:
+    REFRESH_ROUND = 0
+    REFRESH_ORDER = 1
+    QUEUE_SCOPE_ID = 0
+    QUEUE_TRIGGER_PRICE = 1
+    QUEUE_MARGIN_RATIO = 2
+    LEG_LARGEST_RELIEF = 0
+    LEG_WORST_PNL = 1
+    CANCEL_SCOPE = 0
+    CANCEL_MARKET = 1
+    CANCEL_NONE = 2
+    SHORTFALL_AT_ORDER = 0
+    SHORTFALL_AT_ROUND = 1
+    RESIDUAL_ACCOUNT = 0
+    RESIDUAL_FUND = 1
+    FEE_TO_FUND = 0
+    FEE_TO_FEES = 1
+    ADL_ON_SHORTFALL = 0
+    ADL_ON_UNFILLED = 1
+
+cdef enum:
+    NEAREST = 50            # scopes near liquidation recorded a round
+
+ctypedef struct Rules:
+    TimeNs round_ns
+    int64_t round_max
+    Ppm buffer_ppm              # exit level above maintenance, of the value held
+    Ppm liquidation_fee_ppm
+    int8_t mark_refresh
+    int8_t queue
+    int8_t shortfall_at
+    int8_t trigger_strict       # 1: liquidatable below maintenance; 0: also at it
+    int8_t leg
+    int8_t cancel
+    int8_t residual
+    int8_t social
+    int8_t liquidation_fee_to
+    int8_t liquidation_pays_taker
+    int8_t adl_trigger
+    int8_t adl_rule             # for the tape's adl rows
+
+ctypedef struct Market:
+    Book book
+    void* oracle                # borrowed Oracle; the venue object owns it
+    Bracket* brackets
+    int32_t bracket_count
+    int32_t asset
+    int64_t multiplier          # units per tick and lot
+    Tick price_max
+    Lot size_max
+    Ppm maker_fee_ppm
+    Ppm taker_fee_ppm
+    Ppm external_maker_fee_ppm
+    Ppm external_taker_fee_ppm
+    Tick last
+    Tick index
+    Tick mark                   # stands
+    Tick mark_before            # stood before the latest taking
+    Tick mark_written           # as of the latest mark row
+    Tick peek                   # what the oracle would say now
+    int64_t changed_at          # the venue's clock when mark or book last changed
+    int64_t trade_step          # latest step with trades
+    int64_t mark_trade_step     # ... before the standing mark was taken
+    int8_t stale                # last, index or book changed since `peek` was read
+    int8_t noted                # last, index or mark changed in this step: a marks row is due
+
+# Where a scope stands with the trigger index.
+cdef enum:
+    ARMED = 0                   # triggers are set (or it holds nothing)
+    LOOSE = 1                   # to be evaluated after the next step
+    HOT = 2                     # liquidatable at a peek of this window
+    PARKED = 3                  # pending, not in this round's queue
+
+ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are used
+    int64_t parent              # of its first liquidation order; NIL
+    int64_t generation
+    int64_t hit                 # first step of this window after which it was liquidatable; NIL
+    int64_t hit_before          # the same of the window before
+    int64_t tranche             # liquidation orders since it was last healthy
+    TimeNs retry_ns             # end of its cooldown; NIL without one
+    int64_t order_step          # its last liquidation order; NIL
+    int64_t order_clock         # the venue's clock just before it
+    int64_t moved_step          # the step that last changed its position; NIL
+    int8_t watch                # ARMED LOOSE HOT PARKED
+    int8_t pending              # an order was sent; neither healthy nor flat since
+    int8_t listed               # is in the list of pending scopes
+
+ctypedef struct Entry:          # one order planned for this round
+    int32_t scope
+    int32_t market
+    Lot lots
+    Tick limit
+    Tick trigger                # liquidation price when planned
+    TimeNs cooldown_ns
+    int64_t rank_above          # sort key: distance beyond the mark, or equity ...
+    int64_t rank_below          # ... over mark, or maintenance
+    int8_t at_market
+    int8_t last                 # sorts behind all others
+
+cdef enum:                      # phases of a round
+    IDLE = 0
+    MARKS = 1
+    BELOW_ZERO = 2
+    QUEUE = 3
+    ROUND_TABLE = 4
+    SWEEP = 5
+
+cdef enum:                      # what is left to do of the order just executed
+    SUB_NONE = 0
+    SUB_MARKS = 1
+    SUB_TABLE = 2
+    SUB_ADL = 3
+
+ctypedef struct State:
+    Rules rules
+    Ledger ledger
+    Triggers triggers
+    Market* markets
+    int64_t market_count
+    int64_t market_capacity
+    Scope* scopes
+    int64_t scope_capacity
+    void* policy                # borrowed LiquidationPolicy
+    void* backstop              # borrowed Backstop
+    Log* log                    # the world's
+    int32_t venue
+    TimeNs time_ns              # of the round
+    int64_t round
+    int64_t clock               # counts changes of marks and books
+    bint running                # started: rows are written
+    bint busy                   # the world is inside a call
+    bint wrote                  # it wrote a step in this round
+    # the cascade in progress
+    int32_t phase
+    int64_t cursor
+    int32_t sub
+    int64_t sub_cursor
+    int32_t sub_scope
+    int64_t sub_parent          # parent of the rows that follow; -2: the step that moved it
+    int64_t sub_row             # liquidation row to complete; NIL
+    int8_t sub_unfilled         # its order left lots unfilled
+    bint muted                  # round_max reached in this settlement
+    # buffers; `*_count` are state, capacities are not
+    int32_t* loose
+    int64_t loose_count
+    int64_t loose_capacity
+    int32_t* hot
+    int64_t hot_count
+    int64_t hot_capacity
+    int32_t* pending            # scopes with an unfinished liquidation
+    int64_t pending_count
+    int64_t pending_capacity
+    int32_t* broke              # scopes seen flat with less than nothing this round
+    int64_t broke_count
+    int64_t broke_capacity
+    int32_t* work               # scopes of the pass in progress, by id
+    int64_t work_count
+    int64_t work_capacity
+    int64_t* rows               # liquidation rows of this round's orders (shortfall_at = round)
+    int64_t row_count
+    int64_t row_capacity
+    Entry* queue
+    int64_t queue_count
+    int64_t queue_capacity
+    Cash* written               # balances of fund, vault and bad debt as last written, 3 an asset
+    int64_t written_capacity
+    # scratch
+    AtRisk* at_risk
+    int64_t at_risk_capacity
+    Intent* intents
+    int64_t intent_capacity
+    Candidate* candidates
+    int64_t candidate_capacity
+    int64_t* cells
+    int64_t cell_capacity
+
+ctypedef struct Margin:         # one scope on one set of marks
+    Cash equity
+    Cash maintenance
+    Cash exposure               # sum of |value|
+    Cash pnl                    # sum of value - cost
+    bint flat
+
+
+cdef inline Tick price_at(const Market* m, bint peek) noexcept nogil:
+    return m.peek if peek else m.mark
+
+
+cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
+    """Equity and maintenance of a scope, on the standing marks or on a peek of their sources."""
+    cdef Margin out
+    cdef const Position* p
+    cdef const Market* m
+    cdef Cash value
+    cdef int32_t handle = s.ledger.holders[scope].first
+    out.maintenance = 0
+    out.exposure = 0
+    out.pnl = 0
+    out.flat = True
+    while handle != NIL:
+        p = &s.ledger.positions[handle]
+        if p.size != 0:
+            m = &s.markets[p.market]
+            value = p.size * price_at(m, peek) * m.multiplier
+            out.flat = False
+            out.pnl += value - p.cost
+            out.exposure += absolute(value)
+            out.maintenance += maintenance_of(m.brackets, m.bracket_count, absolute(value))
+        handle = p.next
+    out.equity = s.ledger.holders[scope].collateral + out.pnl
+    return out
+
+
+cdef inline bint liquidatable(const State* s, const Margin* m) noexcept nogil:
+    """The trigger test: below maintenance, or at it where the venue is not strict."""
+    if m.flat:
+        return False
+    if m.equity == m.maintenance:
+        return not s.rules.trigger_strict
+    return m.equity < m.maintenance
+
+
+cdef inline void market_view(const Market* m, MarketView* view) noexcept nogil:
+    view.last = m.last
+    view.index = m.index
+    view.mark = m.mark
+    view.best_bid = book_best(&m.book, 0)
+    view.best_ask = book_best(&m.book, 1)
+
+
+cdef inline int64_t step_begin(State* s, int kind, int32_t market, int32_t scope, int64_t parent,
+                               int64_t generation, int32_t cause_market) except -1 nogil:
+    """Append a row of the step table; what follows belongs to it until step_end()."""
+    cdef int64_t row[STEP_COLUMNS]
+    cdef int64_t levels = log_rows(s.log, T_LEVELS)
+    cdef int64_t fills = log_rows(s.log, T_FILLS)
+    row[0] = log_rows(s.log, T_STEPS)
+    row[1] = s.time_ns
+    row[2] = s.venue
+    row[3] = s.round
+    row[4] = kind
+    row[5] = market
+    row[6] = scope
+    row[7] = parent
+    row[8] = generation
+    row[9] = cause_market
+    row[10] = levels
+    row[11] = levels
+    row[12] = fills
+    row[13] = fills
+    return log_append(s.log, T_STEPS, row)
+
+
+cdef inline int step_end(State* s, int64_t step) except -1 nogil:
+    """Close the step's row ranges."""
+    log_set(s.log, T_STEPS, step, STEP_EVENT_TO, log_rows(s.log, T_LEVELS))
+    log_set(s.log, T_STEPS, step, STEP_FILL_TO, log_rows(s.log, T_FILLS))
+    return 0
+
+
+cdef inline int write_posting(State* s, int64_t step, int32_t source, int32_t target, Cash amount,
+                              int reason) except -1 nogil:
+    cdef int64_t row[6]
+    row[0] = step
+    row[1] = s.ledger.holders[target].asset
+    row[2] = source
+    row[3] = target
+    row[4] = amount
+    row[5] = reason
+    log_append(s.log, T_POSTINGS, row)
+    return 0

@@ -1,0 +1,278 @@
+"""A venue's State as one value: copied slab by slab, hashed field by field, checked by a scan."""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+from cpython.mem cimport PyMem_RawFree
+from ordercascade.core.book cimport (
+    book_best, book_check, book_copy, book_digest, book_free,
+)
+from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.ledger cimport (
+    SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
+)
+from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
+from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
+from ordercascade.core.state cimport (
+    ARMED, Entry, Margin, Market, Scope, State, liquidatable, margin_of,
+)
+from ordercascade.core.triggers cimport (
+    triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
+)
+from ordercascade.core.units cimport Cash
+
+
+cdef int state_init(State* s, int64_t assets) except -1 nogil:
+    """A venue with its own holders and no markets; `s` is zeroed."""
+    ledger_init(&s.ledger, assets)
+    triggers_init(&s.triggers, 0)
+    s.written = <Cash*>slab_grow(NULL, &s.written_capacity, 3 * assets, sizeof(Cash))
+    return scopes_reserve(s)
+
+
+cdef int scopes_reserve(State* s) except -1 nogil:
+    """A Scope row for every holder; new ones blank."""
+    cdef int64_t i
+    cdef int64_t old = s.scope_capacity
+    s.scopes = <Scope*>slab_grow(s.scopes, &s.scope_capacity, s.ledger.holder_count, sizeof(Scope))
+    for i in range(old, s.scope_capacity):
+        s.scopes[i].parent = NIL
+        s.scopes[i].hit = NIL
+        s.scopes[i].hit_before = NIL
+        s.scopes[i].retry_ns = NIL
+        s.scopes[i].order_step = NIL
+        s.scopes[i].moved_step = NIL
+    return 0
+
+
+cdef void state_free(State* s) noexcept nogil:
+    cdef int64_t i
+    for i in range(s.market_count):
+        book_free(&s.markets[i].book)
+        PyMem_RawFree(s.markets[i].brackets)
+    PyMem_RawFree(s.markets)
+    ledger_free(&s.ledger)
+    triggers_free(&s.triggers)
+    PyMem_RawFree(s.scopes)
+    PyMem_RawFree(s.loose)
+    PyMem_RawFree(s.hot)
+    PyMem_RawFree(s.pending)
+    PyMem_RawFree(s.broke)
+    PyMem_RawFree(s.work)
+    PyMem_RawFree(s.rows)
+    PyMem_RawFree(s.queue)
+    PyMem_RawFree(s.written)
+    PyMem_RawFree(s.at_risk)
+    PyMem_RawFree(s.intents)
+    PyMem_RawFree(s.candidates)
+    PyMem_RawFree(s.cells)
+    memset(s, 0, sizeof(State))
+
+
+cdef void _forget_buffers(State* s) noexcept nogil:
+    """Take every pointer out of a memcpy of another State, so that it may be freed."""
+    memset(&s.ledger, 0, sizeof(s.ledger))
+    memset(&s.triggers, 0, sizeof(s.triggers))
+    s.markets = NULL
+    s.market_count = 0
+    s.scopes = NULL
+    s.loose = NULL
+    s.hot = NULL
+    s.pending = NULL
+    s.broke = NULL
+    s.work = NULL
+    s.rows = NULL
+    s.queue = NULL
+    s.written = NULL
+    s.at_risk = NULL
+    s.at_risk_capacity = 0
+    s.intents = NULL
+    s.intent_capacity = 0
+    s.candidates = NULL
+    s.candidate_capacity = 0
+    s.cells = NULL
+    s.cell_capacity = 0
+
+
+cdef int _copy_markets(State* to, const State* s) except -1 nogil:
+    cdef int64_t i
+    cdef Market* m
+    to.markets = <Market*>slab_copy(s.markets, s.market_capacity, sizeof(Market))
+    for i in range(s.market_count):
+        memset(&to.markets[i].book, 0, sizeof(to.markets[i].book))
+        to.markets[i].brackets = NULL
+    to.market_count = s.market_count
+    for i in range(s.market_count):
+        m = &to.markets[i]
+        book_copy(&m.book, &s.markets[i].book)
+        m.brackets = <Bracket*>slab_copy(s.markets[i].brackets, m.bracket_count, sizeof(Bracket))
+    return 0
+
+
+cdef int state_copy(State* to, const State* s) except -1 nogil:
+    """Make `to` an independent copy; the caller frees it even after a failure."""
+    to[0] = s[0]
+    _forget_buffers(to)
+    ledger_copy(&to.ledger, &s.ledger)
+    triggers_copy(&to.triggers, &s.triggers)
+    _copy_markets(to, s)
+    to.scopes = <Scope*>slab_copy(s.scopes, s.scope_capacity, sizeof(Scope))
+    to.loose = <int32_t*>slab_copy(s.loose, s.loose_capacity, sizeof(int32_t))
+    to.hot = <int32_t*>slab_copy(s.hot, s.hot_capacity, sizeof(int32_t))
+    to.pending = <int32_t*>slab_copy(s.pending, s.pending_capacity, sizeof(int32_t))
+    to.broke = <int32_t*>slab_copy(s.broke, s.broke_capacity, sizeof(int32_t))
+    to.work = <int32_t*>slab_copy(s.work, s.work_capacity, sizeof(int32_t))
+    to.rows = <int64_t*>slab_copy(s.rows, s.row_capacity, sizeof(int64_t))
+    to.queue = <Entry*>slab_copy(s.queue, s.queue_capacity, sizeof(Entry))
+    to.written = <Cash*>slab_copy(s.written, s.written_capacity, sizeof(Cash))
+    return 0
+
+
+# --- hash --------------------------------------------------------------------------------------
+
+cdef void _digest_rules(const State* s, Digest* d) noexcept nogil:
+    digest_word(d, s.rules.round_ns)
+    digest_word(d, s.rules.round_max)
+    digest_word(d, s.rules.buffer_ppm)
+    digest_word(d, s.rules.liquidation_fee_ppm)
+    digest_word(d, s.rules.mark_refresh)
+    digest_word(d, s.rules.queue)
+    digest_word(d, s.rules.shortfall_at)
+    digest_word(d, s.rules.trigger_strict)
+    digest_word(d, s.rules.leg)
+    digest_word(d, s.rules.cancel)
+    digest_word(d, s.rules.residual)
+    digest_word(d, s.rules.social)
+    digest_word(d, s.rules.liquidation_fee_to)
+    digest_word(d, s.rules.liquidation_pays_taker)
+    digest_word(d, s.rules.adl_trigger)
+
+
+cdef void _digest_market(const Market* m, Digest* d) noexcept nogil:
+    cdef int32_t i
+    book_digest(&m.book, d)
+    (<Oracle>m.oracle).digest(d)
+    for i in range(m.bracket_count):
+        digest_word(d, m.brackets[i].floor)
+        digest_word(d, m.brackets[i].amount)
+        digest_word(d, m.brackets[i].maintenance_ppm)
+        digest_word(d, m.brackets[i].initial_ppm)
+    digest_word(d, m.asset)
+    digest_word(d, m.multiplier)
+    digest_word(d, m.price_max)
+    digest_word(d, m.size_max)
+    digest_word(d, m.maker_fee_ppm)
+    digest_word(d, m.taker_fee_ppm)
+    digest_word(d, m.external_maker_fee_ppm)
+    digest_word(d, m.external_taker_fee_ppm)
+    digest_word(d, m.last)
+    digest_word(d, m.index)
+    digest_word(d, m.mark)
+    digest_word(d, m.mark_before)
+    digest_word(d, m.mark_written)
+    digest_word(d, m.changed_at)
+    digest_word(d, m.trade_step)
+    digest_word(d, m.mark_trade_step)
+
+
+cdef void _digest_scope(const Scope* sc, Digest* d) noexcept nogil:
+    digest_word(d, sc.parent)
+    digest_word(d, sc.generation)
+    digest_word(d, sc.hit)
+    digest_word(d, sc.hit_before)
+    digest_word(d, sc.tranche)
+    digest_word(d, sc.retry_ns)
+    digest_word(d, sc.order_step)
+    digest_word(d, sc.order_clock)
+    digest_word(d, sc.moved_step)
+    digest_word(d, (sc.watch << 2) | (sc.pending << 1) | sc.listed)
+
+
+cdef void _digest_ids(const int32_t* list, int64_t count, Digest* d) noexcept nogil:
+    cdef int64_t i
+    digest_word(d, count)
+    for i in range(count):
+        digest_word(d, list[i])
+
+
+cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
+    """Where the cascade stands: phase, cursors, lists, queue."""
+    cdef int64_t i
+    cdef const Entry* e
+    digest_word(d, s.time_ns)
+    digest_word(d, s.round)
+    digest_word(d, s.clock)
+    digest_word(d, s.phase)
+    digest_word(d, s.cursor)
+    digest_word(d, s.sub)
+    digest_word(d, s.sub_cursor)
+    digest_word(d, s.sub_scope)
+    digest_word(d, s.sub_parent)
+    digest_word(d, s.sub_row)
+    digest_word(d, (s.sub_unfilled << 3) | (s.muted << 2) | (s.running << 1) | s.wrote)
+    _digest_ids(s.loose, s.loose_count, d)
+    _digest_ids(s.hot, s.hot_count, d)
+    _digest_ids(s.pending, s.pending_count, d)
+    _digest_ids(s.broke, s.broke_count, d)
+    digest_word(d, s.row_count)
+    for i in range(s.row_count):
+        digest_word(d, s.rows[i])
+    digest_word(d, s.queue_count)
+    for i in range(s.queue_count):
+        e = &s.queue[i]
+        digest_word(d, (<int64_t>e.scope << 32) | <int64_t>e.market)
+        digest_word(d, e.lots)
+        digest_word(d, e.limit)
+        digest_word(d, e.trigger)
+        digest_word(d, e.cooldown_ns)
+        digest_word(d, (e.at_market << 1) | e.last)
+
+
+cdef void state_digest(const State* s, Digest* d) noexcept nogil:
+    """Fold everything that decides what happens next."""
+    cdef int64_t i
+    _digest_rules(s, d)
+    ledger_digest(&s.ledger, d)
+    for i in range(s.market_count):
+        _digest_market(&s.markets[i], d)
+    for i in range(s.ledger.holder_count):
+        _digest_scope(&s.scopes[i], d)
+    for i in range(s.ledger.position_count):
+        digest_word(d, triggers_tick(&s.triggers, <int32_t>i)
+                    if triggers_armed(&s.triggers, <int32_t>i) else NIL)
+    (<LiquidationPolicy>s.policy).digest(d)
+    (<Backstop>s.backstop).digest(d)
+    _digest_progress(s, d)
+
+
+# --- check -------------------------------------------------------------------------------------
+
+cdef int64_t state_check(State* s) noexcept nogil:
+    """Everything by full scan: 0, or 100 + ledger, 200 + triggers, 1000 + book rule broken;
+    300: a scope that is liquidatable at a peek is not being watched; 400: a crossed book."""
+    cdef int64_t i, broken
+    cdef Margin m
+    cdef Market* market
+    broken = ledger_check(&s.ledger)
+    if broken:
+        return 100 + broken
+    broken = triggers_check(&s.triggers)
+    if broken:
+        return 200 + broken
+    for i in range(s.market_count):
+        market = &s.markets[i]
+        broken = book_check(&market.book)
+        if broken:
+            return 1000 + broken
+        if (book_best(&market.book, 0) >= book_best(&market.book, 1)
+                and book_best(&market.book, 1) > 0):
+            return 400
+    if not s.running:
+        return 0
+    for i in range(s.ledger.holder_count):
+        if s.ledger.holders[i].kind != SCOPE or s.scopes[i].watch != ARMED:
+            continue
+        m = margin_of(s, <int32_t>i, True)
+        if liquidatable(s, &m):
+            return 300
+    return 0

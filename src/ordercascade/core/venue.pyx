@@ -1,0 +1,751 @@
+"""Venue: the integer door to one exchange's books, ledger and liquidation rules.
+
+Prices are ticks, sizes lots, amounts the smallest unit of the asset. A business refusal is a
+`Reject` code; a wrong argument raises before anything changes.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memset
+from ordercascade.core.book cimport (
+    Order, book_amend, book_best, book_cancel, book_check, book_clear, book_find, book_init,
+    book_next, book_open, book_size_at, book_submit,
+)
+from ordercascade.core.closeout cimport Executed, apply_fills, book_touched, finish, fix_handover
+from ordercascade.core.initial cimport (
+    free_collateral, initial_margin, open_orders, refusal,
+)
+from ordercascade.core.opening cimport has_price, opening, write_holder
+from ordercascade.core.digest cimport Digest, digest_hex, digest_start
+from ordercascade.core.events cimport (
+    ACCOUNT_COLUMNS, EventLog, MARK_COLUMNS, T_ACCOUNTS, T_FUNDS, T_LEVELS, T_MARKS, T_ORDERS,
+    T_POSITIONS, log_append,
+)
+from ordercascade.core.ledger cimport (
+    BAD_DEBT, CLEARING, EXTERNAL, FUND, Holder, Position, SCOPE, VAULT, ledger_add_account,
+    ledger_add_market, ledger_add_scope, ledger_check, ledger_deposit, ledger_enter, ledger_find,
+    ledger_holder, ledger_position, ledger_post, ledger_scope,
+)
+from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_of, price_of_cost
+from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.records cimport (
+    Bracket, IOC, LIMIT, MARKET, MarketView, REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT,
+    REJECT_POSITION_OPEN,
+)
+from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.state cimport (
+    HOT, IDLE, LOOSE, Margin, Market, PARKED, REASON_DEPOSIT, REASON_TRANSFER, REASON_WITHDRAWAL,
+    STEP_AGENTS, STEP_SHOCK, Scope, State, liquidatable, margin_of, market_view, step_begin,
+    write_posting,
+)
+from ordercascade.core.statecopy cimport (
+    scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
+)
+from ordercascade.core.triggers cimport triggers_add_market
+from ordercascade.core.units cimport (
+    CASH_MAX, Cash, LOT_MAX, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_floor, larger,
+    smaller,
+)
+from ordercascade.core.watch cimport arm_all, touch
+
+from ordercascade.checks import check_brackets, side_of, whole
+from ordercascade.enums import (
+    AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarkRefresh, OrderType, PriceSource,
+    QueueOrder, Reject, Residual, ShortfallAt, Side, TimeInForce,
+)
+from ordercascade.errors import BusyError, ConfigError, InputError, InvariantError
+from ordercascade.mechanisms.closing import Deleverage, Tranche
+from ordercascade.mechanisms.prices import OwnBook
+
+cdef int64_t EXPOSURE_MAX = (<int64_t>1) << 61
+cdef int32_t ORDERS_MAX = 1 << 26
+INT64 = 2**63 - 1
+NS_MAX = 2**62
+
+
+cdef class Venue:
+    """One venue of a `World`; made by `World.add_venue()`.
+
+    Set up with add_market(), seed_level(), open_account(), deposit(), open_position(); the world's
+    start() takes the first marks. Afterwards users may submit(), deposit(), … between settlements.
+    """
+
+    def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
+        self.events = events
+        self.oracles = []
+        self.s.venue = venue
+        self.s.log = &events.log
+        state_init(&self.s, assets)
+        self._set_rules(**rules)
+
+    def __dealloc__(self):
+        state_free(&self.s)
+
+    def __repr__(self):
+        return (f"<Venue {self.s.venue}: {self.s.market_count} markets, "
+                f"{self.s.ledger.account_count - 1} accounts>")
+
+    def __reduce__(self):
+        raise TypeError("a Venue cannot be pickled; send the scenario and its seed instead")
+
+    def _set_rules(self, *, mark_refresh=MarkRefresh.ROUND, queue=QueueOrder.SCOPE_ID, round_ns=0,
+                   round_max=100_000, shortfall_at=ShortfallAt.ORDER, trigger_strict=True,
+                   leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
+                   residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
+                   liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
+                   adl_trigger=AdlTrigger.SHORTFALL, policy=None, backstop=None):
+        r = &self.s.rules
+        r.mark_refresh = MarkRefresh(mark_refresh)
+        r.queue = QueueOrder(queue)
+        r.round_ns = whole("round_ns", round_ns, 0, NS_MAX)
+        r.round_max = whole("round_max", round_max, 1, NS_MAX)
+        r.shortfall_at = ShortfallAt(shortfall_at)
+        r.trigger_strict = bool(trigger_strict)
+        r.leg = LegRule(leg)
+        r.cancel = CancelPolicy(cancel)
+        r.residual = Residual(residual)
+        r.social = bool(social)
+        r.buffer_ppm = whole("buffer_ppm", buffer_ppm, 0, 10**6)
+        r.liquidation_fee_ppm = whole("liquidation_fee_ppm", liquidation_fee_ppm, 0, 10**6)
+        r.liquidation_fee_to = FeeTo(liquidation_fee_to)
+        r.liquidation_pays_taker = bool(liquidation_pays_taker)
+        r.adl_trigger = AdlTrigger(adl_trigger)
+        self.set_policy(Tranche() if policy is None else policy)
+        self.set_backstop(Deleverage() if backstop is None else backstop)
+
+    def set_policy(self, LiquidationPolicy policy not None):
+        """Use another liquidation policy from the next round on."""
+        self._idle()
+        self.policy = policy
+        self.s.policy = <void*>policy
+
+    def set_backstop(self, Backstop backstop not None):
+        """Use another rule for who takes over the lots of a bankrupt scope."""
+        self._idle()
+        self.backstop = backstop
+        self.s.backstop = <void*>backstop
+        self.s.rules.adl_rule = getattr(backstop, "rule", 0)
+
+    def set_fund(self, amount, asset=0):
+        """Give the insurance fund another balance by a deposit or withdrawal from outside."""
+        self._idle()
+        holder = self.holder(HolderKind.FUND, asset)
+        wanted = whole("amount", amount, 0, 2**60)
+        if wanted != self.s.ledger.holders[holder].collateral:
+            self._outside(holder, wanted - self.s.ledger.holders[holder].collateral)
+
+    # --- set-up ---------------------------------------------------------------------------------
+
+    def add_market(self, asset=0, multiplier=1, *, price_max=2**20, size_max=2**30,
+                   brackets=((0, 50_000, 0, 100_000),), maker_fee_ppm=0, taker_fee_ppm=0,
+                   external_maker_fee_ppm=0, external_taker_fee_ppm=0, source=PriceSource.LAST,
+                   own_weight_ppm=10**6, index=0, last=0, oracle=None):
+        """Add a linear market and return its id. All markets come before the first account.
+
+        `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm).
+        Raises ConfigError for bounds (SEMANTICS §1) and brackets that jump.
+        """
+        cdef Market* m
+        cdef Oracle made
+        cdef int64_t held = 0
+        self._set_up()
+        if self.s.ledger.account_count > 1:
+            raise ConfigError("market", "must be added before the first account")
+        name = f"market[{self.s.market_count}]"
+        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
+        multiplier = whole("multiplier", multiplier, 1, 2**60)
+        price_max = whole("price_max", price_max, 1, 2**31 - 1)
+        size_max = whole("size_max", size_max, 1, 2**40)
+        bound = price_max * size_max * multiplier
+        if bound > 2**60:
+            raise ConfigError(name, f"notional bound 2**{bound.bit_length() - 1} > 2**60; "
+                              "lower size_max or use a coarser lot")
+        bound += sum(self.s.markets[i].price_max * self.s.markets[i].size_max
+                     * self.s.markets[i].multiplier for i in range(self.s.market_count))
+        if bound > EXPOSURE_MAX:
+            raise ConfigError(name, "the notional bounds of all markets must sum to at most 2**61")
+        rows = check_brackets(f"{name}.brackets", brackets)
+        fees = [whole(label, value, -10**6, 10**6) for label, value in (
+            ("maker_fee_ppm", maker_fee_ppm), ("taker_fee_ppm", taker_fee_ppm),
+            ("external_maker_fee_ppm", external_maker_fee_ppm),
+            ("external_taker_fee_ppm", external_taker_fee_ppm))]
+        if -fees[0] > fees[1]:
+            raise ConfigError(f"{name}.maker_fee_ppm", "a rebate above the taker fee would drain "
+                              "the fee account", maker_fee_ppm)
+        weight = whole("own_weight_ppm", own_weight_ppm, 0, 10**6)
+        index = whole("index", index, 0, price_max)
+        last = whole("last", last, 0, price_max)
+        made = oracle if oracle is not None else OwnBook(
+            source, own_weight_ppm=weight, price_max=price_max)
+        market = self.s.market_count
+        self.s.markets = <Market*>slab_grow(
+            self.s.markets, &self.s.market_capacity, market + 1, sizeof(Market))
+        m = &self.s.markets[market]
+        memset(m, 0, sizeof(Market))
+        book_init(&m.book, price_max, ORDERS_MAX)
+        m.book.record = True
+        self.s.market_count += 1
+        m.brackets = <Bracket*>slab_grow(NULL, &held, len(rows), sizeof(Bracket))
+        m.bracket_count = len(rows)
+        for i, (floor, maintenance_ppm, amount, initial_ppm) in enumerate(rows):
+            m.brackets[i].floor, m.brackets[i].amount = floor, amount
+            m.brackets[i].maintenance_ppm, m.brackets[i].initial_ppm = maintenance_ppm, initial_ppm
+        m.asset, m.multiplier, m.price_max, m.size_max = asset, multiplier, price_max, size_max
+        m.maker_fee_ppm, m.taker_fee_ppm = fees[0], fees[1]
+        m.external_maker_fee_ppm, m.external_taker_fee_ppm = fees[2], fees[3]
+        m.index, m.last = index, last
+        m.trade_step = NIL
+        m.mark_trade_step = NIL
+        self.oracles.append(made)
+        m.oracle = <void*>made
+        ledger_add_market(&self.s.ledger, asset)
+        triggers_add_market(&self.s.triggers, price_max)
+        scopes_reserve(&self.s)
+        return market
+
+    def seed_level(self, market, side, price, size):
+        """Rest a background order of `external` before the start."""
+        self._set_up()
+        m = self._market(market)
+        side = side_of(side)
+        price = whole("price", price, 1, self.s.markets[m].price_max)
+        size = whole("size", size, 1, LOT_MAX)
+        best = book_best(&self.s.markets[m].book, 1 - side)
+        if best and (price >= best if side == 0 else price <= best):
+            raise InputError("price", price, f"must not cross the other side's best, {best}")
+        result = book_submit(&self.s.markets[m].book, LIMIT, side, price, size, 0, 0, 0)
+        book_clear(&self.s.markets[m].book)
+        return result
+
+    def open_account(self):
+        """Open an account and return its id: 1, 2, …; 0 is `external`."""
+        self._idle()
+        if self.s.ledger.account_count >= 2**24:
+            raise ConfigError("accounts", "must be at most 2**24")
+        return ledger_add_account(&self.s.ledger)
+
+    def open_position(self, account, market, size, cost):
+        """Give a scope `size` lots that cost `cost` before the start; `external` is the other side."""
+        cdef int32_t scope
+        self._set_up()
+        account = self._account(account)
+        m = self._market(market)
+        limit = self.s.markets[m].size_max
+        size = whole("size", size, -limit, limit)
+        cost = whole("cost", cost, -2**60, 2**60)
+        if size == 0:
+            raise InputError("size", size, "must not be 0")
+        scope = self._scope_made(account, m)
+        outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
+        ledger_enter(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
+        ledger_enter(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
+        return scope
+
+    def fund_deposit(self, asset, amount):
+        """Add to the insurance fund from outside."""
+        self._idle()
+        self._outside(self.holder(HolderKind.FUND, asset), whole("amount", amount, 0, 2**60))
+
+    cdef int begin(self) except -1:
+        """The start: last prices, marks, triggers, and the opening on the tape."""
+        for i in range(self.s.market_count):
+            if not has_price(&self.s.markets[i]):
+                raise ConfigError(f"market[{i}]", "needs a book, a last price or an index to have "
+                                  "a mark")
+        return opening(&self.s)
+
+    # --- judging arguments ----------------------------------------------------------------------
+
+    def _idle(self):
+        if self.s.busy:
+            raise BusyError("the world")
+        if self.s.phase != IDLE:
+            raise InputError("call", "inside a settlement", "must wait until the settlement is over: "
+                             "step() or run() the world to its end")
+
+    def _set_up(self):
+        self._idle()
+        if self.s.running:
+            raise InputError("call", "after the start", "must come before the world's start()")
+
+    def _started(self):
+        self._idle()
+        if not self.s.running:
+            raise InputError("call", "before the start", "must come after the world's start()")
+
+    def _market(self, market):
+        return whole("market", market, 0, self.s.market_count - 1)
+
+    def _account(self, account):
+        number = whole("account", account, 0, self.s.ledger.account_count - 1)
+        if number == 0:
+            raise InputError("account", number, "must not be 0, which is reserved for external")
+        return number
+
+    def _scope(self, scope):
+        number = whole("scope", scope, 0, self.s.ledger.holder_count - 1)
+        if self.s.ledger.holders[number].kind not in (SCOPE, EXTERNAL):
+            raise InputError("scope", number, "must be a scope, not a holder of the venue")
+        return number
+
+    def _new_scope(self, account, asset, market):
+        cdef int32_t scope = ledger_add_scope(&self.s.ledger, account, asset, market)
+        scopes_reserve(&self.s)
+        if self.s.running:
+            write_holder(&self.s, scope)
+        return scope
+
+    def _scope_made(self, account, market):
+        """The scope of an account's position in a market; the cross scope is made if missing."""
+        scope = ledger_scope(&self.s.ledger, account, market, self.s.markets[market].asset)
+        return self._new_scope(account, self.s.markets[market].asset, -1) if scope < 0 else scope
+
+    def _cross(self, account, asset):
+        scope = ledger_scope(&self.s.ledger, account, -1, asset)
+        return self._new_scope(account, asset, -1) if scope < 0 else scope
+
+    # --- money ----------------------------------------------------------------------------------
+
+    def _outside(self, holder, amount):
+        """Money from or to outside, as a step of its own once the venue runs."""
+        ledger_deposit(&self.s.ledger, holder, amount)
+        if not self.s.running:
+            return
+        step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
+        write_posting(&self.s, step, NIL, holder, amount,
+                      REASON_DEPOSIT if amount > 0 else REASON_WITHDRAWAL)
+        touch(&self.s, holder)
+        finish(&self.s, step)
+
+    def deposit(self, account, asset, amount):
+        """Pay into the account's cross scope of an asset; returns the scope id."""
+        self._idle()
+        account = self._account(account)
+        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
+        amount = whole("amount", amount, 1, 2**60)
+        scope = self._cross(account, asset)
+        self._outside(scope, amount)
+        return scope
+
+    def withdraw(self, account, asset, amount):
+        """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
+        self._idle()
+        account = self._account(account)
+        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
+        amount = whole("amount", amount, 1, 2**60)
+        scope = ledger_scope(&self.s.ledger, account, -1, asset)
+        if scope < 0 or self._free(scope) < amount:
+            return Reject.INSUFFICIENT
+        self._outside(scope, -amount)
+        return 0
+
+    cdef int transfer(self, int32_t account, int32_t asset, Cash amount) except -1 nogil:
+        """A user's scheduled deposit (> 0) or withdrawal (< 0); a refused one is a bare step."""
+        cdef int64_t step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
+        cdef int32_t scope = ledger_scope(&self.s.ledger, account, -1, asset)
+        if scope == NIL:
+            with gil:
+                scope = self._cross(account, asset)
+        if amount > 0 or free_collateral(&self.s, scope) >= -amount:
+            ledger_deposit(&self.s.ledger, scope, amount)
+            write_posting(&self.s, step, NIL, scope, amount,
+                          REASON_DEPOSIT if amount > 0 else REASON_WITHDRAWAL)
+            touch(&self.s, scope)
+        return finish(&self.s, step)
+
+    def isolate(self, account, market):
+        """Make the account's position in a market isolated; its scope id, or POSITION_OPEN."""
+        self._idle()
+        account = self._account(account)
+        m = self._market(market)
+        asset = self.s.markets[m].asset
+        scope = ledger_scope(&self.s.ledger, account, m, asset)
+        if scope >= 0 and self.s.ledger.holders[scope].market == m:
+            return scope
+        if scope >= 0:
+            p = ledger_find(&self.s.ledger, scope, m)
+            if p >= 0 and self.s.ledger.positions[p].size:
+                return Reject.POSITION_OPEN
+        if open_orders(&self.s, account, m):
+            return Reject.POSITION_OPEN
+        return self._new_scope(account, asset, m)
+
+    def move_isolated(self, account, market, amount):
+        """Move collateral from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
+        self._idle()
+        account = self._account(account)
+        m = self._market(market)
+        amount = whole("amount", amount, -2**60, 2**60)
+        asset = self.s.markets[m].asset
+        isolated = ledger_scope(&self.s.ledger, account, m, asset)
+        if isolated < 0 or self.s.ledger.holders[isolated].market != m:
+            raise InputError("market", m, "must be isolated for this account: call isolate() first")
+        if amount == 0:
+            raise InputError("amount", amount, "must not be 0")
+        cross = ledger_scope(&self.s.ledger, account, -1, asset)
+        source = cross if amount > 0 else isolated
+        if source < 0 or self._free(source) < abs(amount):
+            return Reject.INSUFFICIENT
+        cross = self._cross(account, asset)
+        ledger_post(&self.s.ledger, cross, isolated, amount)
+        if self.s.running:
+            step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
+            write_posting(&self.s, step, cross, isolated, amount, REASON_TRANSFER)
+            touch(&self.s, cross)
+            touch(&self.s, isolated)
+            finish(&self.s, step)
+        return 0
+
+    def _free(self, int32_t scope):
+        if self.s.running:
+            return free_collateral(&self.s, scope)
+        return self.s.ledger.holders[scope].collateral
+
+    # --- orders ---------------------------------------------------------------------------------
+
+    def submit(self, account, market, side, price, size, type=OrderType.LIMIT,
+               tif=TimeInForce.GTC, flags=0):
+        """Submit a user's order: its id if it rests, 0 if done, or a Reject code (no step then).
+
+        Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces.
+        """
+        self._started()
+        account = self._account(account)
+        m = self._market(market)
+        side = side_of(side)
+        kind = OrderType(type)
+        if kind not in (OrderType.LIMIT, OrderType.MARKET):
+            raise InputError("type", type, "must be LIMIT or MARKET; use cancel() or amend()")
+        tif = TimeInForce(tif)
+        flags = whole("flags", flags, 0, 1)
+        if flags and (tif != TimeInForce.GTC or kind == OrderType.MARKET):
+            raise InputError("flags", flags, "POST_ONLY needs a GTC limit order")
+        if kind == OrderType.LIMIT:
+            price = whole("price", price, 1, self.s.markets[m].price_max)
+        else:
+            price = 1
+        size = whole("size", size, 1, self.s.markets[m].size_max)
+        refused = refusal(&self.s, account, m, side, size)
+        if refused:
+            return refused
+        result = book_submit(&self.s.markets[m].book, kind, side, price, size, account, tif, flags)
+        return self._ordered(m, account, result, side, kind, tif, flags, price, size)
+
+    def cancel(self, account, market, order_id):
+        """Cancel a resting order: the lots cancelled, or a Reject code."""
+        self._started()
+        account = self._account(account)
+        m = self._market(market)
+        order_id = whole("order_id", order_id, 1, INT64)
+        result = book_cancel(&self.s.markets[m].book, order_id, account)
+        if result > 0:
+            self._ordered(m, account, 0, 0, OrderType.CANCEL, 0, 0, 0, result)
+        return result
+
+    def amend(self, account, market, order_id, *, price=0, size):
+        """Change a resting order: its id, 0 if done, or a Reject code. A smaller size at the same
+        price keeps its priority."""
+        cdef const Order* order
+        self._started()
+        account = self._account(account)
+        m = self._market(market)
+        order_id = whole("order_id", order_id, 1, INT64)
+        price = whole("price", price, 0, self.s.markets[m].price_max)
+        size = whole("size", size, 0, self.s.markets[m].size_max)
+        order = book_find(&self.s.markets[m].book, order_id)
+        if order == NULL:
+            return Reject.UNKNOWN_ORDER
+        if order.account != account:
+            return Reject.NOT_OWNER
+        side = order.side
+        if size > order.size:
+            refused = refusal(&self.s, account, m, side, size - order.size)
+            if refused:
+                return refused
+        result = book_amend(&self.s.markets[m].book, order_id, account, price, size)
+        return self._ordered(m, account, result, side, OrderType.AMEND, 0, 0, price, size)
+
+    def _ordered(self, int32_t market, int32_t account, int64_t result, int side, int kind, int tif,
+                 int flags, Tick price, Lot size):
+        """Write the step of an order that the book took; a refused one leaves no trace."""
+        cdef int64_t row[13]
+        cdef Executed done
+        if result <= -2:
+            book_clear(&self.s.markets[market].book)
+            return result
+        step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
+        book_touched(&self.s, market, step)
+        apply_fills(&self.s, market, step, False, &done)
+        row[0], row[1], row[2], row[3] = step, larger(0, result), self.s.venue, market
+        row[4], row[5], row[6], row[7], row[8] = account, side, kind, tif, flags
+        row[9], row[10], row[11], row[12] = price, size, done.lots, result
+        log_append(self.s.log, T_ORDERS, row)
+        finish(&self.s, step)
+        return result
+
+    cdef int64_t shock(self, int32_t market, int side, Lot size, Cash notional,
+                       Tick limit) except -1 nogil:
+        """An order of `external` against the book, IOC; `notional` is turned into lots at the mark."""
+        cdef Market* m = &self.s.markets[market]
+        cdef int64_t row[13]
+        cdef Executed done
+        cdef int64_t result = 0
+        cdef int64_t step = step_begin(&self.s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
+        if notional:
+            size = smaller(LOT_MAX, notional // (m.mark * m.multiplier))
+        if size:
+            result = book_submit(&m.book, LIMIT if limit else MARKET, side, limit if limit else 1,
+                                 size, 0, IOC, 0)
+        book_touched(&self.s, market, step)
+        apply_fills(&self.s, market, step, False, &done)
+        row[0] = step
+        row[1] = 0
+        row[2] = self.s.venue
+        row[3] = market
+        row[4] = 0
+        row[5] = side
+        row[6] = LIMIT if limit else MARKET
+        row[7] = IOC
+        row[8] = 0
+        row[9] = limit
+        row[10] = size
+        row[11] = done.lots
+        row[12] = result
+        log_append(self.s.log, T_ORDERS, row)
+        return finish(&self.s, step)
+
+    cdef int index_tick(self, int32_t market, Tick price) except -1 nogil:
+        """The outside price moves: a step without trades."""
+        cdef int64_t step = step_begin(&self.s, STEP_SHOCK, market, NIL, NIL, 0, market)
+        if self.s.markets[market].index != price:
+            self.s.markets[market].noted = 1
+        self.s.markets[market].index = price
+        self.s.markets[market].stale = 1
+        return finish(&self.s, step)
+
+    def set_index(self, market, price):
+        """Set the outside price now; marks follow at the next settlement."""
+        self._started()
+        m = self._market(market)
+        self.index_tick(m, whole("price", price, 1, self.s.markets[m].price_max))
+
+    # --- questions ------------------------------------------------------------------------------
+
+    def equity(self, scope):
+        """Collateral plus value minus cost, on the standing marks."""
+        return margin_of(&self.s, self._scope(scope), False).equity
+
+    def maintenance(self, scope):
+        """Maintenance margin on the standing marks."""
+        return margin_of(&self.s, self._scope(scope), False).maintenance
+
+    def initial(self, scope):
+        """Initial margin on the standing marks, open orders counted on their worse side."""
+        return initial_margin(&self.s, self._scope(scope), NIL, 0, 0)
+
+    def what_if(self, scope, marks):
+        """(equity, maintenance) of a scope if the markets in the mapping had these marks."""
+        cdef int32_t number = self._scope(scope)
+        cdef int32_t p
+        given = {self._market(m): whole("mark", v, 1, 2**31 - 1) for m, v in dict(marks).items()}
+        equity = self.s.ledger.holders[number].collateral
+        maintenance = 0
+        p = self.s.ledger.holders[number].first
+        while p >= 0:
+            position = self.s.ledger.positions[p]
+            m = &self.s.markets[position.market]
+            value = position.size * given.get(position.market, m.mark) * m.multiplier
+            if abs(value) > 2**60:
+                raise InputError("mark", given[position.market], "is beyond the market's range")
+            equity += value - position.cost
+            if position.size:
+                maintenance += maintenance_of(m.brackets, m.bracket_count, abs(value))
+            p = position.next
+        return equity, maintenance
+
+    def collateral(self, scope):
+        """The money a scope holds."""
+        return self.s.ledger.holders[self._scope(scope)].collateral
+
+    def balance(self, holder):
+        """The money of any holder."""
+        return self.s.ledger.holders[whole("holder", holder, 0, self.s.ledger.holder_count - 1)].collateral
+
+    def holder(self, kind, which=0):
+        """The id of one of the venue's own holders; `which` is the asset, or a clearing's market."""
+        kind = HolderKind(kind)
+        if kind == HolderKind.SCOPE:
+            raise InputError("kind", kind, "must be a holder of the venue; see scope_of()")
+        if kind == HolderKind.CLEARING:
+            return ledger_holder(&self.s.ledger, kind, self._market(which))
+        return ledger_holder(&self.s.ledger, kind,
+                             whole("asset", which, 0, self.s.ledger.asset_count - 1))
+
+    def scope_of(self, account, market):
+        """The scope that holds an account's position in a market, or -1."""
+        m = self._market(market)
+        account = whole("account", account, 0, self.s.ledger.account_count - 1)
+        return ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
+
+    def cross_scope(self, account, asset=0):
+        """The account's cross scope of an asset, or -1."""
+        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
+        return ledger_scope(&self.s.ledger, self._account(account), -1, asset)
+
+    def position(self, scope, market):
+        """(size, cost) of a scope in a market."""
+        p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
+        if p < 0:
+            return 0, 0
+        return self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost
+
+    def liquidation_price(self, scope, market):
+        """The tick nearest to safety at which the scope is liquidatable, other marks standing.
+
+        None without a position there or where no tick from 1 to 2**31 - 1 is.
+        """
+        cdef int32_t number = self._scope(scope)
+        cdef int32_t p = ledger_find(&self.s.ledger, number, self._market(market))
+        cdef const Position* position
+        cdef const Market* m
+        cdef Margin at
+        cdef Cash value
+        cdef Wide base
+        if p < 0 or self.s.ledger.positions[p].size == 0:
+            return None
+        position = &self.s.ledger.positions[p]
+        m = &self.s.markets[position.market]
+        at = margin_of(&self.s, number, False)
+        value = position.size * m.mark * m.multiplier
+        base = <Wide>at.equity - value - at.maintenance + maintenance_of(
+            m.brackets, m.bracket_count, absolute(value))
+        tick = liquidation_tick(base, position.size, m.multiplier, m.brackets, m.bracket_count,
+                                self.s.rules.trigger_strict)
+        return tick if 1 <= tick <= TICK_MAX else None
+
+    def bankruptcy_price(self, scope, market):
+        """The leg's exact handing-over cost as a tick, rounded against nobody's loss; not clamped.
+
+        None without a position there. SEMANTICS §5.3, §5.7.
+        """
+        cdef int32_t number = self._scope(scope)
+        cdef int32_t p = ledger_find(&self.s.ledger, number, self._market(market))
+        if p < 0 or self.s.ledger.positions[p].size == 0:
+            return None
+        fix_handover(&self.s, number)
+        return price_of_cost(self.s.ledger.positions[p].handover, self.s.ledger.positions[p].size,
+                             self.s.markets[self.s.ledger.positions[p].market].multiplier)
+
+    def at_risk(self):
+        """Scopes that are liquidatable at a peek of the marks' sources now, by id."""
+        cdef Margin m
+        found = set()
+        for i in range(self.s.hot_count):
+            found.add(self.s.hot[i])
+        for i in range(self.s.loose_count):
+            found.add(self.s.loose[i])
+        for i in range(self.s.pending_count):
+            found.add(self.s.pending[i])
+        out = []
+        for scope in sorted(found):
+            m = margin_of(&self.s, scope, True)
+            if liquidatable(&self.s, &m):
+                out.append(scope)
+        return out
+
+    def marks(self):
+        """The standing marks, by market."""
+        return [self.s.markets[i].mark for i in range(self.s.market_count)]
+
+    def prices(self, market):
+        """Last, index, mark, best bid and best ask of a market; 0 where there is none."""
+        cdef const Market* m = &self.s.markets[self._market(market)]
+        return (m.last, m.index, m.mark, book_best(&m.book, 0), book_best(&m.book, 1))
+
+    def depth(self, market, side, levels=10):
+        """Up to `levels` (price, size) pairs of a side, best first."""
+        cdef const Market* m = &self.s.markets[self._market(market)]
+        cdef int which = side_of(side)
+        cdef Tick price = book_best(&m.book, which)
+        out = []
+        levels = whole("levels", levels, 1, INT64)
+        while price and len(out) < levels:
+            out.append((price, book_size_at(&m.book, which, price)))
+            price = book_next(&m.book, which, price)
+        return out
+
+    @property
+    def fund(self):
+        """Balance of the insurance fund of the first asset."""
+        return self.balance(self.holder(HolderKind.FUND, 0))
+
+    @property
+    def bad_debt(self):
+        """Balance of the bad debt of the first asset: at most 0."""
+        return self.balance(self.holder(HolderKind.BAD_DEBT, 0))
+
+    @property
+    def holders(self):
+        """How many holders the venue has."""
+        return self.s.ledger.holder_count
+
+    @property
+    def accounts(self):
+        """How many accounts users opened."""
+        return self.s.ledger.account_count - 1
+
+    @property
+    def market_count(self):
+        return self.s.market_count
+
+    # --- checks ---------------------------------------------------------------------------------
+
+    def audit(self):
+        """Re-sum the ledger: deltas by name, all 0 in a sound venue."""
+        cdef int64_t i
+        out = {}
+        for asset in range(self.s.ledger.asset_count):
+            held = sum(self.s.ledger.holders[i].collateral for i in range(self.s.ledger.holder_count)
+                       if self.s.ledger.holders[i].asset == asset)
+            out[f"money of asset {asset}"] = held - self.s.ledger.deposited[asset]
+        for market in range(self.s.market_count):
+            sizes = 0
+            costs = self.s.ledger.holders[self.s.ledger.clearing[market]].collateral
+            for i in range(self.s.ledger.position_count):
+                if self.s.ledger.positions[i].market == market:
+                    sizes += self.s.ledger.positions[i].size
+                    costs += self.s.ledger.positions[i].cost
+            out[f"sizes of market {market}"] = sizes
+            out[f"cost and clearing of market {market}"] = costs
+        return out
+
+    def _check(self):
+        """Raise InvariantError unless books, ledger, triggers and watch lists are sound."""
+        broken = state_check(&self.s)
+        if broken:
+            raise InvariantError("venue state", broken)
+
+    def state_hash(self):
+        """128 bits over everything that decides what the venue does next, as hex."""
+        cdef Digest d
+        digest_start(&d)
+        state_digest(&self.s, &d)
+        return digest_hex(&d)
+
+    cdef Venue copy(self, EventLog events):
+        """An independent copy writing to another log; mechanisms are cloned."""
+        cdef Venue other = Venue.__new__(Venue, events, self.s.venue, self.s.ledger.asset_count, {})
+        cdef Oracle oracle
+        cdef int64_t i
+        state_free(&other.s)
+        state_copy(&other.s, &self.s)
+        other.s.log = &events.log
+        other.policy = (<LiquidationPolicy>self.policy).clone()
+        other.s.policy = <void*>other.policy
+        other.backstop = (<Backstop>self.backstop).clone()
+        other.s.backstop = <void*>other.backstop
+        other.oracles = []
+        for i in range(self.s.market_count):
+            oracle = (<Oracle>self.s.markets[i].oracle).clone()
+            other.oracles.append(oracle)
+            other.s.markets[i].oracle = <void*>oracle
+        return other

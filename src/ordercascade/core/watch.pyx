@@ -1,0 +1,351 @@
+"""Watching scopes: the trigger index kept exact, and the step that made each scope fall.
+
+After every step the sources of all marks are peeked at. A scope whose trigger fires, or whose
+positions or money changed, is evaluated at the peek: below maintenance it is HOT and remembers the
+step (its parent, should it be liquidated), else it is armed again. SEMANTICS §4; spec/TRIGGERS.md.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport qsort
+from ordercascade.core.book cimport book_best
+from ordercascade.core.check cimport oc_check
+from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
+from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_flat
+from ordercascade.core.margin cimport (
+    armed_tick, bracket_of, initial_of, liquidation_tick, share_weight,
+)
+from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.records cimport MarketView
+from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.state cimport (
+    ARMED, HOT, LOOSE, Margin, Market, NEAREST, PARKED, Scope, State, liquidatable, margin_of,
+    market_view, price_at,
+)
+from ordercascade.core.triggers cimport (
+    FALLS, RISES, triggers_arm, triggers_clear_fired, triggers_disarm, triggers_fire,
+    triggers_nearest,
+)
+from ordercascade.core.units cimport (
+    CASH_MAX, Cash, PPM, TICK_MAX, Tick, Wide, absolute, div_floor, larger,
+)
+
+
+# --- small lists -------------------------------------------------------------------------------
+
+cdef int push(int32_t** list, int64_t* count, int64_t* capacity, int32_t value) except -1 nogil:
+    """Append to a growable list of ids."""
+    if count[0] == capacity[0]:
+        list[0] = <int32_t*>slab_grow(list[0], capacity, count[0] + 1, sizeof(int32_t))
+    list[0][count[0]] = value
+    count[0] += 1
+    return 0
+
+
+cdef int _by_id(const void* a, const void* b) noexcept nogil:
+    cdef int32_t x = (<const int32_t*>a)[0]
+    cdef int32_t y = (<const int32_t*>b)[0]
+    return (x > y) - (x < y)
+
+
+cdef void sort_ids(int32_t* list, int64_t count) noexcept nogil:
+    qsort(list, <size_t>count, sizeof(int32_t), &_by_id)
+
+
+# --- the index ---------------------------------------------------------------------------------
+
+cdef int touch(State* s, int32_t scope) except -1 nogil:
+    """Its positions or money changed: look at it after this step."""
+    cdef Scope* sc = &s.scopes[scope]
+    cdef const Holder* h = &s.ledger.holders[scope]
+    if h.kind != SCOPE:
+        return 0
+    if h.collateral < 0 and ledger_flat(&s.ledger, scope):
+        push(&s.broke, &s.broke_count, &s.broke_capacity, scope)
+    if sc.watch == ARMED:
+        _disarm(s, scope)
+        sc.watch = LOOSE
+        push(&s.loose, &s.loose_count, &s.loose_capacity, scope)
+    return 0
+
+
+cdef void _disarm(State* s, int32_t scope) noexcept nogil:
+    cdef int32_t p = s.ledger.holders[scope].first
+    while p != NIL:
+        triggers_disarm(&s.triggers, p)
+        p = s.ledger.positions[p].next
+
+
+cdef int _arm_node(State* s, int32_t p, Tick tick) except -1 nogil:
+    """Set one trigger; ticks outside the market's range can never be reached."""
+    cdef const Position* position = &s.ledger.positions[p]
+    if position.size > 0:
+        if tick >= 1:
+            triggers_arm(&s.triggers, p, position.market, FALLS, tick)
+    elif tick <= s.markets[position.market].price_max:
+        triggers_arm(&s.triggers, p, position.market, RISES, tick)
+    return 0
+
+
+cdef int _arm(State* s, int32_t scope, const Margin* at) except -1 nogil:
+    """Arm a scope that is safe at the peek: exactly for one leg, by shares of slack for several."""
+    cdef int32_t first = NIL
+    cdef int32_t legs = 0
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    cdef const Market* m
+    cdef Wide weights = 0
+    cdef Cash slack = at.equity - at.maintenance - (0 if s.rules.trigger_strict else 1)
+    cdef Cash value, budget
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            legs += 1
+            first = p
+            m = &s.markets[position.market]
+            weights = weights + share_weight(position.size * m.peek * m.multiplier)
+        p = position.next
+    if legs == 1:
+        position = &s.ledger.positions[first]
+        m = &s.markets[position.market]
+        return _arm_node(s, first, liquidation_tick(
+            s.ledger.holders[scope].collateral - position.cost, position.size, m.multiplier,
+            m.brackets, m.bracket_count, s.rules.trigger_strict))
+    oc_check(slack >= 0)
+    p = s.ledger.holders[scope].first
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            m = &s.markets[position.market]
+            value = absolute(position.size * m.peek * m.multiplier)
+            budget = div_floor(<Wide>slack * share_weight(value), weights)
+            _arm_node(s, p, armed_tick(
+                position.size, m.multiplier, m.peek, budget,
+                m.brackets[bracket_of(m.brackets, m.bracket_count, <Wide>value + value / 4)]
+                .maintenance_ppm))
+        p = position.next
+    return 0
+
+
+cdef void _read_peeks(State* s) noexcept nogil:
+    """Ask every oracle whose inputs changed what it would say now."""
+    cdef int64_t i
+    cdef MarketView view
+    for i in range(s.market_count):
+        if s.markets[i].stale:
+            market_view(&s.markets[i], &view)
+            s.markets[i].peek = (<Oracle>s.markets[i].oracle).peek(&view, s.time_ns)
+            s.markets[i].stale = 0
+
+
+cdef int _fire(State* s, bint peek) except -1 nogil:
+    """Loosen every scope that has a trigger at or beyond the prices."""
+    cdef int64_t i
+    for i in range(s.market_count):
+        triggers_fire(&s.triggers, <int32_t>i, price_at(&s.markets[i], peek))
+    for i in range(s.triggers.fired_count):
+        touch(s, s.ledger.positions[s.triggers.fired[i]].scope)
+    triggers_clear_fired(&s.triggers)
+    return 0
+
+
+cdef int scan(State* s, int64_t step) except -1 nogil:
+    """After a step: who is liquidatable at a peek of the marks' sources, and not known to be?"""
+    cdef int64_t i
+    cdef int32_t scope
+    cdef Scope* sc
+    cdef Margin m
+    _read_peeks(s)
+    _fire(s, True)
+    for i in range(s.loose_count):
+        scope = s.loose[i]
+        sc = &s.scopes[scope]
+        oc_check(sc.watch == LOOSE)
+        m = margin_of(s, scope, True)
+        if liquidatable(s, &m):
+            sc.hit = step
+            sc.watch = HOT
+            push(&s.hot, &s.hot_count, &s.hot_capacity, scope)
+        else:
+            sc.watch = ARMED
+            if not m.flat:
+                _arm(s, scope, &m)
+    s.loose_count = 0
+    return 0
+
+
+cdef int arm_all(State* s) except -1 nogil:
+    """At the start: every scope is looked at once, without a step to blame."""
+    cdef int64_t i
+    for i in range(s.market_count):
+        s.markets[i].stale = 1
+    for i in range(s.ledger.holder_count):
+        touch(s, <int32_t>i)
+    return scan(s, NIL)
+
+
+# --- windows and parents -----------------------------------------------------------------------
+
+cdef int _loosen(State* s, int32_t scope) except -1 nogil:
+    s.scopes[scope].watch = LOOSE
+    return push(&s.loose, &s.loose_count, &s.loose_capacity, scope)
+
+
+cdef int window_open(State* s) except -1 nogil:
+    """A settlement begins: forget hits; what is liquidatable takes the first step from now on."""
+    cdef int64_t i
+    cdef int32_t scope
+    for i in range(s.hot_count):
+        scope = s.hot[i]
+        s.scopes[scope].hit = NIL
+        _loosen(s, scope)
+    s.hot_count = 0
+    return 0
+
+
+cdef int collect(State* s) except -1 nogil:
+    """Step 3: leave in `work` the scopes at risk on the standing marks; open a new window.
+
+    Looks at the hot, at the loose, and at what fires at the standing marks; that is everybody
+    who can be below. Pending scopes are not collected here.
+    """
+    cdef int64_t i, count
+    cdef int32_t scope
+    cdef Scope* sc
+    cdef Margin m
+    _fire(s, False)
+    for i in range(s.hot_count):
+        push(&s.loose, &s.loose_count, &s.loose_capacity, s.hot[i])
+    s.hot_count = 0
+    s.work_count = 0
+    count = 0
+    for i in range(s.loose_count):
+        scope = s.loose[i]
+        sc = &s.scopes[scope]
+        if sc.pending:
+            sc.hit = NIL
+            sc.watch = PARKED
+            continue
+        sc.hit_before = sc.hit
+        sc.hit = NIL
+        sc.watch = LOOSE
+        s.loose[count] = scope
+        count += 1
+        m = margin_of(s, scope, False)
+        if liquidatable(s, &m):
+            note_scope(s, scope, &m)
+            push(&s.work, &s.work_count, &s.work_capacity, scope)
+    s.loose_count = count
+    return 0
+
+
+cdef int unpend(State* s, int32_t scope) except -1 nogil:
+    """Healthy or flat: its liquidation is over and will not be continued."""
+    cdef Scope* sc = &s.scopes[scope]
+    sc.pending = 0
+    sc.parent = NIL
+    sc.generation = 0
+    sc.tranche = 0
+    sc.retry_ns = NIL
+    if sc.watch == PARKED:
+        return _loosen(s, scope)
+    return 0
+
+
+cdef int64_t parent_of(State* s, int32_t scope) noexcept nogil:
+    """The step that made a scope liquidatable, for its first order. SEMANTICS §4, §9.
+
+    The first hit of the two windows; without one (a lagging oracle) the latest step with trades,
+    before the standing mark was taken, in the market that cost the scope most; else none.
+    """
+    cdef const Scope* sc = &s.scopes[scope]
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    cdef const Market* m
+    cdef int64_t parent = NIL
+    cdef Cash loss
+    cdef Cash worst = -CASH_MAX * 4
+    if sc.hit_before != NIL:
+        return sc.hit_before
+    if sc.hit != NIL:
+        return sc.hit
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        m = &s.markets[position.market]
+        if position.size != 0:
+            loss = position.size * (m.mark_before - m.mark) * m.multiplier
+            if loss > worst:
+                worst = loss
+                parent = m.mark_trade_step
+        p = position.next
+    return parent
+
+
+# --- what the tape shows of scopes -------------------------------------------------------------
+
+cdef int note_scope(State* s, int32_t scope, const Margin* m) except -1 nogil:
+    """A row of the scopes table, on the standing marks, filed under the latest step."""
+    cdef int64_t row[6]
+    cdef Cash initial = 0
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    cdef const Market* market
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            market = &s.markets[position.market]
+            initial += initial_of(market.brackets, market.bracket_count,
+                                  absolute(position.size * market.mark * market.multiplier))
+        p = position.next
+    row[0] = log_rows(s.log, T_STEPS) - 1
+    row[1] = scope
+    row[2] = m.equity
+    row[3] = m.maintenance
+    row[4] = initial
+    row[5] = div_floor(<Wide>m.equity * PPM, larger(1, m.maintenance))
+    log_append(s.log, T_SCOPES, row)
+    return 0
+
+
+ctypedef struct Near:
+    int64_t ratio_ppm
+    int32_t scope
+
+
+cdef int _nearer(const void* a, const void* b) noexcept nogil:
+    cdef const Near* x = <const Near*>a
+    cdef const Near* y = <const Near*>b
+    if x.ratio_ppm != y.ratio_ppm:
+        return -1 if x.ratio_ppm < y.ratio_ppm else 1
+    return (x.scope > y.scope) - (x.scope < y.scope)
+
+
+cdef int note_nearest(State* s) except -1 nogil:
+    """Record the 50 healthy scopes of lowest margin ratio among those nearest to a trigger."""
+    cdef int64_t i, k
+    cdef int side
+    cdef int64_t count = 0
+    cdef int32_t scope
+    cdef Margin m
+    cdef Near* near
+    s.cells = <int64_t*>slab_grow(
+        s.cells, &s.cell_capacity, 4 * NEAREST * s.market_count, sizeof(int64_t))
+    near = <Near*>s.cells
+    for i in range(s.market_count):
+        for side in range(2):
+            triggers_nearest(&s.triggers, <int32_t>i, side, NEAREST)
+            for k in range(s.triggers.near_count):
+                scope = s.ledger.positions[s.triggers.near[k]].scope
+                m = margin_of(s, scope, False)
+                near[count].scope = scope
+                near[count].ratio_ppm = div_floor(<Wide>m.equity * PPM, larger(1, m.maintenance))
+                count += 1
+    qsort(near, <size_t>count, sizeof(Near), &_nearer)
+    k = 0
+    scope = NIL
+    for i in range(count):
+        if k < NEAREST and near[i].scope != scope:
+            scope = near[i].scope
+            m = margin_of(s, scope, False)
+            note_scope(s, scope, &m)
+            k += 1
+    return 0

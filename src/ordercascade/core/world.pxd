@@ -1,0 +1,51 @@
+# A world: the clock, the agenda, and the venues taking turns.
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
+from ordercascade.core.events cimport EventLog
+from ordercascade.core.state cimport State
+from ordercascade.core.units cimport TimeNs
+
+ctypedef struct Item:       # something that is due at a time
+    TimeNs time_ns
+    int64_t sequence
+    int32_t kind            # agenda rank: price tick < transfer < order
+    int32_t venue
+    int32_t market
+    int32_t account
+    int64_t a               # price | amount | size
+    int64_t b               # shock: notional
+    int64_t c               # shock: limit
+    int8_t side
+
+
+cdef class World:
+    cdef EventLog events
+    cdef list venues
+    cdef void** members         # Venue, borrowed from `venues`
+    cdef int64_t venue_count
+    cdef Item* agenda           # binary heap
+    cdef int64_t agenda_count
+    cdef int64_t agenda_capacity
+    cdef int64_t sequence
+    cdef int64_t steps_max
+    cdef TimeNs instant         # when the settlement began
+    cdef TimeNs now
+    cdef int64_t round
+    cdef int32_t phase
+    cdef int64_t turn           # the venue whose turn it is
+    cdef bint wrote             # this round wrote a step
+    cdef bint started
+    cdef bint opened            # the settlement at the start has begun
+    cdef bint bounded           # steps_max was reached
+    cdef bint busy
+    cdef object seed
+    cdef object __weakref__
+
+    cdef int advance(self, bint here) except -1 nogil
+    cdef int _perform(self) except -1 nogil
+    cdef int _round(self) except -1 nogil
+    cdef int _bounds(self) except -1 nogil
+    cdef int _instant(self, TimeNs time_ns) except -1 nogil
+    cdef TimeNs _next(self) noexcept nogil
+    cdef int _schedule(self, Item* item) except -1
+    cdef int _enter(self) except -1
+    cdef int _leave(self) except -1

@@ -1,0 +1,525 @@
+"""World: clock, agenda and venues; runs settlements round by round and step by step.
+
+A world is a value: fork() copies it at any step, state_hash() names it, the same calls give the
+same bytes anywhere. Only one call at a time; run() releases the GIL.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.string cimport memcpy, memset
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.mem cimport PyMem_RawFree
+from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
+from ordercascade.core.events cimport EventLog, T_STEPS, log_rows
+from ordercascade.core.settle cimport bound_row, next_retry, round_advance, round_begin
+from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
+from ordercascade.core.state cimport State
+from ordercascade.core.statecopy cimport state_digest
+from ordercascade.core.units cimport TimeNs
+from ordercascade.core.venue cimport Venue
+from ordercascade.core.watch cimport window_open
+
+from ordercascade.checks import side_of, whole
+from ordercascade.enums import AdlRule, LimitRule, Stop
+from ordercascade.errors import BusyError, InputError
+from ordercascade.mechanisms.closing import Deleverage, Tranche
+
+cdef enum:
+    QUIET = 0               # between settlements
+    AGENDA = 1              # step 1 of a round: what is due
+    VENUES = 2              # steps 2 to 7, venue by venue
+    BOUNDS = 3              # who reached its round_max
+
+cdef enum:                  # agenda ranks, SEMANTICS §3
+    PRICE_TICK = 0
+    TRANSFER = 2
+    ORDER = 3
+
+cdef enum:
+    SIGNALS_EVERY = 4096    # steps between looks for Ctrl-C
+
+NS_MAX = 2**62
+
+
+cdef class World:
+    """A world of venues. Make it, add venues, set them up, start(), then step() or run()."""
+
+    def __cinit__(self, seed=0, *, steps_max=10**9):
+        self.events = EventLog()
+        self.venues = []
+        self.seed = whole("seed", seed, 0, 2**63 - 1)
+        self.steps_max = whole("steps_max", steps_max, 1, 2**62)
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.agenda)
+        PyMem_RawFree(self.members)
+
+    def __repr__(self):
+        return (f"<World at {self.now} ns: {self.venue_count} venues, "
+                f"{log_rows(&self.events.log, T_STEPS)} steps>")
+
+    def __reduce__(self):
+        raise TypeError("a World cannot be pickled; send the scenario and its seed, or fork() it")
+
+    def __copy__(self):
+        return self.fork()
+
+    def __deepcopy__(self, memo):
+        return self.fork()
+
+    # --- set-up ---------------------------------------------------------------------------------
+
+    def add_venue(self, asset_count=1, *, limit=LimitRule.MARKET, adl_rule=AdlRule.QUEUE,
+                  fraction_ppm=10**6, min_value=0, cooldown_ns=0, then_all=False, **rules):
+        """Add a venue and return its id; rules as keywords, see Venue.
+
+        The tranche is given by `fraction_ppm`, `min_value`, `cooldown_ns`, `then_all`, or pass
+        `policy=` and `backstop=` objects.
+        """
+        self._new()
+        rules.setdefault("policy", Tranche(
+            fraction_ppm=whole("fraction_ppm", fraction_ppm, 1, 10**6),
+            min_value=whole("min_value", min_value, 0, 2**60),
+            cooldown_ns=whole("cooldown_ns", cooldown_ns, 0, NS_MAX),
+            then_all=bool(then_all), at_bankruptcy=LimitRule(limit) == LimitRule.BANKRUPTCY))
+        rules.setdefault("backstop", Deleverage(AdlRule(adl_rule)))
+        assets = whole("asset_count", asset_count, 1, 1024)
+        self.venues.append(Venue.__new__(Venue, self.events, len(self.venues), assets, rules))
+        self._link()
+        return self.venue_count - 1
+
+    def _link(self):
+        cdef int64_t held = 0
+        cdef int64_t i
+        PyMem_RawFree(self.members)
+        self.members = NULL
+        self.members = <void**>slab_grow(NULL, &held, len(self.venues), sizeof(void*))
+        self.venue_count = len(self.venues)
+        for i in range(self.venue_count):
+            self.members[i] = <void*>self.venues[i]
+
+    def venue(self, number=0):
+        """The venue of this id."""
+        return self.venues[whole("venue", number, 0, self.venue_count - 1)]
+
+    def start(self):
+        """Take first marks, arm triggers, write the opening; nothing may be set up afterwards."""
+        self._new()
+        for venue in self.venues:
+            (<Venue>venue).begin()
+        self.started = True
+
+    # --- agenda ---------------------------------------------------------------------------------
+
+    def schedule_shock(self, time_ns, venue, market, side, *, size=0, notional=0, limit=0):
+        """An order of `external` at a time: `size` lots, or `notional` units at the mark then.
+
+        It takes what it finds at `limit` or better (0: at any price); the rest is dropped.
+        """
+        cdef Item item
+        memset(&item, 0, sizeof(Item))
+        _place_checked(self, &item, time_ns, venue, market)
+        item.kind = ORDER
+        item.side = side_of(side)
+        item.a = whole("size", size, 0, 2**40)
+        item.b = whole("notional", notional, 0, 2**60)
+        item.c = whole("limit", limit, 0, (<Venue>self.venues[item.venue]).s.markets[item.market].price_max)
+        if bool(item.a) == bool(item.b):
+            raise InputError("size", size, "or else notional must be given, one of the two")
+        self._schedule(&item)
+
+    def schedule_index(self, time_ns, venue, market, price):
+        """The outside price of a market at a time."""
+        cdef Item item
+        memset(&item, 0, sizeof(Item))
+        _place_checked(self, &item, time_ns, venue, market)
+        item.kind = PRICE_TICK
+        item.a = whole("price", price, 1, (<Venue>self.venues[item.venue]).s.markets[item.market].price_max)
+        self._schedule(&item)
+
+    def schedule_transfer(self, time_ns, venue, account, asset, amount):
+        """A user's deposit (amount > 0) or withdrawal (< 0) at a time; refused ones do nothing."""
+        cdef Item item
+        cdef Venue v
+        memset(&item, 0, sizeof(Item))
+        self._idle()
+        v = self.venue(venue)
+        item.time_ns = whole("time_ns", time_ns, self.now, NS_MAX)
+        item.venue = venue
+        item.kind = TRANSFER
+        item.account = v._account(account)
+        item.market = whole("asset", asset, 0, v.s.ledger.asset_count - 1)
+        item.a = whole("amount", amount, -2**60, 2**60)
+        if item.a == 0:
+            raise InputError("amount", amount, "must not be 0")
+        self._schedule(&item)
+
+    cdef int _schedule(self, Item* item) except -1:
+        self.agenda = <Item*>slab_grow(
+            self.agenda, &self.agenda_capacity, self.agenda_count + 1, sizeof(Item))
+        item.sequence = self.sequence
+        self.sequence += 1
+        self.agenda[self.agenda_count] = item[0]
+        self.agenda_count += 1
+        _sift_up(self.agenda, self.agenda_count - 1)
+        return 0
+
+    # --- running --------------------------------------------------------------------------------
+
+    def step(self):
+        """Run to the end of the next step; its number, or -1 when nothing is left to do."""
+        cdef int wrote
+        self._ready()
+        self._enter()
+        try:
+            with nogil:
+                wrote = self.advance(False)
+        finally:
+            self._leave()
+        return log_rows(&self.events.log, T_STEPS) - 1 if wrote else -1
+
+    def run(self, steps=None):
+        """Run until nothing is left to do, or for so many steps; how many were written."""
+        cdef int64_t most = whole("steps", 2**62 if steps is None else steps, 0, 2**62)
+        cdef int64_t done = 0
+        self._ready()
+        self._enter()
+        try:
+            with nogil:
+                while done < most and self.advance(False):
+                    done += 1
+                    if done % SIGNALS_EVERY == 0:
+                        with gil:
+                            PyErr_CheckSignals()
+        finally:
+            self._leave()
+        return done
+
+    def settle(self, time_ns=None):
+        """Run one settlement now, or at a later time; how many steps were written."""
+        cdef int64_t before = log_rows(&self.events.log, T_STEPS)
+        cdef TimeNs at
+        self._ready()
+        if self.phase != QUIET:
+            raise InputError("call", "inside a settlement", "must wait until it is over")
+        at = whole("time_ns", self.now if time_ns is None else time_ns, self.now, NS_MAX)
+        self._enter()
+        try:
+            with nogil:
+                self._instant(at)
+                while self.advance(True):
+                    pass
+        finally:
+            self._leave()
+        return log_rows(&self.events.log, T_STEPS) - before
+
+    cdef int advance(self, bint here) except -1 nogil:
+        """Do what comes next until a step is written (1); 0 when nothing is left to do.
+
+        `here`: also 0 when the settlement in progress is over.
+        """
+        cdef int64_t steps = log_rows(&self.events.log, T_STEPS)
+        cdef TimeNs at
+        while not self.bounded:
+            if steps >= self.steps_max:
+                self.bounded = True
+                bound_row(&(<Venue>self.members[self.turn % self.venue_count]).s)
+                return 1
+            if self.phase == QUIET:
+                at = NIL if here else self._next()
+                if at == NIL:
+                    return 0
+                self._instant(at)
+            elif self.phase == AGENDA:
+                self._perform()
+            elif self.phase == VENUES:
+                self._round()
+            else:
+                self._bounds()
+            if log_rows(&self.events.log, T_STEPS) > steps:
+                return 1
+        return 0
+
+    cdef TimeNs _next(self) noexcept nogil:
+        """The next instant: the start, the agenda's first, or the end of a cooldown; or NIL."""
+        cdef TimeNs at = NIL
+        cdef TimeNs retry
+        cdef int64_t i
+        if not self.opened:
+            return self.now
+        if self.agenda_count > 0:
+            at = self.agenda[0].time_ns
+        for i in range(self.venue_count):
+            retry = next_retry(&(<Venue>self.members[i]).s, self.now)
+            if retry != NIL and (at == NIL or retry < at):
+                at = retry
+        if at != NIL and at < self.now:
+            at = self.now
+        return at
+
+    cdef int _instant(self, TimeNs time_ns) except -1 nogil:
+        """A settlement begins."""
+        cdef int64_t i
+        cdef State* s
+        self.opened = True
+        self.instant = time_ns
+        self.now = time_ns
+        self.round = 0
+        self.wrote = False
+        self.phase = AGENDA
+        for i in range(self.venue_count):
+            s = &(<Venue>self.members[i]).s
+            s.time_ns = time_ns
+            s.round = 0
+            s.muted = False
+            s.wrote = False
+            window_open(s)
+        return 0
+
+    cdef int _perform(self) except -1 nogil:
+        """Step 1: the next item that is due; without one the venues take their marks."""
+        cdef Item item
+        cdef int64_t i
+        cdef State* s
+        if self.agenda_count > 0:
+            item = self.agenda[0]
+            s = &(<Venue>self.members[item.venue]).s
+            if item.time_ns <= self.instant + self.round * s.rules.round_ns:
+                _pop(self.agenda, &self.agenda_count)
+                s.time_ns = item.time_ns
+                s.wrote = True
+                self.wrote = True
+                if item.kind == PRICE_TICK:
+                    return (<Venue>self.members[item.venue]).index_tick(item.market, item.a)
+                if item.kind == TRANSFER:
+                    return (<Venue>self.members[item.venue]).transfer(item.account, item.market, item.a)
+                (<Venue>self.members[item.venue]).shock(item.market, item.side, item.a, item.b, item.c)
+                return 0
+        for i in range(self.venue_count):
+            s = &(<Venue>self.members[i]).s
+            if s.muted:
+                continue
+            round_begin(s, self.instant + self.round * s.rules.round_ns, self.round)
+            if s.time_ns > self.now:
+                self.now = s.time_ns
+        self.phase = VENUES
+        self.turn = 0
+        return 0
+
+    cdef int _round(self) except -1 nogil:
+        """Steps 2 to 7 of the venue whose turn it is."""
+        cdef State* s = &(<Venue>self.members[self.turn]).s
+        if not s.muted and round_advance(s):
+            s.wrote = True
+            self.wrote = True
+            return 0
+        self.turn += 1
+        if self.turn == self.venue_count:
+            self.phase = BOUNDS
+            self.turn = 0
+        return 0
+
+    cdef int _bounds(self) except -1 nogil:
+        """After a round: who reached its round_max rests; the next round, or quiet."""
+        cdef State* s
+        while self.turn < self.venue_count:
+            s = &(<Venue>self.members[self.turn]).s
+            self.turn += 1
+            if s.wrote and not s.muted and self.round + 1 >= s.rules.round_max:
+                s.muted = True
+                s.wrote = False
+                return bound_row(s)
+            s.wrote = False
+        self.turn = 0
+        self.phase = QUIET
+        if self.wrote:
+            self.wrote = False
+            self.round += 1
+            self.phase = AGENDA
+            _set_round(self)
+        return 0
+
+    # --- a world as a value ---------------------------------------------------------------------
+
+    def fork(self):
+        """An independent copy at this step: run both, compare."""
+        cdef World other
+        self._idle()
+        other = World.__new__(type(self), self.seed, steps_max=self.steps_max)
+        other.events = self.events.fork()
+        other.venues = [(<Venue>venue).copy(other.events) for venue in self.venues]
+        other._link()
+        other.agenda = <Item*>slab_copy(self.agenda, self.agenda_capacity, sizeof(Item))
+        other.agenda_capacity = self.agenda_capacity
+        other.agenda_count = self.agenda_count
+        other.sequence = self.sequence
+        other.instant, other.now, other.round = self.instant, self.now, self.round
+        other.phase, other.turn, other.wrote = self.phase, self.turn, self.wrote
+        other.started, other.opened, other.bounded = self.started, self.opened, self.bounded
+        return other
+
+    def state_hash(self):
+        """128 bits over everything that decides what happens next, as 32 hex digits."""
+        cdef Digest d
+        cdef int64_t i
+        cdef const Item* item
+        self._idle()
+        digest_start(&d)
+        digest_word(&d, self.seed)
+        digest_word(&d, self.steps_max)
+        digest_word(&d, self.sequence)
+        digest_word(&d, self.instant)
+        digest_word(&d, self.now)
+        digest_word(&d, self.round)
+        digest_word(&d, self.phase)
+        digest_word(&d, self.turn)
+        digest_word(&d, (self.wrote << 3) | (self.started << 2) | (self.opened << 1) | self.bounded)
+        digest_word(&d, self.agenda_count)
+        for i in range(self.agenda_count):
+            item = &self.agenda[i]
+            digest_word(&d, item.time_ns)
+            digest_word(&d, item.sequence)
+            digest_word(&d, (<int64_t>item.kind << 40) | (<int64_t>item.venue << 8) | item.side)
+            digest_word(&d, (<int64_t>item.market << 32) | <int64_t>item.account)
+            digest_word(&d, item.a)
+            digest_word(&d, item.b)
+            digest_word(&d, item.c)
+        for i in range(self.venue_count):
+            state_digest(&(<Venue>self.members[i]).s, &d)
+        return digest_hex(&d)
+
+    @property
+    def log(self):
+        """The event log: the world's only output."""
+        return self.events
+
+    @property
+    def time_ns(self):
+        return self.now
+
+    @property
+    def steps(self):
+        """Steps written so far."""
+        return log_rows(&self.events.log, T_STEPS)
+
+    @property
+    def settling(self):
+        """True between the first and the last step of a settlement."""
+        return self.phase != QUIET
+
+    @property
+    def stop(self):
+        """Why the run ended (or RUNNING)."""
+        cdef int64_t i, k
+        cdef State* s
+        if self.bounded:
+            return Stop.STEP_BOUND
+        if self.phase != QUIET or not self.opened or self._next() != NIL:
+            return Stop.RUNNING
+        pending = False
+        for i in range(self.venue_count):
+            s = &(<Venue>self.members[i]).s
+            if s.muted:
+                return Stop.ROUND_BOUND
+            for k in range(s.pending_count):
+                pending = pending or s.scopes[s.pending[k]].pending
+        return Stop.NOTHING_TO_FILL if pending else Stop.NOBODY_AT_RISK
+
+    def _check(self):
+        """Raise InvariantError unless every venue is sound."""
+        for venue in self.venues:
+            venue._check()
+
+    # --- guards ---------------------------------------------------------------------------------
+
+    cdef int _enter(self) except -1:
+        cdef int64_t i
+        if self.busy:
+            raise BusyError("the world")
+        self.busy = True
+        for i in range(self.venue_count):
+            (<Venue>self.members[i]).s.busy = True
+        return 0
+
+    cdef int _leave(self) except -1:
+        cdef int64_t i
+        self.busy = False
+        for i in range(self.venue_count):
+            (<Venue>self.members[i]).s.busy = False
+        return 0
+
+    def _idle(self):
+        if self.busy:
+            raise BusyError("the world")
+
+    def _new(self):
+        self._idle()
+        if self.started:
+            raise InputError("call", "after the start", "must come before start()")
+
+    def _ready(self):
+        self._idle()
+        if not self.started:
+            raise InputError("call", "before the start", "must come after start()")
+
+
+cdef int _place_checked(World world, Item* item, time_ns, venue, market) except -1:
+    world._idle()
+    v = world.venue(venue)
+    item.time_ns = whole("time_ns", time_ns, world.now, NS_MAX)
+    item.venue = venue
+    item.market = v._market(market)
+    return 0
+
+
+cdef void _set_round(World world) noexcept nogil:
+    """Give the venues the number and time of the round that begins."""
+    cdef int64_t i
+    cdef State* s
+    for i in range(world.venue_count):
+        s = &(<Venue>world.members[i]).s
+        if not s.muted:
+            s.round = world.round
+            s.time_ns = world.instant + world.round * s.rules.round_ns
+
+
+cdef bint _earlier(const Item* x, const Item* y) noexcept nogil:
+    """Agenda order: time, kind, venue, market, account, sequence."""
+    if x.time_ns != y.time_ns:
+        return x.time_ns < y.time_ns
+    if x.kind != y.kind:
+        return x.kind < y.kind
+    if x.venue != y.venue:
+        return x.venue < y.venue
+    if x.market != y.market:
+        return x.market < y.market
+    if x.account != y.account:
+        return x.account < y.account
+    return x.sequence < y.sequence
+
+
+cdef void _sift_up(Item* heap, int64_t i) noexcept nogil:
+    cdef Item item = heap[i]
+    while i > 0 and _earlier(&item, &heap[(i - 1) // 2]):
+        heap[i] = heap[(i - 1) // 2]
+        i = (i - 1) // 2
+    heap[i] = item
+
+
+cdef void _pop(Item* heap, int64_t* count) noexcept nogil:
+    """Take the first item out of the heap."""
+    cdef Item item
+    cdef int64_t i = 0
+    cdef int64_t child
+    count[0] -= 1
+    item = heap[count[0]]
+    while True:
+        child = 2 * i + 1
+        if child >= count[0]:
+            break
+        if child + 1 < count[0] and _earlier(&heap[child + 1], &heap[child]):
+            child += 1
+        if not _earlier(&heap[child], &item):
+            break
+        heap[i] = heap[child]
+        i = child
+    heap[i] = item

@@ -1,0 +1,181 @@
+"""Read a text table, strictly: CSV in UTF-8, plain or gzip, or refuse it with the place.
+
+Numbers are ASCII digits. No guessing: the header must be the one asked for, every row must have
+as many fields, quotes are not read, and a file that ends early is not handed out in part.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+import re
+import stat
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+from ordercascade.errors import DataFileError, MissingExtraError
+from ordercascade.exact import Exact
+
+BYTES_MAX = 2**30
+LINE_MAX = 65_536
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive",
+    b"PAR1": "a parquet file",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"\x93NUMPY": "a numpy array",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+_NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
+class TextTable(NamedTuple):
+    """A file's rows as text: `columns` from the header, `rows` with their line numbers."""
+
+    file: str
+    columns: tuple[str, ...]
+    rows: list[list[str]]
+
+    def number(self, row: int, column: str) -> Exact:
+        """Return a cell as a decimal without sign or exponent, or refuse it with its place."""
+        text = self.rows[row][self.columns.index(column)]
+        if _NUMBER.fullmatch(text) is None:
+            hint = "; decimals take a point, thousands no separator" if "," in text else ""
+            rule = f"must be plain ASCII digits such as 12.5{hint}"
+            raise DataFileError(self.file, rule, row=row + 2, column=column, value=text)
+        return Exact(text)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a regular file's bytes; unpacks gzip up to 1 GiB."""
+    shown = path.name
+    text = os.fspath(path)
+    if "://" in text or text.startswith("~"):
+        raise DataFileError(shown, "must be the path of a local file; nothing is fetched")
+    with open(path, "rb", opener=_open_at_once) as handle:
+        status = os.fstat(handle.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise DataFileError(shown, "not a regular file")
+        if status.st_size > BYTES_MAX:
+            raise DataFileError(shown, "must be at most 1 GiB", value=status.st_size)
+        # The size is fixed at the opening: what another process appends meanwhile is not read.
+        data = handle.read(status.st_size)
+    return _unpack(shown, data) if data.startswith(b"\x1f\x8b") else data
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as they lie on the disk."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_table(path: Path, *headers: tuple[str, ...]) -> TextTable:
+    """Return the rows of a CSV file whose columns, in any order, are those of one of `headers`."""
+    shown = path.name
+    data = read_bytes(path)
+    for magic, kind in _MAGIC.items():
+        if data.startswith(magic):
+            raise DataFileError(shown, f"must be CSV text, this is {kind}", byte=0)
+    lines = _lines(shown, data.removeprefix(b"\xef\xbb\xbf"))
+    if not lines:
+        raise DataFileError(shown, "is empty; a header line is expected")
+    columns = tuple(lines[0].split(","))
+    if not any(sorted(columns) == sorted(header) for header in headers):
+        wanted = " or ".join(",".join(header) for header in headers)
+        hint = " (fields are separated by commas)" if ";" in lines[0] or "\t" in lines[0] else ""
+        raise DataFileError(shown, f"expected the columns {wanted}{hint}", row=1, value=lines[0])
+    rows = [line.split(",") for line in lines[1:]]
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(columns):
+            rule = f"row has {len(row)} fields, {len(columns)} expected"
+            rule += " (decimals take a point, thousands no separator)" if len(row) > 1 else ""
+            if number == len(lines) and not data.endswith((b"\n", b"\r")):
+                rule += "; the last line has no newline: the file may be cut off"
+            raise DataFileError(shown, rule, row=number)
+    return TextTable(shown, columns, rows)
+
+
+def read_parquet(path: Path, wanted: dict[str, tuple[str, ...]]) -> dict[str, list[object]]:
+    """Return a Parquet file's columns as lists; `wanted` names the types a column may have."""
+    table = parquet_table(path, wanted)
+    return {column: table.column(column).to_pylist() for column in wanted}
+
+
+def parquet_table(path: Path, wanted: dict[str, tuple[str, ...]]):  # type: ignore[no-untyped-def]
+    """Return a pyarrow Table whose columns are exactly `wanted`, without nulls, or refuse it."""
+    shown = path.name
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise MissingExtraError("pyarrow", "data") from None
+    if tuple(int(part) for part in pyarrow.__version__.split(".")[:2]) < (14, 0):
+        raise MissingExtraError("pyarrow >= 14.0.1", "data")
+    data = read_bytes(path)
+    if not (data.startswith(b"PAR1") and data.endswith(b"PAR1") and len(data) >= 12):
+        raise DataFileError(shown, "must be a whole Parquet file (PAR1 at both ends)")
+    try:
+        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataFileError(shown, f"Parquet cannot be read: {error}") from error
+    if sorted(table.column_names) != sorted(wanted):
+        rule = f"expected the columns {','.join(wanted)}"
+        raise DataFileError(shown, rule, value=",".join(table.column_names))
+    for column, types in wanted.items():
+        found = str(table.schema.field(column).type)
+        if not any(found == kind or found.startswith(kind + "(") for kind in types):
+            raise DataFileError(shown, f"is {found}, want {' or '.join(types)}", column=column)
+        if table.column(column).null_count:
+            rule = f"column has {table.column(column).null_count} nulls"
+            raise DataFileError(shown, rule, column=column)
+    return table
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # Without O_NONBLOCK the opening of a FIFO waits for a writer that may never come.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _unpack(shown: str, data: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=_reader(data)) as packed:
+        try:
+            text = packed.read(BYTES_MAX + 1)
+        except EOFError:
+            rule = "compressed data ends early"
+            raise DataFileError(shown, rule, byte=len(data)) from None
+        except (OSError, zlib.error) as error:
+            raise DataFileError(shown, f"compressed data is damaged: {error}") from None
+    if len(text) > BYTES_MAX:
+        raise DataFileError(shown, "unpacks to more than 1 GiB")
+    return text
+
+
+def _reader(data: bytes):  # type: ignore[no-untyped-def]
+    import io
+
+    return io.BytesIO(data)
+
+
+def _lines(shown: str, data: bytes) -> list[str]:
+    """Split into lines by LF, CR LF or CR; refuse what is no UTF-8 text, with the byte."""
+    if b"\x00" in data:
+        raise DataFileError(shown, "holds a NUL byte", byte=data.index(b"\x00"))
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataFileError(shown, "must be UTF-8 text", byte=error.start) from None
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    if lines and lines[-1] == "":
+        lines.pop()
+    for number, line in enumerate(lines, start=1):
+        if len(line) > LINE_MAX:
+            raise DataFileError(shown, f"line longer than {LINE_MAX} bytes", row=number)
+        if '"' in line:
+            raise DataFileError(shown, "quotes are not read", row=number)
+    return lines

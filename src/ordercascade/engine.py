@@ -1,0 +1,78 @@
+"""Behind the faces: which engine runs, how a planned venue is raised in it, how a tape is taken.
+
+The compiled engine and the slow twin of the tests have the same doors, so `engine` is any module
+with a `World`.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from ordercascade.exact import plain
+from ordercascade.plan import VenuePlan
+
+if TYPE_CHECKING:
+    from ordercascade.tape import Tape
+
+VERSION = "0.1.0"
+META_SCHEMA = 1
+
+
+def default_engine() -> Any:
+    """Return the compiled engine's module."""
+    return import_module("ordercascade.core.world")
+
+
+def raise_venue(world: Any, plan: VenuePlan) -> Any:
+    """Add a planned venue with its markets and fund to an engine's world; return its door."""
+    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments))
+    for item in plan.markets:
+        venue.add_market(asset=0, **item.arguments)
+    if plan.fund:
+        venue.fund_deposit(0, plan.fund)
+    return venue
+
+
+def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
+    """Return names and units of venues and markets, for the tape's meta."""
+    return {
+        "schema": META_SCHEMA,
+        "engine_version": VERSION,
+        "platform": f"{platform.system()}-{platform.machine()}-py{platform.python_version()}",
+        "name": venues[0].name if len(venues) == 1 else "",
+        "seed": 0,
+        "scenario": "",
+        "config_hash": "",
+        "inputs": {},
+        "venues": [{"id": index, "name": venue.name} for index, venue in enumerate(venues)],
+        "markets": [
+            {
+                "venue": index,
+                "id": number,
+                "name": item.market.name,
+                "kind": item.market.kind,
+                "asset": 0,
+                "settle": item.market.settle,
+                "decimals": item.market.decimals,
+                "tick_size": plain(item.market.tick_size),
+                "lot_size": plain(item.market.lot_size),
+                "multiplier": item.market.multiplier,
+                "price_max": item.market.price_max,
+                "size_max": item.market.size_max,
+            }
+            for index, venue in enumerate(venues)
+            for number, item in enumerate(venue.markets)
+        ],
+        "accounts": [],
+    }
+
+
+def tape_of(world: Any, meta: dict[str, Any]) -> Tape:
+    """Return what an engine's world has written so far, with its meta."""
+    from ordercascade.tape import Tape
+
+    ended = {"stop": int(world.stop), "state_hash": world.state_hash()}
+    return Tape(world.log, meta | ended)

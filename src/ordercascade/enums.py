@@ -1,0 +1,215 @@
+"""The closed lists of the domain: one name, one small integer, the same in C, Python and files."""
+
+from __future__ import annotations
+
+from enum import IntEnum, IntFlag
+
+
+class Side(IntEnum):
+    """The side of an order, of a taker, or of a level."""
+
+    BID = 0
+    ASK = 1
+
+
+class OrderType(IntEnum):
+    """What a message asks of the book. CANCEL and AMEND name a resting order by its id."""
+
+    LIMIT = 0
+    MARKET = 1
+    CANCEL = 2
+    AMEND = 3
+
+
+class TimeInForce(IntEnum):
+    """How long an order lives: until cancelled, now or never (in part), all now or nothing."""
+
+    GTC = 0
+    IOC = 1
+    FOK = 2
+
+
+class OrderFlag(IntFlag):
+    """Bits of an order's `flags`."""
+
+    NONE = 0
+    POST_ONLY = 1
+    REDUCE_ONLY = 2
+
+
+class Reject(IntEnum):
+    """Why an order was refused: data, not an exception. Every code is -2 or less."""
+
+    UNKNOWN_ORDER = -2
+    NOT_OWNER = -3
+    POST_ONLY_WOULD_CROSS = -4
+    FOK_NOT_FILLABLE = -5
+    NO_LIQUIDITY = -6
+    POOL_FULL = -7
+    BAD_MESSAGE = -8
+    INSUFFICIENT = -9
+    POSITION_LIMIT = -10
+    POSITION_OPEN = -11
+    REDUCE_ONLY = -12
+    LEVEL_FULL = -13
+
+
+class HolderKind(IntEnum):
+    """Who can own money at a venue."""
+
+    SCOPE = 0
+    EXTERNAL = 1
+    FUND = 2
+    VAULT = 3
+    FEES = 4
+    BAD_DEBT = 5
+    CLEARING = 6
+
+
+class StepKind(IntEnum):
+    """The kinds of row in the tape's step table."""
+
+    SHOCK = 0
+    MARK = 1
+    LIQUIDATION = 2
+    TAKEOVER = 3
+    DISPOSAL = 4
+    WATERFALL = 5
+    ADL = 6
+    HALT = 7
+    RESUME = 8
+    AUCTION = 9
+    MARGIN_CALL = 10
+    AGENTS = 11
+    BOUND = 12
+
+
+class Outcome(IntEnum):
+    """What the table of a liquidation decided for the scope after its order."""
+
+    OPEN = 0
+    HEALTHY = 1
+    PENDING = 2
+    DELEVERAGED = 3
+    CLOSED = 4
+    SHORTFALL = 5
+
+
+class PostReason(IntEnum):
+    """Why money moved."""
+
+    REALISE = 0
+    FEE_MAKER = 1
+    FEE_TAKER = 2
+    FEE_LIQUIDATION = 3
+    FUND_PAYS = 4
+    SOCIALISED = 5
+    BAD_DEBT = 6
+    RESIDUAL = 7
+    TRANSFER = 8
+    DEPOSIT = 9
+    WITHDRAWAL = 10
+
+
+class NoteKind(IntEnum):
+    """The kinds of row in the tape's note table."""
+
+    BOUND_REACHED = 0
+    ADL_EXTERNAL = 1
+    FUND_EMPTY = 2
+
+
+class PriceSource(IntEnum):
+    """Which price of the venue's own book an oracle reads, or the outside index."""
+
+    LAST = 0
+    MID = 1
+    INDEX = 2
+
+
+class MarkRefresh(IntEnum):
+    """When a mark is taken again: at the start of a round, or after every order."""
+
+    ROUND = 0
+    ORDER = 1
+
+
+class QueueOrder(IntEnum):
+    """Who is liquidated first within a round."""
+
+    SCOPE_ID = 0
+    TRIGGER_PRICE = 1
+    MARGIN_RATIO = 2
+
+
+class LegRule(IntEnum):
+    """Which leg of a cross scope is sold first."""
+
+    LARGEST_MARGIN_RELIEF = 0
+    WORST_PNL = 1
+
+
+class CancelPolicy(IntEnum):
+    """Which resting orders of a scope go before its liquidation order."""
+
+    SCOPE = 0
+    MARKET = 1
+    NONE = 2
+
+
+class LimitRule(IntEnum):
+    """The limit price of a liquidation order."""
+
+    MARKET = 0
+    BANKRUPTCY = 1
+
+
+class ShortfallAt(IntEnum):
+    """When the loss table runs: after each order, or at the end of the round."""
+
+    ORDER = 0
+    ROUND = 1
+
+
+class Residual(IntEnum):
+    """Who keeps what is left of a liquidated, flat scope."""
+
+    ACCOUNT = 0
+    FUND = 1
+
+
+class FeeTo(IntEnum):
+    """Who receives the liquidation fee."""
+
+    FUND = 0
+    FEES = 1
+
+
+class AdlRule(IntEnum):
+    """How the lots of a bankrupt scope are dealt to its counterparties."""
+
+    QUEUE = 0
+    PRO_RATA = 1
+
+
+class AdlTrigger(IntEnum):
+    """When a scope is deleveraged: on a shortfall only, or also when an order stays unfilled."""
+
+    SHORTFALL = 0
+    UNFILLED = 1
+
+
+class PriceMode(IntEnum):
+    """At which price an ADL hands positions over."""
+
+    BANKRUPTCY = 0
+
+
+class Stop(IntEnum):
+    """Why a run ended."""
+
+    RUNNING = 0
+    NOBODY_AT_RISK = 1
+    NOTHING_TO_FILL = 2
+    ROUND_BOUND = 3
+    STEP_BOUND = 4

@@ -1,0 +1,190 @@
+"""A tape's numbers as people read them: prices, sizes and money with their units, names of scopes.
+
+The text of a story and of a summary is made of these. Whole numbers in, text out, exactly;
+the only rounding is to the decimals that are shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from ordercascade.enums import HolderKind, Side
+
+if TYPE_CHECKING:
+    from ordercascade.tape import Tape
+
+Column: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
+Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
+Pair: TypeAlias = tuple[int, int]
+Level: TypeAlias = tuple[int, int]  # price, size
+
+
+@dataclass(frozen=True)
+class Units:
+    """A market's names and units."""
+
+    name: str
+    settle: str
+    tick: Decimal
+    lot: Decimal
+    cash: Decimal  # the smallest settlement unit
+
+    @property
+    def base(self) -> str:
+        """What a lot is made of, where the market's name tells."""
+        base = self.name.removesuffix(self.settle)
+        return base if base and base != self.name else "lots" if self.lot == 1 else "units"
+
+    def price(self, ticks: int) -> str:
+        """Return a price with the tick's own decimals: 60,000.1."""
+        return f"{int(ticks) * self.tick:,f}"
+
+    def size(self, lots: int) -> str:
+        """Return an unsigned size: 0.250 BTC."""
+        return f"{self.number(lots)} {self.base}"
+
+    def number(self, lots: int) -> str:
+        """Return an unsigned size without its unit."""
+        return f"{abs(int(lots)) * self.lot:,f}"
+
+    def money(self, amount: int) -> str:
+        """Return an amount: 1,234.50 USDT; more decimals only where two would show nothing."""
+        value = int(amount) * self.cash
+        places = min(2, -_exponent(self.cash))
+        if value and abs(value) < Decimal("0.005"):
+            places = -_exponent(self.cash)
+        return f"{value:,.{places}f} {self.settle}"
+
+    def average(self, value: int, lots: int) -> str:
+        """Return value over size as a price, one digit finer than a tick."""
+        exact = Fraction(int(value)) * Fraction(self.cash) / (int(lots) * Fraction(self.lot))
+        places = max(0, 1 - _exponent(self.tick))
+        return f"{round(exact * 10**places) / Decimal(10) ** places:,.{places}f}"
+
+    def move(self, before: int, after: int) -> str:
+        """Return a change of price: 60,000.0 → 59,880.0 (-0.20 %)."""
+        if before == after or before <= 0:
+            return f"{self.price(after)}{' (no change)' if before == after else ''}"
+        return f"{self.price(before)} → {self.price(after)} ({percent(after - before, before)})"
+
+
+def percent(part: int, whole: int) -> str:
+    """Return a signed share with two decimals: -0.20 %."""
+    return f"{100 * int(part) / int(whole):+.2f} %"
+
+
+def seconds(time_ns: int) -> str:
+    """Return a simulated time: 1.5 s."""
+    return f"{Decimal(int(time_ns)) / 10**9:,f} s"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: 1 account, 1,200 accounts."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def some(items: list[str], *, most: int) -> str:
+    """Return items joined by commas; those beyond `most` are only counted."""
+    rest = len(items) - most
+    return ", ".join(items[:most]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def _exponent(unit: Decimal) -> int:
+    return min(0, int(unit.as_tuple().exponent))
+
+
+@dataclass
+class Figures:
+    """A tape's columns, its markets' units, and whose a scope is."""
+
+    tape: Any
+    units: dict[Pair, Units]  # by (venue, market)
+    owner: dict[Pair, Pair]  # (venue, holder) -> (HolderKind, account)
+    kept: dict[Pair | tuple[str, str], Column] = field(default_factory=dict)
+
+    def column(self, table: str, column: str) -> Column:
+        """Return a column as int64: sums of int32 could overflow."""
+        key = table, column
+        if key not in self.kept:
+            self.kept[key] = getattr(self.tape, table)[column].astype(np.int64, copy=False)
+        return self.kept[key]
+
+    def cell(self, table: str, column: str, row: int) -> int:
+        return int(self.column(table, column)[row])
+
+    def within(self, table: str, span: Pair) -> Rows:
+        """Return the rows of a table whose step lies in [from, to)."""
+        return np.arange(*np.searchsorted(self.column(table, "step"), span))
+
+    def venue(self, step: int) -> int:
+        """Return the venue of a step; the first one for the opening."""
+        return self.cell("steps", "venue", step) if step >= 0 else 0
+
+    def market(self, table: str, row: int) -> Units:
+        """Return the units of a row's market."""
+        venue = self.venue(self.cell(table, "step", row))
+        return self.units[venue, self.cell(table, "market", row)]
+
+    def settled(self, venue: int) -> Units:
+        """Return the units of the venue's money: those of its first market."""
+        return self.units[min(key for key in self.units if key[0] == venue)]
+
+    def who(self, venue: int, holder: int) -> str:
+        """Name the owner of a scope; accounts have names where the scenario gave them one."""
+        kind, account = self.owner.get((venue, holder), (HolderKind.SCOPE, -1))
+        if kind == HolderKind.EXTERNAL:
+            return "the outside"
+        return self.account(venue, account) if account > 0 else f"scope {holder}"
+
+    def account(self, venue: int, account: int) -> str:
+        raise NotImplementedError
+
+    def eaten(self, step: int) -> list[Level]:
+        """Return the levels a step's trades took, in the order taken, self-trades left out."""
+        rows = slice(*(self.cell("steps", edge, step) for edge in ("fill_from", "fill_to")))
+        price, size = self.column("fills", "price")[rows], self.column("fills", "size")[rows]
+        other = (
+            self.column("fills", "maker_account")[rows]
+            != self.column("fills", "taker_account")[rows]
+        )
+        levels: list[Level] = []
+        for ticks, lots in zip(price[other].tolist(), size[other].tolist(), strict=True):
+            if levels and levels[-1][0] == ticks:
+                lots += levels.pop()[1]
+            levels.append((ticks, lots))
+        return levels
+
+    def levels(self, step: int, units: Units, *, side: int) -> str:
+        """Say which levels a step ate; `side` is the taker's."""
+        taken, book = self.eaten(step), "bid" if side == Side.ASK else "ask"
+        first = [f"{units.number(lots)} at {units.price(ticks)}" for ticks, lots in taken[:3]]
+        if len(taken) <= 4:
+            first += [f"{units.number(lots)} at {units.price(ticks)}" for ticks, lots in taken[3:]]
+            return f"eats {plural(len(taken), book + ' level')}: {', '.join(first)}"
+        last = f"{units.number(taken[-1][1])} at {units.price(taken[-1][0])}"
+        way = "down" if side == Side.ASK else "up"
+        return f"eats {len(taken):,} {book} levels: {', '.join(first)}, ... {way} to {last}"
+
+
+def read(tape: Tape) -> Figures:
+    """Take from a tape what its sentences need."""
+    units = {
+        (int(m["venue"]), int(m["id"])): Units(
+            str(m["name"]),
+            str(m["settle"]),
+            Decimal(str(m["tick_size"])),
+            Decimal(str(m["lot_size"])),
+            Decimal((0, (1,), -int(m["decimals"]))),
+        )
+        for m in tape.meta["markets"]
+    }
+    f = Figures(tape, units, {})
+    names = ("venue", "scope", "kind", "account")
+    holders = zip(*(f.column("accounts", name).tolist() for name in names), strict=True)
+    f.owner.update({(venue, scope): (kind, account) for venue, scope, kind, account in holders})
+    return f

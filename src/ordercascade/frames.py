@@ -1,0 +1,276 @@
+"""The world as a viewer needs it after one step, cut out of a tape's tables.
+
+A frame is found by binary search, never by replay. `Latest` sorts a table's rows once by what they
+are about (a level, a scope, a holder); the state after row r is then, for each of those, its last
+row before r: one vectorised search, O(what is shown · log rows), for any k in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ordercascade.enums import HolderKind, Side
+from ordercascade.errors import InputError
+from ordercascade.tables import Column, Table
+
+Int64: TypeAlias = npt.NDArray[np.int64]
+Columns: TypeAlias = Mapping[str, Column]
+Zoom: TypeAlias = tuple[int, int]
+
+SIDE_BIT = 32  # a level's key is side << SIDE_BIT | price; ticks are below 2**31
+PRICE_MASK = (1 << SIDE_BIT) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One market of one venue after step `k`; every number in raw units, every array read-only."""
+
+    k: int
+    time_ns: int
+    venue: int
+    market: int
+    step: Mapping[str, int]  # the step's row; empty for the opening, k = -1
+    ancestors: Int64  # the steps that led to this one, nearest first
+    bids: Int64  # (n, 2): price, size; best first
+    asks: Int64  # (n, 2): price, size; best first
+    eaten: Int64  # (n, 3): side, price, lots traded away in this step
+    touched: Int64  # (n, 3): side, price, lots traded away in all steps before it
+    fills: Columns  # this step's
+    liquidation: Mapping[str, int]  # this step's row of `liquidations`, or empty
+    marks: Columns  # of this market, up to k
+    scopes: Columns  # each scope's latest record up to k, lowest margin ratio first
+    adl: Columns  # of the venue, all rows up to k
+    notes: Columns  # this step's
+    fund: int
+    vault: int
+    bad_debt: int
+
+
+class Latest:
+    """Rows of a table in the order of (key, row): the last one of each key before any row."""
+
+    def __init__(self, keys: Int64, rows: Int64, total: int) -> None:
+        order = np.argsort(keys, kind="stable")
+        keys = keys[order]
+        starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
+        self.keys = keys[starts]
+        self.rows = rows[order]
+        self._starts = starts.astype(np.int64)
+        self._total = max(total, 1)
+        group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(keys))))
+        self._place = group * self._total + self.rows
+
+    def before(self, row: int, low: int, high: int) -> tuple[Int64, Int64, Int64]:
+        """Return for each key in [low, high) seen before `row`: key, its first place, its last."""
+        a, b = np.searchsorted(self.keys, (low, high))
+        wanted = np.arange(a, b) * self._total + row
+        last = np.searchsorted(self._place, wanted) - 1
+        first = self._starts[a:b]
+        seen = last >= first
+        return self.keys[a:b][seen], first[seen], last[seen]
+
+
+class Levels:
+    """The book of one market, and what was traded away from it, at any row."""
+
+    def __init__(self, levels: Table, fills: Table, level_rows: Int64, fill_rows: Int64) -> None:
+        side = levels["side"][level_rows].astype(np.int64)
+        book = Latest(side << SIDE_BIT | levels["price"][level_rows], level_rows, len(levels))
+        self._book = book
+        self._size = levels["size_after"][book.rows]
+        key = _maker_level(fills["taker_side"][fill_rows], fills["price"][fill_rows])
+        eaten = Latest(key, fill_rows, len(fills))
+        self._eaten = eaten
+        self._lots = np.concatenate(([0], np.cumsum(fills["size"][eaten.rows])))
+
+    def book(self, side: int, row: int, zoom: Zoom) -> Int64:
+        """Return price and size of a side's levels within `zoom`, best first, before a row."""
+        low, high = (side << SIDE_BIT | tick for tick in zoom)
+        keys, _, last = self._book.before(row, low, high)
+        size = self._size[last]
+        found = np.column_stack((keys & PRICE_MASK, size))[size > 0]
+        return _still(found[::-1] if side == Side.BID else found)
+
+    def eaten(self, row: int) -> Int64:
+        """Return side, price and lots of what the fills before a row traded away."""
+        keys, first, last = self._eaten.before(row, 0, 2 << SIDE_BIT)
+        return _by_level(keys, self._lots[last + 1] - self._lots[first])
+
+
+class Frames:
+    """Makes the frames of one tape; what it sorts is sorted when first needed, then kept."""
+
+    def __init__(self, tables: Mapping[str, Table], venues: Sequence[int]) -> None:
+        self._tables = tables
+        self._venues = venues
+        self._kept: dict[tuple[Any, ...], Any] = {}
+
+    def frame(self, k: int, venue: int, market: int, zoom: Zoom) -> Frame:
+        """Return the frame after step k; -1 is the opening."""
+        levels = self._keep(self._levels, venue, market)
+        level_to, fill_to = self._end("levels", k), self._end("fills", k)
+        fill_from = self._end("fills", k - 1)
+        step = self._tables["steps"].row(k) if k >= 0 else {}
+        fills = self._slice("fills", fill_from, fill_to)
+        return Frame(
+            k=k,
+            time_ns=step.get("time_ns", 0),
+            venue=venue,
+            market=market,
+            step=MappingProxyType(step),
+            ancestors=self._ancestors(k),
+            bids=levels.book(Side.BID, level_to, zoom),
+            asks=levels.book(Side.ASK, level_to, zoom),
+            eaten=_eaten(fills, venue, market),
+            touched=levels.eaten(fill_from),
+            fills=fills,
+            liquidation=self._liquidation(k),
+            marks=self._marks(k, venue, market),
+            scopes=self._scopes(k, venue),
+            adl=self._slice("adl", 0, self._end("adl", k)),
+            notes=self._slice("notes", self._end("notes", k - 1), self._end("notes", k)),
+            fund=self._balance(HolderKind.FUND, k, venue),
+            vault=self._balance(HolderKind.VAULT, k, venue),
+            bad_debt=self._balance(HolderKind.BAD_DEBT, k, venue),
+        )
+
+    def _keep(self, make: Callable[..., Any], *key: Any) -> Any:
+        name = make.__name__, *key
+        if name not in self._kept:
+            self._kept[name] = make(*key)
+        return self._kept[name]
+
+    def _end(self, table: str, k: int) -> int:
+        """Return the first row of a table after step k; steps never fall from row to row."""
+        return int(np.searchsorted(self._tables[table]["step"], k, side="right"))
+
+    def _slice(self, table: str, start: int, end: int) -> Columns:
+        found = self._tables[table]
+        return MappingProxyType({name: found[name][start:end] for name in found.columns})
+
+    def _venue(self, table: str) -> Int64:
+        """Return the venue of each row of a table; one without the column has its step's."""
+        found = self._tables[table]
+        if "venue" in found.columns:
+            return found["venue"].astype(np.int64)
+        if len(self._venues) == 1:
+            return np.full(len(found), self._venues[0], dtype=np.int64)
+        step = found["step"]
+        known = self._tables["steps"]["venue"].astype(np.int64)
+        venue = known[np.maximum(step, 0)] if len(known) else np.zeros(len(step), dtype=np.int64)
+        opening = int(np.searchsorted(step, 0))
+        venue[:opening] = self._opening_venue(found, opening)
+        return venue
+
+    def _opening_venue(self, found: Table, rows: int) -> Int64:
+        """The opening book comes venue by venue, sorted by market and side: a fall is the next."""
+        if found.name != "levels":
+            return np.full(rows, -1, dtype=np.int64)  # Nothing says whose these rows are.
+        key = found["market"][:rows].astype(np.int64) * 2 + found["side"][:rows]
+        turn = np.cumsum(np.diff(key, prepend=key[:1]) < 0)
+        if rows and turn[-1] + 1 != len(self._venues):
+            raise InputError("opening book", int(turn[-1]) + 1, "must have a part for each venue")
+        known: Int64 = np.asarray(self._venues, dtype=np.int64)
+        return known[turn]
+
+    def _levels(self, venue: int, market: int) -> Levels:
+        levels, fills = self._tables["levels"], self._tables["fills"]
+        return Levels(
+            levels, fills, self._of("levels", venue, market), self._of("fills", venue, market)
+        )
+
+    def _of(self, table: str, venue: int, market: int) -> Int64:
+        """Return the rows of a table about one market."""
+        here = self._tables[table]["market"] == market
+        return np.flatnonzero(here & (self._venue(table) == venue))
+
+    def _ancestors(self, k: int) -> Int64:
+        """Follow `parent` to the root; a parent is always an earlier step."""
+        parents = self._tables["steps"]["parent"]
+        found: list[int] = []
+        while k >= 0:
+            parent = int(parents[k])
+            if parent < 0 or parent >= k:
+                break
+            found.append(parent)
+            k = parent
+        return _still(np.array(found, dtype=np.int64))
+
+    def _liquidation(self, k: int) -> Mapping[str, int]:
+        row = self._end("liquidations", k) - 1
+        found = self._tables["liquidations"]
+        mine = row >= 0 and int(found["step"][row]) == k
+        return MappingProxyType(found.row(row) if mine else {})
+
+    def _marks(self, k: int, venue: int, market: int) -> Columns:
+        found = self._tables["marks"]
+        rows = self._keep(self._of, "marks", venue, market)
+        count = int(np.searchsorted(rows, self._end("marks", k)))
+        taken = slice(0, count) if len(rows) == len(found) else rows[:count]
+        return MappingProxyType({name: _still(found[name][taken]) for name in found.columns})
+
+    def _scope_index(self) -> Latest:
+        scopes = self._tables["scopes"]
+        key = self._venue("scopes") << 32 | scopes["scope"]
+        return Latest(key, np.arange(len(scopes)), len(scopes))
+
+    def _scopes(self, k: int, venue: int) -> Columns:
+        found = self._tables["scopes"]
+        index = self._keep(self._scope_index)
+        _, _, last = index.before(self._end("scopes", k), venue << 32, (venue + 1) << 32)
+        rows = index.rows[last]
+        rows = rows[np.lexsort((found["scope"][rows], found["ratio_ppm"][rows]))]
+        return MappingProxyType({name: _still(found[name][rows]) for name in found.columns})
+
+    def _fund_index(self) -> Latest:
+        funds = self._tables["funds"]
+        key = funds["venue"].astype(np.int64) << 32 | funds["holder"]
+        return Latest(key, np.arange(len(funds)), len(funds))
+
+    def _holders(self, venue: int, kind: int) -> tuple[Int64, Int64]:
+        """Return the venue's holders of a kind and what they own at the opening."""
+        accounts = self._tables["accounts"]
+        rows = np.flatnonzero((accounts["venue"] == venue) & (accounts["kind"] == kind))
+        return accounts["scope"][rows].astype(np.int64), accounts["collateral"][rows]
+
+    def _balance(self, kind: int, k: int, venue: int) -> int:
+        """Return the sum of a kind's latest balances: recorded ones, else the opening's."""
+        index = self._keep(self._fund_index)
+        end = self._end("funds", k)
+        total = 0
+        for holder, opening in zip(*self._keep(self._holders, venue, kind), strict=True):
+            key = venue << 32 | int(holder)
+            last = index.before(end, key, key + 1)[2]
+            funds = self._tables["funds"]["balance"]
+            total += int(funds[index.rows[last[0]]]) if len(last) else int(opening)
+        return total
+
+
+def _eaten(fills: Columns, venue: int, market: int) -> Int64:
+    """Return side, price and lots that a few fills of one market traded away."""
+    here = (fills["market"] == market) & (fills["venue"] == venue)
+    key = _maker_level(fills["taker_side"][here], fills["price"][here])
+    keys, back = np.unique(key, return_inverse=True)
+    lots = np.zeros(len(keys), dtype=np.int64)
+    np.add.at(lots, back, fills["size"][here])
+    return _by_level(keys, lots)
+
+
+def _maker_level(taker_side: Column, price: Column) -> Int64:
+    """Return the key of the level a fill ate: it is on the maker's side."""
+    return (1 - taker_side.astype(np.int64)) << SIDE_BIT | price
+
+
+def _by_level(keys: Int64, lots: Int64) -> Int64:
+    return _still(np.column_stack((keys >> SIDE_BIT, keys & PRICE_MASK, lots)))
+
+
+def _still(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array

@@ -1,0 +1,28 @@
+from ordercascade.core.mechanism import Backstop, LiquidationPolicy
+from ordercascade.enums import AdlRule
+
+class Tranche(LiquidationPolicy):
+    @property
+    def fraction_ppm(self) -> int: ...
+    @property
+    def min_value(self) -> int: ...
+    @property
+    def cooldown_ns(self) -> int: ...
+    @property
+    def then_all(self) -> bool: ...
+    @property
+    def at_bankruptcy(self) -> bool: ...
+    def __new__(
+        cls,
+        *,
+        fraction_ppm: int = ...,
+        min_value: int = ...,
+        cooldown_ns: int = ...,
+        then_all: bool = ...,
+        at_bankruptcy: bool = ...,
+    ) -> Tranche: ...
+
+class Deleverage(Backstop):
+    @property
+    def rule(self) -> int: ...
+    def __new__(cls, rule: AdlRule = ...) -> Deleverage: ...

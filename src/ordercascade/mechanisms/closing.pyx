@@ -1,0 +1,198 @@
+"""Closing a position: how large the order is and at which limit, and who takes over the rest."""
+
+from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdlib cimport qsort
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.ledger cimport split_shares
+from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy
+from ordercascade.core.records cimport AtRisk, Candidate, Intent
+from ordercascade.core.units cimport (
+    Cash, Lot, PPM, Ppm, TimeNs, Wide, absolute, div_floor, larger, smaller,
+)
+
+from ordercascade.enums import AdlRule
+
+cdef enum:
+    QUEUE = 0
+    PRO_RATA = 1
+
+
+cdef class Tranche(LiquidationPolicy):
+    """Sell a fraction of the current position, or all of it. SEMANTICS §5.2, §5.3.
+
+    Size: max(1, floor(|q| * fraction)) while the position's value at the mark exceeds
+    `min_value`, else all of it; with `then_all` every order after the first is for the rest.
+    """
+
+    def __cinit__(self, *, fraction_ppm=1_000_000, min_value=0, cooldown_ns=0, then_all=False,
+                  at_bankruptcy=False):
+        self.fraction_ppm = fraction_ppm
+        self.min_value = min_value
+        self.cooldown_ns = cooldown_ns
+        self.then_all = then_all
+        self.at_bankruptcy = at_bankruptcy
+
+    def __repr__(self):
+        return f"<Tranche {self.fraction_ppm} ppm, cooldown {self.cooldown_ns} ns>"
+
+    cdef void plan(self, const AtRisk* rows, int64_t count, Intent* out) noexcept nogil:
+        cdef int64_t i
+        for i in range(count):
+            out[i].scope = rows[i].scope
+            out[i].market = rows[i].market
+            out[i].lots = _lots(self, &rows[i])
+            out[i].limit = rows[i].bankruptcy_limit
+            out[i].cooldown_ns = self.cooldown_ns
+            out[i].at_market = not self.at_bankruptcy
+
+    cdef void digest(self, Digest* d) noexcept nogil:
+        digest_word(d, self.fraction_ppm)
+        digest_word(d, self.min_value)
+        digest_word(d, self.cooldown_ns)
+        digest_word(d, self.then_all)
+        digest_word(d, self.at_bankruptcy)
+
+
+cdef Lot _lots(Tranche policy, const AtRisk* row) noexcept nogil:
+    cdef Lot held = absolute(row.size)
+    if policy.fraction_ppm >= PPM or absolute(row.value) <= policy.min_value:
+        return held
+    if policy.then_all and row.tranche > 0:
+        return held
+    return larger(1, div_floor(<Wide>held * <Wide>policy.fraction_ppm, PPM))
+
+
+ctypedef struct Ranked:
+    Wide above              # rank = above / below, an exact rational
+    Wide below
+    int64_t row
+    int32_t scope
+    int8_t group            # 0 solvent, 1 equity at or below zero, 2 external
+
+
+cdef int _compare_ratios(Wide a, Wide b, Wide c, Wide d) noexcept nogil:
+    """Sign of a/b - c/d for non-negative a, c and positive b, d, without a 256-bit product."""
+    cdef Wide whole, other
+    cdef int sign = 1
+    while True:
+        whole = a / b
+        other = c / d
+        if whole != other:
+            return sign if whole > other else -sign
+        a = a - whole * b
+        c = c - other * d
+        if a == 0 or c == 0:
+            if a == 0 and c == 0:
+                return 0
+            return -sign if a == 0 else sign
+        # a/b against c/d with both below one is d/c against b/a.
+        whole = a
+        a = b
+        b = whole
+        other = c
+        c = d
+        d = other
+        sign = -sign
+
+
+cdef int _first(const void* left, const void* right) noexcept nogil:
+    """Order of the queue: solvent before insolvent before external; rank; scope id."""
+    cdef const Ranked* x = <const Ranked*>left
+    cdef const Ranked* y = <const Ranked*>right
+    cdef int sign
+    if x.group != y.group:
+        return -1 if x.group < y.group else 1
+    if x.group == 0:
+        if (x.above < 0) != (y.above < 0):
+            return 1 if x.above < 0 else -1
+        if x.above < 0:
+            sign = _compare_ratios(-x.above, x.below, -y.above, y.below)
+        else:
+            sign = -_compare_ratios(x.above, x.below, y.above, y.below)
+        if sign:
+            return sign
+    if x.scope != y.scope:
+        return -1 if x.scope < y.scope else 1
+    return 0
+
+
+cdef void _rank(Ranked* r, const Candidate* c, int64_t row) noexcept nogil:
+    """(pnl/|cost|) times or divided by (|value|/equity), as one exact rational. SEMANTICS §5.7."""
+    cdef Wide pnl = c.value - c.cost
+    cdef Wide cost = larger(1, absolute(c.cost))
+    r.row = row
+    r.scope = c.scope
+    r.group = 2 if c.external else (1 if c.equity <= 0 else 0)
+    r.above = 0
+    r.below = 1
+    if r.group:
+        return
+    if pnl > 0:
+        r.above = pnl * <Wide>absolute(c.value)
+        r.below = cost * <Wide>c.equity
+    else:
+        r.above = pnl * <Wide>c.equity
+        r.below = cost * <Wide>absolute(c.value)
+
+
+cdef int _deal_queue(Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+    cdef Ranked* ranked = <Ranked*>PyMem_RawMalloc(<size_t>((count + 1) * sizeof(Ranked)))
+    cdef int64_t i
+    cdef Candidate* c
+    if ranked == NULL:
+        with gil:
+            raise MemoryError()
+    for i in range(count):
+        _rank(&ranked[i], &rows[i], i)
+    qsort(ranked, <size_t>count, sizeof(Ranked), &_first)
+    for i in range(count):
+        c = &rows[ranked[i].row]
+        c.rank = i
+        c.taken = smaller(lots, c.lots)
+        lots -= c.taken
+    PyMem_RawFree(ranked)
+    return 0
+
+
+cdef int _deal_pro_rata(Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+    cdef int64_t users = count - 1 if count > 0 and rows[count - 1].external else count
+    cdef int64_t* weights
+    cdef Lot held = 0
+    cdef int64_t i
+    weights = <int64_t*>PyMem_RawMalloc(<size_t>((2 * count + 2) * sizeof(int64_t)))
+    if weights == NULL:
+        with gil:
+            raise MemoryError()
+    for i in range(users):
+        weights[i] = rows[i].lots
+        held += rows[i].lots
+    try:
+        split_shares(smaller(lots, held), weights, users, weights + count)
+    finally:
+        for i in range(users):
+            rows[i].rank = i
+            rows[i].taken = weights[count + i]
+        PyMem_RawFree(weights)
+    if users < count:
+        rows[users].rank = users
+        rows[users].taken = lots - smaller(lots, held)
+    return 0
+
+
+cdef class Deleverage(Backstop):
+    """Deal the lots of a bankrupt scope: a queue by leverage and profit, or pro rata by lots."""
+
+    def __cinit__(self, rule=AdlRule.QUEUE):
+        self.rule = int(AdlRule(rule))
+
+    def __repr__(self):
+        return f"<Deleverage {AdlRule(self.rule).name.lower()}>"
+
+    cdef int deal(self, Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+        if self.rule == PRO_RATA:
+            return _deal_pro_rata(rows, count, lots)
+        return _deal_queue(rows, count, lots)
+
+    cdef void digest(self, Digest* d) noexcept nogil:
+        digest_word(d, self.rule)

@@ -1,0 +1,292 @@
+"""From a scenario's words to the arguments of the engine's doors: every number whole.
+
+Venues, markets, rules and brackets are made and so checked when a scenario loads; books and
+positions, which may be large files, when it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from ordercascade.config import (
+    AccountConfig,
+    BracketFile,
+    FeesConfig,
+    LiquidationConfig,
+    MarketConfig,
+    OracleConfig,
+    VenueConfig,
+)
+from ordercascade.data.brackets import EngineBracket, read_brackets, schedule
+from ordercascade.data.positions import Opening, opening, read_positions
+from ordercascade.enums import (
+    AdlRule,
+    AdlTrigger,
+    CancelPolicy,
+    FeeTo,
+    LegRule,
+    LimitRule,
+    MarkRefresh,
+    PriceSource,
+    QueueOrder,
+    Residual,
+    ShortfallAt,
+)
+from ordercascade.errors import ConfigError
+from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
+from ordercascade.market import Market
+
+E = TypeVar("E", bound=IntEnum)
+Arguments = dict[str, Any]
+
+
+class MarketPlan(NamedTuple):
+    """A market and the arguments of `add_market`."""
+
+    market: Market
+    config: MarketConfig
+    path: str
+    arguments: Arguments
+
+
+class VenuePlan(NamedTuple):
+    """A venue and the arguments of `add_venue`."""
+
+    name: str
+    config: VenueConfig
+    path: str
+    arguments: Arguments
+    markets: tuple[MarketPlan, ...]
+    fund: int
+
+
+class Account(NamedTuple):
+    """What an account opens with: its cross deposit and its positions."""
+
+    name: str
+    deposit: int
+    positions: tuple[Opening, ...]
+
+
+def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
+    """Return one venue's plan; every rule must be said (`presets.complete`)."""
+    name(f"{path}.name", config.name)
+    unique(f"{path}.market", [market.name for market in config.market])
+    assets = sorted({(market.settle, market.decimals) for market in config.market})
+    if len(assets) > 1:
+        rule = "several settlement assets at a venue do not exist yet"
+        raise ConfigError(f"{path}.market", rule, ", ".join(f"{a}/{d}" for a, d in assets))
+    if config.oracle is not None and config.oracle.index is not None:
+        raise ConfigError(f"{path}.oracle.index", "belongs to a market's oracle")
+    fees = _fees(config.fees or FeesConfig(), f"{path}.fees")
+    markets = tuple(
+        _market_plan(market, fees, config.preset, path=f"{path}.market[{index}]", base=base)
+        for index, market in enumerate(config.market)
+    )
+    first = markets[0].market if markets else None
+    arguments = _rules(config, path) | _liquidation(config, first, path)
+    balance = config.fund.balance if config.fund is not None else None
+    fund = 0
+    if balance and first:
+        fund = located(f"{path}.fund.balance", first.to_amount, balance)
+        if fund < 0:
+            raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
+    return VenuePlan(config.name, config, path, arguments, markets, fund)
+
+
+def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
+    """Return a venue's accounts: the explicit ones, then those of the files, in their order."""
+    markets = {item.market.name: item.market for item in venue.markets}
+    made: dict[str, Account] = {}
+    for index, config in enumerate(venue.config.account):
+        path = f"{venue.path}.account[{index}]"
+        name(f"{path}.name", config.name)
+        if config.name in made:
+            raise ConfigError(f"{path}.name", "is used twice", config.name)
+        made[config.name] = _account(markets, config, path)
+    for index, source in enumerate(venue.config.positions):
+        grouped: dict[str, list[Opening]] = {}
+        for found in read_positions(base / source.file, markets):
+            grouped.setdefault(found.account, []).append(found)
+        if twice := sorted(made.keys() & grouped.keys()):
+            path = f"{venue.path}.positions[{index}].file"
+            raise ConfigError(path, "an account of this name exists already", twice[0])
+        for account, positions in grouped.items():
+            deposit = sum(row.collateral for row in positions if not row.isolated)
+            made[account] = Account(account, deposit, tuple(positions))
+    _judge(venue, made)
+    return list(made.values())
+
+
+def _market_plan(
+    config: MarketConfig, fees: Arguments, preset: str, *, path: str, base: Path
+) -> MarketPlan:
+    market = Market(
+        located(f"{path}.name", lambda text: name(f"{path}.name", text), config.name),
+        tick_size=config.tick_size,
+        lot_size=config.lot_size,
+        settle=name(f"{path}.settle", config.settle),
+        decimals=config.decimals,
+        kind=config.kind,
+        price_max=config.price_max,
+        size_max=config.size_max,
+    )
+    oracle = config.oracle or OracleConfig()
+    weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight
+    arguments = {
+        "multiplier": market.multiplier,
+        "price_max": market.price_max,
+        "size_max": market.size_max,
+        "brackets": _brackets(market, config, preset, path=f"{path}.brackets", base=base),
+        "source": PriceSource[(oracle.kind or "last").upper()],
+        "own_weight_ppm": located(f"{path}.oracle", ppm, "own_book_weight", weight),
+        "index": price_of(market, oracle.index, f"{path}.oracle.index"),
+        "last": price_of(market, config.last, f"{path}.last"),
+    }
+    return MarketPlan(market, config, path, arguments | fees)
+
+
+def _brackets(
+    market: Market, config: MarketConfig, preset: str, *, path: str, base: Path
+) -> list[EngineBracket]:
+    source = config.brackets
+    if source is None:
+        rule = f"preset {preset!r} has no brackets of {market.name!r}; give brackets"
+        raise ConfigError(path, rule)
+    if isinstance(source, BracketFile):
+        symbol = source.symbol or market.name
+        source = read_brackets(base / source.file, symbol=symbol, as_of=source.as_of)
+    return schedule(market, source, path)
+
+
+def _rules(config: VenueConfig, path: str) -> Arguments:
+    adl = config.adl
+    return {
+        "mark_refresh": word(MarkRefresh, config.mark_refresh),
+        "queue": word(QueueOrder, config.queue),
+        "round_ns": config.round_ns or 0,
+        "round_max": config.round_max or 100_000,
+        "trigger_strict": config.trigger_strict is not False,
+        "shortfall_at": word(ShortfallAt, config.shortfall_at),
+        "leg": word(LegRule, config.leg),
+        "cancel": word(CancelPolicy, config.cancel),
+        "limit": word(LimitRule, config.limit),
+        "residual": word(Residual, config.residual),
+        "social": bool(config.social),
+        "buffer_ppm": located(path, ppm, "exit_buffer", config.exit_buffer or 0),
+        "liquidation_fee_ppm": located(path, ppm, "liquidation_fee", config.liquidation_fee or 0),
+        "liquidation_fee_to": word(FeeTo, config.liquidation_fee_to),
+        "liquidation_pays_taker": bool(config.liquidation_pays_taker),
+        "adl_rule": word(AdlRule, adl.rule if adl else None),
+        "adl_trigger": word(AdlTrigger, adl.trigger if adl else None),
+    }
+
+
+def _liquidation(config: VenueConfig, market: Market | None, path: str) -> Arguments:
+    policy = config.liquidation[0] if config.liquidation else LiquidationConfig(kind="full")
+    path = f"{path}.liquidation[0]"
+    if policy.kind == "full" or market is None:
+        return {"fraction_ppm": PPM, "min_value": 0, "cooldown_ns": 0, "then_all": False}
+    value = located(f"{path}.min_notional", market.to_amount, policy.min_notional or 0)
+    if value < 0:
+        raise ConfigError(f"{path}.min_notional", "must be 0 or more", value)
+    return {
+        "fraction_ppm": located(path, ppm, "fraction", policy.fraction, low=1),
+        "min_value": value,
+        "cooldown_ns": located(path, time_ns, "cooldown_s", policy.cooldown_s or 0),
+        "then_all": policy.then == "all",
+    }
+
+
+def _fees(config: FeesConfig, path: str) -> Arguments:
+    """Return the four fee rates; a rebate that no taker pays for would drain the fees account."""
+    rates = {
+        f"{'' if who == 'user' else 'external_'}{role}_fee_ppm": located(
+            path, ppm, key, getattr(config, key) or 0, low=-PPM
+        )
+        for who, role, key in (
+            ("user", "maker", "maker"),
+            ("user", "taker", "taker"),
+            ("external", "maker", "external_maker"),
+            ("external", "taker", "external_taker"),
+        )
+    }
+    low_maker = min(rates["maker_fee_ppm"], rates["external_maker_fee_ppm"])
+    low_taker = min(rates["taker_fee_ppm"], rates["external_taker_fee_ppm"])
+    if low_maker + low_taker < 0:
+        rule = "maker rebate must not exceed the taker fee: the fees account could be drained"
+        raise ConfigError(path, rule, f"{low_maker} + {low_taker} ppm")
+    return rates
+
+
+def _account(markets: Mapping[str, Market], config: AccountConfig, path: str) -> Account:
+    positions: list[Opening] = []
+    for index, position in enumerate(config.position):
+        place = f"{path}.position[{index}]"
+        if position.market not in markets:
+            rule = f"must be a market of the venue ({', '.join(markets)})"
+            raise ConfigError(f"{place}.market", rule, position.market)
+        if any(row.market == position.market for row in positions):
+            raise ConfigError(f"{place}.market", "has a position of this account already")
+        positions.append(_position(markets[position.market], config.name, position, place))
+    deposit = sum(row.collateral for row in positions if not row.isolated)
+    if config.collateral is not None and markets:
+        settled = next(iter(markets.values()))
+        deposit += located(f"{path}.collateral", settled.to_amount, config.collateral)
+    if deposit < 0:
+        raise ConfigError(f"{path}.collateral", "must be 0 or more", deposit)
+    return Account(config.name, deposit, tuple(positions))
+
+
+def _position(market: Market, account: str, config: Any, path: str) -> Opening:
+    def made(_: object) -> Opening:
+        return opening(
+            market,
+            account,
+            side=config.side,
+            size=config.size,
+            entry_price=config.entry_price,
+            leverage=config.leverage,
+            collateral=config.collateral,
+            margin=config.margin,
+        )
+
+    return located(path, made, None)
+
+
+def _judge(venue: VenuePlan, made: Mapping[str, Account]) -> None:
+    """Keep the sums of sizes and of money inside the cells of the ledger."""
+    deposits = venue.fund
+    longs: dict[str, int] = {}
+    shorts: dict[str, int] = {}
+    for account in made.values():
+        deposits += account.deposit
+        for row in account.positions:
+            deposits += row.collateral if row.isolated else 0
+            sums = longs if row.size > 0 else shorts
+            sums[row.market] = sums.get(row.market, 0) + abs(row.size)
+    if deposits > CASH_MAX:
+        raise ConfigError(venue.path, "deposits must sum to at most 2**60 units", deposits)
+    for item in venue.markets:
+        total = max(longs.get(item.market.name, 0), shorts.get(item.market.name, 0))
+        if total > item.market.size_max:
+            rule = "the positions on one side must sum to at most size_max"
+            raise ConfigError(item.path, rule, plain(item.market.to_size(total)))
+
+
+def price_of(market: Market, price: Exact | None, path: str) -> int:
+    return 0 if price is None else located(path, market.to_ticks, price)
+
+
+def word(kind: type[E], word: str | None) -> E:
+    """Return the member a file names in lower case; a preset says every word (tested)."""
+    return kind(0) if word is None else kind[word.upper()]
+
+
+def unique(path: str, names: Sequence[str]) -> None:
+    for index, label in enumerate(names):
+        if label in names[:index]:
+            raise ConfigError(f"{path}[{index}].name", "is used twice", label)

@@ -1,0 +1,89 @@
+"""Presets: one venue a file, every figure with its source beside it; a scenario overrides any key.
+
+>>> names()
+('binance-usdm', 'simple')
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from ordercascade import toml
+from ordercascade.config import MarketConfig, OracleConfig, PresetConfig, Rules, VenueConfig
+from ordercascade.errors import ConfigError
+from ordercascade.exact import Exact
+
+R = TypeVar("R", bound=Rules)
+
+ORDERINGS = {
+    "block_batch": ("round", "scope_id"),
+    "price_time": ("order", "trigger_price"),
+    "worst_first": ("order", "margin_ratio"),
+}
+_HERE = Path(__file__).parent
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the shipped presets, sorted."""
+    return tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
+
+
+def text(name: str, *, path: str = "preset") -> str:
+    """Return a preset's TOML text, with the sources in its comments."""
+    if name not in names():
+        raise ConfigError(path, f"is no preset{toml.nearest(name, names())}", name)
+    return (_HERE / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def load(name: str, *, path: str = "preset") -> PresetConfig:
+    """Return a preset; `path` is the key path for messages."""
+    file = f"{name}.toml"
+    return toml.build(toml.loads(text(name, path=path), file=file), PresetConfig, file=file)
+
+
+def complete(venue: VenueConfig, *, path: str = "venue") -> VenueConfig:
+    """Return the venue with every rule said: its own, else the preset's; brackets included."""
+    preset = load(venue.preset, path=f"{path}.preset")
+    filled = _merged(_spelt(venue), _spelt(preset))
+    markets = tuple(_market(preset, filled, market) for market in filled.market)
+    return msgspec.structs.replace(filled, market=markets)
+
+
+def _spelt(rules: R) -> R:
+    """Spell a named ordering as its mark_refresh and queue."""
+    if rules.ordering is None:
+        return rules
+    refresh, queue = ORDERINGS[rules.ordering]
+    return msgspec.structs.replace(rules, ordering=None, mark_refresh=refresh, queue=queue)
+
+
+def _merged(venue: VenueConfig, preset: PresetConfig) -> VenueConfig:
+    said: dict[str, object] = {}
+    for field in Rules.__struct_fields__:
+        own, given = getattr(venue, field), getattr(preset, field)
+        said[field] = _over(own, given)
+    return msgspec.structs.replace(venue, **said)
+
+
+def _market(preset: PresetConfig, venue: VenueConfig, market: MarketConfig) -> MarketConfig:
+    """Give a market the venue's oracle and the preset's brackets where it names none."""
+    brackets = market.brackets
+    if brackets is None:
+        brackets = preset.brackets.get(market.name, preset.brackets.get("default"))
+    oracle = _over(market.oracle, venue.oracle)
+    return msgspec.structs.replace(market, brackets=brackets, oracle=oracle)
+
+
+def _over(own: object, given: object) -> object:
+    """Return `own` with its gaps filled from `given`, one table deep."""
+    if not isinstance(own, msgspec.Struct) or not isinstance(given, msgspec.Struct):
+        return given if own is None else own
+    said = {field: getattr(own, field) for field in own.__struct_fields__}
+    said = {field: value for field, value in said.items() if value is not None}
+    if isinstance(own, OracleConfig) and own.kind is not None:
+        # The weight belongs to the kind: who names another source means that source, whole.
+        said.setdefault("own_book_weight", Exact(own.kind != "index"))
+    return msgspec.structs.replace(given, **said)

@@ -1,0 +1,282 @@
+"""From a scenario to a world to a tape: build, run, stop at a step, fork, look.
+
+>>> tape = run(Scenario.load("squeeze.toml"))                                   # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
+from ordercascade.enums import Side, Stop
+from ordercascade.errors import ConfigError, InputError
+from ordercascade.plan import Account, VenuePlan
+from ordercascade.scenario import Scenario
+from ordercascade.venue import Owners, Venue
+
+if TYPE_CHECKING:
+    from ordercascade.tape import Tape
+
+Progress = Callable[[int], None]
+
+CHUNK = 4096  # steps between two looks at the clock
+PATIENCE_S = 2.0
+
+
+class Built(NamedTuple):
+    """An engine's world, started, and whose its accounts are."""
+
+    world: Any
+    owners: tuple[Owners, ...]
+
+
+class World:
+    """A scenario in motion: step it, fork it, look at it, take its tape.
+
+    >>> with World(scenario) as world:                                          # doctest: +SKIP
+    ...     world.run(10)
+    ...     other = world.fork()
+    """
+
+    def __init__(self, scenario: Scenario, *, engine: Any = None) -> None:
+        """Build a scenario's opening; `engine` is another module with the engine's doors."""
+        built = build(scenario, engine)
+        self._scenario = scenario
+        self._world: Any = built.world
+        self._owners = built.owners
+        self._meta = _meta(scenario, built)
+
+    def step(self) -> int:
+        """Run one step; return its number, or -1 when nothing is left to do."""
+        return int(self._open().step())
+
+    def run(self, steps: int | None = None) -> int:
+        """Run to the end, or so many steps; return how many were written."""
+        return int(self._open().run(steps))
+
+    def fork(self) -> World:
+        """Return an independent copy: both go on from here."""
+        other = object.__new__(World)
+        other._scenario, other._owners, other._meta = self._scenario, self._owners, self._meta
+        other._world = self._open().fork()
+        return other
+
+    def venue(self, name: str) -> Venue:
+        """Return a venue of this world by its name, in people's units."""
+        for index, plan in enumerate(self._scenario.venues):
+            if plan.name == name:
+                door = self._open().venue(index)
+                return Venue.of(self._open(), door, plan, self._owners[index], self._meta)
+        names = ", ".join(plan.name for plan in self._scenario.venues)
+        raise InputError("venue", name, f"must be one of {names}")
+
+    def tape(self) -> Tape:
+        """Return the tape of all steps so far."""
+        return tape_of(self._open(), self._meta)
+
+    def state_hash(self) -> str:
+        """Return the hash of everything the future depends on."""
+        return str(self._open().state_hash())
+
+    @property
+    def scenario(self) -> Scenario:
+        """The scenario this world was built from."""
+        return self._scenario
+
+    @property
+    def time_ns(self) -> int:
+        """The simulated time."""
+        return int(self._open().time_ns)
+
+    @property
+    def stop(self) -> Stop:
+        """Why the last run ended."""
+        return Stop(int(self._open().stop))
+
+    def close(self) -> None:
+        """Let the engine go; every later call is refused."""
+        self._world = None
+
+    def _open(self) -> Any:
+        if self._world is None:
+            raise ValueError("engine is closed")
+        return self._world
+
+    def __enter__(self) -> World:
+        self._open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._world is None else f"time_ns={self.time_ns}"
+        return f"World({self._scenario.name!r}, {state})"
+
+
+def run(scenario: Scenario, *, progress: Progress | bool | None = None, engine: Any = None) -> Tape:
+    """Run a scenario to its end and return its tape.
+
+    `progress` is called with the number of new steps now and then; None shows a bar on stderr
+    when the run takes longer than two seconds and stderr is a terminal, False shows nothing.
+    """
+    wall, cpu = time.perf_counter(), time.process_time()
+    with World(scenario, engine=engine) as world:
+        bar = progress if callable(progress) else _Bar(shown=_wanted(progress))
+        started = time.process_time()
+        while written := world.run(CHUNK):
+            bar(written)
+        if isinstance(bar, _Bar):
+            bar.close()
+        ended = time.process_time()
+        spent = {
+            "wall_s": round(time.perf_counter() - wall, 6),
+            "cpu_s": round(ended - cpu, 6),
+            "engine_s": round(ended - started, 6),
+        }
+        world._meta = world._meta | spent
+        return world.tape()
+
+
+def world_at(scenario: Scenario, step: int) -> World:
+    """Return the world right after a step; -1 is the opening."""
+    world = World(scenario)
+    if step >= 0:
+        world.run(step + 1)
+    return world
+
+
+def build(scenario: Scenario, engine: Any = None) -> Built:
+    """Drive an engine's doors: venues, books, accounts, positions, agenda; then start it."""
+    world = (engine or default_engine()).World(scenario.seed, steps_max=scenario.config.steps_max)
+    owners: list[Owners] = []
+    for plan in scenario.venues:
+        venue = raise_venue(world, plan)
+        for index, item in enumerate(plan.markets):
+            book = scenario.book(item)
+            for side, rows in zip(Side, book, strict=True):
+                for price, size in rows:
+                    venue.seed_level(index, side, price, size)
+        owners.append(_open_accounts(venue, plan, scenario.accounts(plan)))
+    _schedule(world, scenario, owners)
+    world.start()
+    for index, plan in enumerate(scenario.venues):
+        _judge(world.venue(index), plan, owners[index], index)
+    return Built(world, tuple(owners))
+
+
+def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> Owners:
+    markets = {item.market.name: index for index, item in enumerate(plan.markets)}
+    names: dict[str, int] = {}
+    isolated: set[tuple[int, int]] = set()
+    for account in accounts:
+        owner = names[account.name] = int(venue.open_account())
+        apart = [row for row in account.positions if row.isolated]
+        money = account.deposit + sum(row.collateral for row in apart)
+        if money:
+            venue.deposit(owner, 0, money)
+        # Money moves before positions open: nothing can be short of margin then.
+        for row in apart:
+            isolated.add((owner, markets[row.market]))
+            venue.isolate(owner, markets[row.market])
+            if row.collateral:
+                venue.move_isolated(owner, markets[row.market], row.collateral)
+        for row in account.positions:
+            venue.open_position(owner, markets[row.market], row.size, row.cost)
+    return Owners(names, frozenset(isolated))
+
+
+def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
+    for shock in scenario.agenda.shocks:
+        world.schedule_shock(
+            shock.time_ns,
+            shock.venue,
+            shock.market,
+            shock.side,
+            size=shock.size,
+            notional=shock.notional,
+            limit=shock.limit,
+        )
+    for tick in scenario.agenda.ticks:
+        world.schedule_index(tick.time_ns, tick.venue, tick.market, tick.price)
+    for transfer in scenario.agenda.transfers:
+        names = owners[transfer.venue].names
+        if transfer.account not in names:
+            rule = "must be an account of the venue"
+            raise ConfigError(f"{transfer.path}.account", rule, transfer.account)
+        account = names[transfer.account]
+        world.schedule_transfer(transfer.time_ns, transfer.venue, account, 0, transfer.amount)
+
+
+def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:
+    """Refuse an account that starts below zero, unless the scenario says that is meant."""
+    if plan.config.allow_insolvent:
+        return
+    unit = plan.markets[0].market if plan.markets else None
+    for name, account in owners.names.items():
+        scopes = {int(venue.scope_of(account, at)) for at in range(len(plan.markets))}
+        for scope in sorted(scopes - {-1}):
+            equity = int(venue.equity(scope))
+            if equity < 0 and unit is not None:
+                rule = (
+                    f"account {name!r} starts below zero at the opening mark; give it more"
+                    " collateral or set allow_insolvent = true: equity must be 0 or more"
+                )
+                raise InputError(f"venue[{index}]", str(unit.to_money(equity)), rule)
+
+
+def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
+    return meta_of(scenario.venues) | {
+        "name": scenario.name,
+        "about": scenario.about,
+        "seed": scenario.seed,
+        "scenario": scenario.to_toml(),
+        "config_hash": scenario.config_hash(),
+        "inputs": scenario.inputs(),
+        "accounts": [
+            {"venue": index, "id": account, "name": name}
+            for index, owners in enumerate(built.owners)
+            for name, account in owners.names.items()
+        ],
+    }
+
+
+def _wanted(progress: bool | None) -> bool:
+    return sys.stderr.isatty() if progress is None else progress
+
+
+class _Bar:
+    """A tqdm bar that appears only when the run takes longer than two seconds."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown, self._steps = shown, 0
+        self._bar: Any = None
+        self._start = time.monotonic()
+
+    def __call__(self, steps: int) -> None:
+        self._steps += steps
+        if self._bar is None and self._shown and time.monotonic() - self._start > PATIENCE_S:
+            self._bar = _tqdm(self._steps)
+        elif self._bar is not None:
+            self._bar.update(steps)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _tqdm(steps: int) -> Any:
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    return tqdm(initial=steps, unit=" steps", file=sys.stderr, leave=False)

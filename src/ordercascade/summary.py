@@ -1,0 +1,368 @@
+"""One run in numbers: the keys of `Tape.summary()`, each computed from the tape's tables.
+
+Money is in the settlement asset's smallest unit, prices in ticks, sizes in lots. Where a number
+needs one market (marks, amplification) it is the main one: the market of the first shock that
+traded, else the one with most value liquidated, else the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ordercascade.enums import HolderKind, PostReason, Side, StepKind
+from ordercascade.tables import Column, Table
+
+Tables: TypeAlias = Mapping[str, Table]
+Meta: TypeAlias = Mapping[str, Any]
+Key: TypeAlias = tuple[int, int]  # venue, market
+Int64: TypeAlias = npt.NDArray[np.int64]
+
+FEES = (PostReason.FEE_MAKER, PostReason.FEE_TAKER, PostReason.FEE_LIQUIDATION)
+OUTSIDE = (PostReason.DEPOSIT, PostReason.WITHDRAWAL)
+
+
+def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
+    """Return every key of the summary; counts of what did not happen are 0, ratios None.
+
+    steps, rounds (runs of equal round number that wrote a step), generations (the highest one).
+    amplification: furthest mark of the main market in the shock's direction, away from its first
+        mark, over the distance the first shock's own fills reached alone; both in ticks. None
+        without a shock, or if its own fills did not leave the first mark.
+    price_move_ppm: last mark against the first, floored.
+    r_by_generation: volume of generation g + 1 over that of g, the last one 0. Generation 0 is
+        what shocks traded and liquidations without parent filled. In lots; in value where more
+        than one market took part. None where the earlier volume is 0.
+    fees: all trading and liquidation fees, net of rebates. bad_debt: what nobody paid, >= 0.
+    shortfall: fund_paid + vault_paid + socialised + bad_debt + what ADL counterparties lost.
+    adl_notional: sum of |cost| handed over. borne_outside: the equity `external` lost by ADL.
+    users_loss: sum over the accounts of the opening of what their equity (all scopes, first marks
+        against last ones, deposits and withdrawals left out) fell by; gains do not offset it.
+    money_check: per asset, how far the balances that follow from opening and postings are from
+        adding up to opening plus deposits, and from the recorded balances of funds: 0.
+    """
+    s = _Run(tables, meta)
+    shocks = s.steps_of("fills", StepKind.SHOCK)
+    liquidations, adl = tables["liquidations"], tables["adl"]
+    ratios = _reproduction(s, shocks)
+    known = [r for r in ratios if r is not None]
+    main = _main_market(s, shocks)
+    paid = {reason: s.posted(reason) for reason in PostReason}
+    vault_paid = total(liquidations["paid_vault"])
+    unpaid = paid[PostReason.FUND_PAYS] + paid[PostReason.SOCIALISED] + paid[PostReason.BAD_DEBT]
+    fund_before, fund_after = _fund(s)
+    return {
+        "schema": meta["schema"],
+        "scenario": meta["name"],
+        "seed": meta["seed"],
+        "state_hash": state_hash,
+        "stop": meta["stop"],
+        "steps": len(tables["steps"]),
+        "rounds": _rounds(tables["steps"]),
+        "generations": int(max(tables["steps"]["generation"], default=0)),
+        "liquidations": len(liquidations),
+        "accounts_liquidated": _distinct(liquidations["venue"], liquidations["account"]),
+        "lots_liquidated": s.by_market(liquidations, liquidations["lots_filled"]),
+        "notional_liquidated": s.by_market(liquidations, liquidations["value"]),
+        "market": s.name(main),
+        **_prices(s, main),
+        "by_market": {s.name(key): _prices(s, key) for key in s.markets},
+        "shock_notional": total(s.value("fills")[shocks]),
+        "amplification": _amplification(s, main, shocks),
+        "r_initial": ratios[0] if ratios else None,
+        "r_max": max(known) if known else None,
+        "r_by_generation": ratios,
+        "fees": sum(paid[reason] for reason in FEES),
+        "shortfall": unpaid + vault_paid + total(liquidations["paid_adl"]),
+        "fund_before": fund_before,
+        "fund_after": fund_after,
+        "fund_paid": paid[PostReason.FUND_PAYS],
+        "vault_paid": vault_paid,
+        "adl_lots": total(adl["lots"]),
+        "adl_notional": total(np.abs(adl["cost"])),
+        "socialised": paid[PostReason.SOCIALISED],
+        "bad_debt": paid[PostReason.BAD_DEBT],
+        "borne_outside": _borne_outside(s),
+        "users_loss": _users_loss(s),
+        "money_check": _money_check(s),
+        "bounds_reached": int(np.count_nonzero(tables["steps"]["kind"] == StepKind.BOUND)),
+        "wall_s": meta["wall_s"],
+        "engine_s": meta["engine_s"],
+    }
+
+
+def total(values: npt.NDArray[Any]) -> int:
+    """Return the exact sum, also where it passes 64 bits."""
+    wide = values.astype(np.int64, copy=False)
+    return (int((wide >> 32).sum()) << 32) + int((wide & 0xFFFFFFFF).sum())
+
+
+class _Run:
+    """The tables, with the look-ups that several keys need."""
+
+    def __init__(self, tables: Tables, meta: Meta) -> None:
+        self.tables = tables
+        self.meta = meta
+        self.markets: dict[Key, Mapping[str, Any]] = {
+            (m["venue"], m["id"]): m for m in meta["markets"]
+        }
+        self._names = [str(m["name"]) for m in meta["markets"]]
+        self._venues = {int(v["id"]): str(v["name"]) for v in meta["venues"]}
+
+    def name(self, key: Key) -> str:
+        """Return a market's name, with its venue's before it where two share one."""
+        market = self.markets.get(key)
+        name = str(key[1]) if market is None else str(market["name"])
+        return name if self._names.count(name) < 2 else f"{self._venues.get(key[0], key[0])}:{name}"
+
+    def venue(self, table: str) -> Int64:
+        """Return the venue of each row of a table; the opening's, without one, is the first."""
+        found = self.tables[table]
+        if "venue" in found.columns:
+            return found["venue"].astype(np.int64)
+        first = min(self._venues, default=0)
+        known = np.append(self.tables["steps"]["venue"], first).astype(np.int64)
+        return known[found["step"]]  # -1 is the one appended.
+
+    def keys(self, table: str) -> list[tuple[Key, npt.NDArray[np.intp]]]:
+        """Return the rows of a table for each market that has any."""
+        venue, market = self.venue(table), self.tables[table]["market"]
+        found = []
+        for packed in np.unique(venue << 32 | market.astype(np.int64)):
+            key = int(packed) >> 32, int(packed) & 0xFFFFFFFF
+            found.append((key, np.flatnonzero((venue == key[0]) & (market == key[1]))))
+        return found
+
+    def per_market(self, table: str, number: Mapping[Key, int]) -> Int64:
+        """Return a number of each row's market."""
+        filled = np.zeros(len(self.tables[table]), dtype=np.int64)
+        for key, rows in self.keys(table):
+            filled[rows] = number.get(key, 0)
+        return filled
+
+    def multiplier(self, table: str) -> Int64:
+        return self.per_market(table, {k: m["multiplier"] for k, m in self.markets.items()})
+
+    def value(self, table: str) -> Int64:
+        found = self.tables[table]
+        return found["price"] * found["size"] * self.multiplier(table)
+
+    def steps_of(self, table: str, kind: StepKind) -> npt.NDArray[np.bool_]:
+        """Return which rows belong to a step of a kind; opening rows to none."""
+        kinds = np.append(self.tables["steps"]["kind"], -1)
+        return np.asarray(kinds[self.tables[table]["step"]] == kind)
+
+    def by_market(self, table: Table, values: Column) -> dict[str, int]:
+        found = {self.name(key): 0 for key in self.markets}
+        for key, rows in self.keys(table.name):
+            found[self.name(key)] = total(values[rows])
+        return found
+
+    def posted(self, reason: PostReason) -> int:
+        postings = self.tables["postings"]
+        return total(postings["amount"][postings["reason"] == reason])
+
+    def marks(self, key: Key) -> Int64:
+        """Return the marks of a market in time order, the opening's first."""
+        marks = self.tables["marks"]
+        rows = dict(self.keys("marks")).get(key, np.empty(0, dtype=np.intp))
+        written = marks["mark"][rows].astype(np.int64)
+        if len(rows) and marks["step"][rows[0]] < 0:
+            return written
+        opening = self._mark_opening(key)
+        return written if opening is None else np.concatenate(([opening], written))
+
+    def _mark_opening(self, key: Key) -> int | None:
+        """Return the mark at the start: as given, else the opening book's mid, rounded down."""
+        given = self.markets.get(key, {}).get("mark")
+        if given is not None:
+            return int(given)
+        levels = self.tables["levels"]
+        rows = slice(0, int(np.searchsorted(levels["step"], 0)))
+        here = (levels["market"][rows] == key[1]) & (self.venue("levels")[rows] == key[0])
+        here &= levels["size_after"][rows] > 0
+        price, side = levels["price"][rows][here], levels["side"][rows][here]
+        bids, asks = price[side == Side.BID], price[side == Side.ASK]
+        return int(bids.max() + asks.min()) // 2 if len(bids) and len(asks) else None
+
+
+def _rounds(steps: Table) -> int:
+    """Count runs of one round: its number, venue, and in round 0 the time, stay the same."""
+    if not len(steps):
+        return 0
+    number, venue, time = steps["round"], steps["venue"], steps["time_ns"]
+    turn = (number[1:] != number[:-1]) | (venue[1:] != venue[:-1])
+    turn |= (number[1:] == 0) & (time[1:] != time[:-1])
+    return 1 + int(np.count_nonzero(turn))
+
+
+def _distinct(venue: Column, account: Column) -> int:
+    return len(np.unique(venue.astype(np.int64) << 32 | account))
+
+
+def _main_market(s: _Run, shocks: npt.NDArray[np.bool_]) -> Key:
+    fills, steps, liquidations = s.tables["fills"], s.tables["steps"], s.tables["liquidations"]
+    for row in np.flatnonzero(shocks)[:1]:
+        return int(fills["venue"][row]), int(fills["market"][row])
+    for row in np.flatnonzero((steps["kind"] == StepKind.SHOCK) & (steps["market"] >= 0))[:1]:
+        return int(steps["venue"][row]), int(steps["market"][row])
+    value = liquidations["value"]
+    sums = {key: total(value[rows]) for key, rows in s.keys("liquidations")}
+    return max(sums or s.markets or {(0, 0): 0}, key=lambda key: sums.get(key, 0))
+
+
+def _prices(s: _Run, key: Key) -> dict[str, int | None]:
+    marks = s.marks(key)
+    fills = dict(s.keys("fills")).get(key)
+    last = int(s.tables["fills"]["price"][fills[-1]]) if fills is not None else None
+    if not len(marks):
+        names = ("first_mark", "last_mark", "lowest_mark", "highest_mark")
+        return {**dict.fromkeys(names), "last_price": last, "price_move_ppm": None}
+    first = int(marks[0])
+    return {
+        "first_mark": first,
+        "last_mark": int(marks[-1]),
+        "lowest_mark": int(marks.min()),
+        "highest_mark": int(marks.max()),
+        "last_price": last,
+        "price_move_ppm": (int(marks[-1]) - first) * 10**6 // first,
+    }
+
+
+def _amplification(s: _Run, key: Key, shocks: npt.NDArray[np.bool_]) -> float | None:
+    fills, marks = s.tables["fills"], s.marks(key)
+    here = shocks & (fills["market"] == key[1]) & (fills["venue"] == key[0])
+    if not here.any() or not len(marks):
+        return None
+    first = fills["step"][here][0]
+    own = fills["price"][here & (fills["step"] == first)]
+    sign = 1 if fills["taker_side"][here][0] == Side.BID else -1
+    alone = int((sign * (own - marks[0])).max())
+    return int((sign * (marks - marks[0])).max()) / alone if alone > 0 else None
+
+
+def _reproduction(s: _Run, shocks: npt.NDArray[np.bool_]) -> list[float | None]:
+    liquidations, fills = s.tables["liquidations"], s.tables["fills"]
+    taking = {key for key, _ in s.keys("liquidations")}
+    taking |= {key for key, rows in s.keys("fills") if shocks[rows].any()}
+    lots = len(taking) < 2
+    filled = liquidations["lots_filled" if lots else "value"]
+    shocked = (fills["size"] if lots else s.value("fills"))[shocks]
+    if not len(filled) and not len(shocked):
+        return []
+    generation = s.tables["steps"]["generation"][liquidations["step"]]
+    volumes = [total(filled[generation == g]) for g in range(max(generation, default=0) + 1)]
+    volumes[0] += total(shocked)
+    later = [*volumes[1:], 0] if volumes[-1] else volumes[1:]
+    return [b / a if a else None for a, b in zip(volumes, later, strict=False)]
+
+
+def _fund(s: _Run) -> tuple[int, int]:
+    """Return what the insurance funds own at the opening and at the end."""
+    accounts, postings = s.tables["accounts"], s.tables["postings"]
+    mine = accounts["kind"] == HolderKind.FUND
+    holders = accounts["venue"].astype(np.int64)[mine] << 32 | accounts["scope"][mine]
+    before = total(accounts["collateral"][mine])
+    venue = s.venue("postings") << 32
+    into = np.isin(venue | postings["to_holder"], holders)
+    out = np.isin(venue | postings["from_holder"], holders)
+    amount = postings["amount"]
+    return before, before + total(amount[into]) - total(amount[out])
+
+
+def _borne_outside(s: _Run) -> int:
+    """Return what `external` lost by taking over positions: their cost less their value then."""
+    adl, accounts, marks = s.tables["adl"], s.tables["accounts"], s.tables["marks"]
+    outside = accounts["kind"] == HolderKind.EXTERNAL
+    holders = accounts["venue"].astype(np.int64)[outside] << 32 | accounts["scope"][outside]
+    taken = np.isin(s.venue("adl") << 32 | adl["scope_to"], holders)
+    lost = 0
+    for key, rows in s.keys("adl"):
+        rows = rows[taken[rows]]
+        written = dict(s.keys("marks")).get(key, np.empty(0, dtype=np.intp))
+        at = np.searchsorted(marks["step"][written], adl["step"][rows], side="right")
+        then = s.marks(key)
+        mark = then[at + len(then) - len(written) - 1] if len(then) else np.zeros_like(at)
+        size = adl["lots"][rows] * _sign(adl["cost"][rows])
+        lost += total(adl["cost"][rows] - size * mark * s.markets[key]["multiplier"])
+    return lost
+
+
+def _sign(cost: Column) -> Int64:
+    """Return 1 for a long, -1 for a short: what is handed over costs about what it is worth."""
+    return np.where(cost >= 0, 1, -1)
+
+
+class _Equity:
+    """What each account of the opening gained, cell by cell; sums wrap, differences are exact."""
+
+    def __init__(self, s: _Run) -> None:
+        accounts = s.tables["accounts"]
+        self._s = s
+        mine = accounts["kind"] == HolderKind.SCOPE
+        venue = accounts["venue"].astype(np.int64)[mine] << 32
+        self._accounts = np.unique(venue | accounts["account"][mine])
+        self._scopes = venue | accounts["scope"][mine]
+        order = np.argsort(self._scopes)
+        self._owner = np.searchsorted(self._accounts, (venue | accounts["account"][mine])[order])
+        self._scopes = self._scopes[order]
+        self.gained = np.zeros(len(self._accounts), dtype=np.int64)
+
+    def to_scopes(self, table: str, column: str, amount: Int64) -> None:
+        """Add to the accounts that own the scopes in a column of a table; others are left out."""
+        key = self._s.venue(table) << 32 | self._s.tables[table][column]
+        self._add(key, self._scopes, self._owner, amount)
+
+    def to_accounts(self, column: str, amount: Int64) -> None:
+        key = self._s.venue("fills") << 32 | self._s.tables["fills"][column]
+        self._add(key, self._accounts, np.arange(len(self._accounts)), amount)
+
+    def _add(self, key: Int64, known: Int64, owner: Int64, amount: Int64) -> None:
+        at = np.searchsorted(known, key)
+        at[at == len(known)] = 0
+        hit = known[at] == key if len(known) else np.zeros(len(key), dtype=bool)
+        np.add.at(self.gained, owner[at[hit]], amount[hit])
+
+
+def _users_loss(s: _Run) -> int:
+    """Follow every account's equity at the last marks; realising moves money, not equity."""
+    fills, adl, postings = s.tables["fills"], s.tables["adl"], s.tables["postings"]
+    positions, equity = s.tables["positions"], _Equity(s)
+    ends = {key: s.marks(key) for key in s.markets}
+    first = {key: int(marks[0]) for key, marks in ends.items() if len(marks)}
+    last = {key: int(marks[-1]) for key, marks in ends.items() if len(marks)}
+    moved = s.per_market("positions", last) - s.per_market("positions", first)
+    held = positions["size"] * moved * s.multiplier("positions")
+    equity.to_scopes("positions", "scope", held)
+    bought = np.where(fills["taker_side"] == Side.BID, fills["size"], -fills["size"])
+    gain = bought * (s.per_market("fills", last) - fills["price"]) * s.multiplier("fills")
+    equity.to_accounts("taker_account", gain)
+    equity.to_accounts("maker_account", -gain)
+    size = adl["lots"] * _sign(adl["cost"])
+    handed = size * s.per_market("adl", last) * s.multiplier("adl") - adl["cost"]
+    equity.to_scopes("adl", "scope_to", handed)
+    equity.to_scopes("adl", "scope_from", -handed)
+    amount = np.where(np.isin(postings["reason"], (PostReason.REALISE, *OUTSIDE)), 0, 1)
+    amount = amount * postings["amount"]
+    equity.to_scopes("postings", "to_holder", amount)
+    equity.to_scopes("postings", "from_holder", -amount)
+    return -total(equity.gained[equity.gained < 0])
+
+
+def _money_check(s: _Run) -> dict[str, int]:
+    """Recompute every balance; compare the sums with deposits, and funds with their records."""
+    accounts, postings, funds = s.tables["accounts"], s.tables["postings"], s.tables["funds"]
+    balance: dict[tuple[int, int, int], int] = {}
+    opening: dict[tuple[int, int], int] = {}
+    for venue, asset, holder, amount in zip(
+        *(accounts[name].tolist() for name in ("venue", "asset", "scope", "collateral")),
+        strict=True,
+    ):
+        balance[venue, asset, holder] = balance.get((venue, asset, holder), 0) + amount
+        opening[venue, asset] = opening.get((venue, asset), 0) + amount
+    recorded = _records(s)
+    off = dict.fromkeys(opening, 0)
+    return {str(k): v for k, v in off.items()} | {str(recorded): len(funds) + len(postings)}

@@ -1,0 +1,355 @@
+"""Venue: the margin engine in people's units, without a scenario, or one venue of a World.
+
+>>> btc = Market("BTCUSDT", tick_size="0.1", lot_size="0.001", settle="USDT", decimals=6)
+>>> venue = Venue("binance-usdm", [btc], index={"BTCUSDT": "60000"})
+>>> a = venue.open_account()
+>>> venue.deposit(a, "1000")
+>>> venue.submit(a, "BTCUSDT", Side.BID, price="60000", size="0.05") > 0
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ordercascade import presets, toml
+from ordercascade.checks import whole
+from ordercascade.config import VenueConfig
+from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
+from ordercascade.enums import HolderKind, OrderFlag, OrderType, Reject, Side, TimeInForce
+from ordercascade.errors import ConfigError, InputError
+from ordercascade.exact import PPM, TICK_MAX, plain
+from ordercascade.market import Market, Number
+from ordercascade.plan import VenuePlan, venue_plan
+
+if TYPE_CHECKING:
+    from ordercascade.tape import Tape
+
+
+class Owners(NamedTuple):
+    """Whose the accounts of a built venue are: ids by name, and (account, market) isolated."""
+
+    names: Mapping[str, int]
+    isolated: frozenset[tuple[int, int]]
+
+
+class Standing(NamedTuple):
+    """A margin scope at some marks: `market` is None for the cross scope."""
+
+    account: int
+    market: str | None
+    equity: Decimal
+    maintenance: Decimal
+    liquidatable: bool
+
+    @property
+    def ratio(self) -> float:
+        """Equity over maintenance; at or below 1 the scope is liquidated."""
+        return float(self.equity / self.maintenance) if self.maintenance else float("inf")
+
+
+class Venue:
+    """Markets, accounts and liquidation rules of one exchange."""
+
+    def __init__(
+        self,
+        preset: str,
+        markets: Sequence[Market],
+        *,
+        rules: Mapping[str, Any] | None = None,
+        index: Mapping[str, Number] | None = None,
+        fund: Number = 0,
+        engine: Any = None,
+    ) -> None:
+        """Open a venue; `rules` are keys of a scenario's [[venue]], `index` outside prices."""
+        raw = _spelt(preset, markets, rules or {}, index or {}, fund)
+        config = presets.complete(toml.build(raw, VenueConfig), path="venue")
+        self._plan = venue_plan(config, path="venue", base=Path())
+        self._world = (engine or default_engine()).World(0)
+        self._venue = raise_venue(self._world, self._plan)
+        self._names: dict[str, int] = {}
+        self._isolated: set[tuple[int, int]] = set()
+        self._accounts = 0
+        self._meta = meta_of((self._plan,))
+        self._started = False
+
+    @classmethod
+    def of(
+        cls, world: Any, venue: Any, plan: VenuePlan, owners: Owners, meta: dict[str, Any]
+    ) -> Venue:
+        """Return the face of a venue that a World has built and started."""
+        made = object.__new__(cls)
+        made._world, made._venue, made._plan = world, venue, plan
+        made._names, made._isolated = dict(owners.names), set(owners.isolated)
+        made._accounts, made._meta, made._started = len(owners.names), meta, True
+        return made
+
+    @property
+    def name(self) -> str:
+        """The venue's name in a scenario, else the preset's."""
+        return self._plan.name
+
+    @property
+    def markets(self) -> dict[str, Market]:
+        """The venue's markets by name."""
+        return {item.market.name: item.market for item in self._plan.markets}
+
+    def open_account(self) -> int:
+        """Return a new account: 1, 2, …"""
+        self._accounts += 1
+        return int(self._venue.open_account())
+
+    def deposit(self, account: int | str, money: Number) -> None:
+        """Pay into the account's cross scope."""
+        self._venue.deposit(self._account(account), 0, self._paid(money))
+
+    def withdraw(self, account: int | str, money: Number) -> int:
+        """Pay out of the cross scope what its margin leaves free: 0 or Reject.INSUFFICIENT."""
+        self._start()
+        return _answer(self._venue.withdraw(self._account(account), 0, self._paid(money)))
+
+    def isolate(self, account: int | str, market: str, money: Number = 0) -> int:
+        """Isolate the account's coming position in a market, with money from its cross scope.
+
+        0, Reject.POSITION_OPEN, or Reject.INSUFFICIENT.
+        """
+        owner, at = self._account(account), self._market(market)
+        amount = self._settled().to_amount(money)
+        self._start()
+        scope = int(self._venue.isolate(owner, at))
+        if scope < 0:
+            return _answer(scope)
+        self._isolated.add((owner, at))
+        if amount == 0:
+            return 0
+        return _answer(self._venue.move_isolated(owner, at, amount))
+
+    def move_isolated(self, account: int | str, market: str, money: Number) -> int:
+        """Move money from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
+        owner, at = self._account(account), self._market(market)
+        amount = self._settled().to_amount(money)
+        self._start()
+        return _answer(self._venue.move_isolated(owner, at, amount))
+
+    def submit(
+        self,
+        account: int | str,
+        market: str,
+        side: Side,
+        *,
+        size: Number,
+        price: Number | None = None,
+        tif: TimeInForce = TimeInForce.GTC,
+        flags: OrderFlag = OrderFlag.NONE,
+    ) -> int:
+        """Submit an order (without a price: at market); return its id, 0, or a Reject."""
+        units, at = self._units(market), self._market(market)
+        kind = OrderType.MARKET if price is None else OrderType.LIMIT
+        ticks = 0 if price is None else units.to_ticks(price)
+        lots, owner = units.to_lots(size), self._account(account)
+        side, tif, flags = Side(side), TimeInForce(tif), OrderFlag(flags)
+        self._start()
+        return _answer(self._venue.submit(owner, at, side, ticks, lots, kind, tif, flags))
+
+    def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
+        """Cancel an order; return the size that was open, or a Reject."""
+        owner, at = self._account(account), self._market(market)
+        self._start()
+        lots = _answer(self._venue.cancel(owner, at, order))
+        return lots if isinstance(lots, Reject) else self._units(market).to_size(lots)
+
+    def seed(self, market: str, side: Side, *, price: Number, size: Number) -> None:
+        """Rest background liquidity of the outside; only before the first order or mark."""
+        if self._started:
+            raise ConfigError("venue", "background liquidity must come before the first order")
+        units = self._units(market)
+        ticks, lots = units.to_ticks(price), units.to_lots(size)
+        self._venue.seed_level(self._market(market), Side(side), ticks, lots)
+
+    def set_index(self, market: str, price: Number) -> None:
+        """Set the outside price of a market now."""
+        ticks = self._units(market).to_ticks(price)
+        self._start()
+        self._venue.set_index(self._market(market), ticks)
+
+    def mark(self, market: str) -> Decimal:
+        """Return the standing mark."""
+        self._start()
+        return self._units(market).to_price(self._venue.marks()[self._market(market)])
+
+    def fund(self) -> Decimal:
+        """Return what the insurance fund has."""
+        holder = self._venue.holder(HolderKind.FUND, 0)
+        return self._settled().to_money(self._venue.balance(holder))
+
+    def position(self, account: int | str, market: str) -> Decimal:
+        """Return a position's signed size."""
+        scope = self._venue.scope_of(self._account(account), self._market(market))
+        size = self._venue.position(scope, self._market(market))[0] if scope >= 0 else 0
+        return self._units(market).to_size(size)
+
+    def standing(self, account: int | str) -> tuple[Standing, ...]:
+        """Return the account's scopes at the standing marks, the cross scope first."""
+        return self.what_if(account)
+
+    def what_if(self, account: int | str, **prices: Number) -> tuple[Standing, ...]:
+        """Return the account's scopes as they would stand at other marks; nothing changes."""
+        self._start()
+        marks = [int(mark) for mark in self._venue.marks()]
+        for market, price in prices.items():
+            marks[self._market(market)] = self._units(market).to_ticks(price)
+        return tuple(self._stood(self._account(account), marks))
+
+    def at_risk(self) -> list[Standing]:
+        """Return the scopes that are liquidatable on the standing marks, by scope id."""
+        self._start()
+        risky = {int(scope) for scope in self._venue.at_risk()}
+        found: dict[int, Standing] = {}
+        marks = [int(mark) for mark in self._venue.marks()]
+        for account in range(1, self._accounts + 1) if risky else ():
+            for scope, at in self._scopes(account):
+                if scope in risky:
+                    found[scope] = self._at(account, scope, at, marks)
+        return [found[scope] for scope in sorted(found)]
+
+    def liquidation_price(self, account: int | str, market: str) -> Decimal | None:
+        """Return the mark nearest to safety at which the scope is liquidatable, None if none."""
+        ticks = self._asked("liquidation_price", account, market)
+        return self._units(market).to_price(ticks) if 1 <= ticks <= TICK_MAX else None
+
+    def bankruptcy_price(self, account: int | str, market: str) -> Decimal | None:
+        """Return where the position's share of equity is used up, None without one.
+
+        It may lie below 0: then the position cannot lose all the account holds.
+        """
+        if not self.position(account, market):
+            return None
+        return self._units(market).to_price(self._asked("bankruptcy_price", account, market))
+
+    def settle(self) -> Tape:
+        """Run the rounds now until nobody is at risk; return the tape of all that happened."""
+        self._start()
+        self._world.settle()
+        return tape_of(self._world, self._meta)
+
+    def audit(self) -> dict[str, int]:
+        """Return what does not add up, by name: all zeros, or the engine has a bug."""
+        return dict(self._venue.audit())
+
+    def _start(self) -> None:
+        if not self._started:
+            self._world.start()
+            self._started = True
+
+    def _account(self, account: int | str) -> int:
+        if isinstance(account, str):
+            if account not in self._names:
+                raise InputError("account", account, "must be an account of the venue")
+            return self._names[account]
+        number = whole("account", account, -(2**63), 2**63 - 1)
+        if number == 0:
+            raise InputError("account", 0, "must not be 0: account 0 is reserved for the outside")
+        if not 1 <= number <= self._accounts:
+            raise InputError("account", number, f"must be in [1, {self._accounts}]")
+        return number
+
+    def _market(self, market: str) -> int:
+        for index, item in enumerate(self._plan.markets):
+            if item.market.name == market:
+                return index
+        raise InputError("market", market, f"must be one of {', '.join(self.markets)}")
+
+    def _units(self, market: str) -> Market:
+        return self._plan.markets[self._market(market)].market
+
+    def _settled(self) -> Market:
+        if not self._plan.markets:
+            raise ConfigError("venue", "has no market and so no settlement asset")
+        return self._plan.markets[0].market
+
+    def _paid(self, money: Number) -> int:
+        amount = self._settled().to_amount(money)
+        if amount < 1:
+            unit = plain(self._settled().unit)
+            raise InputError("amount", plain(Decimal(str(money))), f"must be at least {unit}")
+        return amount
+
+    def _asked(self, question: str, account: int | str, market: str) -> int:
+        self._start()
+        at = self._market(market)
+        scope = self._venue.scope_of(self._account(account), at)
+        return int(getattr(self._venue, question)(scope, at)) if scope >= 0 else 0
+
+    def _scopes(self, account: int) -> list[tuple[int, int | None]]:
+        """Return (scope, market) of an account by id; the cross scope has no market of its own."""
+        scopes: dict[int, int | None] = {}
+        for at in range(len(self._plan.markets)):
+            scope = int(self._venue.scope_of(account, at))
+            if scope >= 0:
+                scopes[scope] = at if (account, at) in self._isolated else None
+        return sorted(scopes.items())
+
+    def _stood(self, account: int, marks: Sequence[int]) -> list[Standing]:
+        return [self._at(account, scope, at, marks) for scope, at in self._scopes(account)]
+
+    def _at(self, account: int, scope: int, at: int | None, marks: Sequence[int]) -> Standing:
+        """Margin at given marks: SEMANTICS §1, the same whole numbers as the engine's."""
+        equity, maintenance, lots = int(self._venue.collateral(scope)), 0, 0
+        for index, item in enumerate(self._plan.markets):
+            size, cost = self._venue.position(scope, index)
+            value = size * marks[index] * item.market.multiplier
+            equity += value - cost
+            lots += abs(size)
+            if size:
+                maintenance += _maintenance(item.arguments["brackets"], abs(value))
+        short = equity < maintenance
+        if not self._plan.arguments["trigger_strict"]:
+            short = equity <= maintenance
+        units = self._settled()
+        label = None if at is None else self._plan.markets[at].market.name
+        money = units.to_money(equity), units.to_money(maintenance)
+        return Standing(account, label, *money, bool(lots) and short)
+
+    def __repr__(self) -> str:
+        return f"Venue({self.name!r}, [{', '.join(self.markets)}], accounts={self._accounts})"
+
+
+def _spelt(
+    preset: str,
+    markets: Sequence[Market],
+    rules: Mapping[str, Any],
+    index: Mapping[str, Number],
+    fund: Number,
+) -> dict[str, Any]:
+    """Write a venue as a scenario would."""
+    listed: list[dict[str, Any]] = []
+    for market in markets:
+        spelt: dict[str, Any] = {
+            "name": market.name,
+            "kind": market.kind,
+            "tick_size": market.tick_size,
+            "lot_size": market.lot_size,
+            "settle": market.settle,
+            "decimals": market.decimals,
+            "price_max": market.to_price(market.price_max),
+            "size_max": market.to_size(market.size_max),
+        }
+        if market.name in index:
+            spelt["oracle"] = {"index": index[market.name]}
+        listed.append(spelt)
+    if unknown := sorted(index.keys() - {market.name for market in markets}):
+        raise InputError("index", unknown[0], "must be a market of the venue")
+    return {"name": preset, "preset": preset, "fund": {"balance": fund}, **rules, "market": listed}
+
+
+def _maintenance(brackets: Sequence[tuple[int, int, int, int]], value: int) -> int:
+    """max(0, ceil(value * rate) - amount); a floor is inclusive. SEMANTICS §1."""
+    row = max((row for row in brackets if row[0] <= value), default=brackets[0])
+    return max(0, -(-value * row[1] // PPM) - row[2])
+
+
+def _answer(code: int) -> int:
+    return Reject(code) if code <= Reject.UNKNOWN_ORDER else int(code)

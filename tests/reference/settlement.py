@@ -1,0 +1,241 @@
+"""The twin's settlement: rounds, marks, who is at risk, the queue, and the parent of an order.
+
+Everything is a generator that yields the number of each step as soon as it is written, so that
+`World.step()` can stop anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from ordercascade.enums import (
+    LegRule,
+    LimitRule,
+    MarkRefresh,
+    NoteKind,
+    QueueOrder,
+    ShortfallAt,
+    Side,
+    StepKind,
+)
+from reference import closing
+from reference.margin import PPM
+
+if TYPE_CHECKING:
+    from reference.rules import Scope
+    from reference.venue import Venue
+    from reference.world import World
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One planned liquidation order; `limit` None means any price."""
+
+    scope: int
+    market: int
+    side: Side  # of the order
+    size: int
+    limit: int | None
+    trigger: int
+    bankruptcy: int
+
+
+def settlement(world: World) -> Iterator[int]:
+    """Run rounds of all venues until a round writes no step."""
+    start = world.time_ns
+    running = list(world.venues)
+    for venue in running:
+        venue.window = world.step_count
+    turn = 0
+    while running:
+        first = world.step_count
+        for venue in running:
+            venue.round, venue.now = turn, start + turn * venue.rules.round_ns
+        world.time_ns = max(venue.now for venue in running)
+        yield from world.due_items(running)
+        for venue in running:
+            yield from take_marks(venue)
+        for venue in running:
+            yield from liquidate(venue)
+        if world.step_count == first:
+            return
+        for venue in [v for v in running if turn == v.rules.round_max - 1]:
+            running.remove(venue)
+            if any(row["venue"] == venue.id for row in world.tables.rows("steps")[first:]):
+                yield write_bound(venue)
+        turn += 1
+
+
+def write_bound(venue: Venue) -> int:
+    """Say that the rounds ran out."""
+    venue.world.bound_reached = True
+    step = venue.writer.open(StepKind.BOUND)
+    venue.world.tables.append(
+        "notes", step=step, kind=NoteKind.BOUND_REACHED, market=-1, scope=-1, a=venue.round, b=0
+    )
+    venue.writer.close(step)
+    return step
+
+
+def take_marks(venue: Venue) -> Iterator[int]:
+    """Let every market's peeked mark stand; a row for each that changed."""
+    changed = [market for market in venue.markets if market.take_mark()]
+    yield from write_marks(venue, [market.id for market in changed])
+
+
+def write_marks(venue: Venue, changed: list[int]) -> Iterator[int]:
+    """Write the mark rows of a taking; the cause is the latest step with trades there."""
+    for market_id in changed:
+        market = venue.markets[market_id]
+        step = venue.writer.open(
+            StepKind.MARK,
+            market=market_id,
+            parent=market.trade_step,
+            generation=venue.writer.generation_of(market.trade_step),
+        )
+        market.mark_shown = market.mark
+        venue.writer.close(step)
+        yield step
+
+
+def liquidate(venue: Venue) -> Iterator[int]:
+    """Run points 3 to 6 of a round."""
+    yield from closing.deleverage_cooling(venue)
+    chosen = at_risk(venue)
+    venue.step3_end = venue.world.step_count
+    sent: list[tuple[int, int]] = []  # scope, its row of `liquidations`
+    for entry in plan(venue, chosen):
+        yield from execute(venue, entry, sent)
+    if venue.rules.shortfall_at == ShortfallAt.ROUND:
+        for scope, row in sent:
+            yield from closing.decide(venue, scope, row)
+    for scope in sorted(venue.scopes):
+        if not venue.ledger.legs(scope) and venue.collateral(scope) < 0:
+            yield from closing.waterfall(venue, scope, None)
+    venue.window = venue.step3_end
+
+
+def at_risk(venue: Venue) -> list[int]:
+    """Return the scopes that get a queue entry; health of pending scopes is noticed here."""
+    found = []
+    for number in sorted(venue.scopes):
+        scope = venue.scopes[number]
+        if scope.pending and (not venue.ledger.legs(number) or venue.healthy(number)):
+            closing.forget(venue, scope)
+        elif retry_due(venue, scope) if scope.pending else venue.liquidatable(number):
+            found.append(number)
+    return found
+
+
+def retry_due(venue: Venue, scope: Scope) -> bool:
+    """Say if a pending scope may try again: cooldown over and one of its markets has moved."""
+    if closing.cooling(venue, scope):
+        return False
+    return any(venue.markets[m].version != seen for m, seen in scope.versions.items())
+
+
+# The plan.
+
+
+def plan(venue: Venue, scopes: list[int]) -> list[Entry]:
+    """Return the queue: one entry a scope, in the venue's order."""
+    entries = [plan_entry(venue, scope) for scope in scopes]
+    return sorted(entries, key=lambda entry: (queue_key(venue, entry), entry.scope, entry.market))
+
+
+def plan_entry(venue: Venue, scope: int) -> Entry:
+    """Choose leg, size and limit of a scope's next order."""
+    market = choose_leg(venue, scope)
+    lots = venue.ledger.position(scope, market).size
+    bankruptcy = venue.bankruptcy_price(scope, market)
+    return Entry(
+        scope=scope,
+        market=market,
+        side=Side.ASK if lots > 0 else Side.BID,
+        size=choose_size(venue, scope, market),
+        limit=bankruptcy if venue.rules.limit == LimitRule.BANKRUPTCY else None,
+        trigger=venue.liquidation_price(scope, market),
+        bankruptcy=bankruptcy,
+    )
+
+
+def choose_leg(venue: Venue, scope: int) -> int:
+    """Return the market of the leg to sell first; ties by market id."""
+    legs = venue.ledger.legs(scope)
+    if venue.rules.leg == LegRule.WORST_PNL:
+        return min((venue.value(scope, market) - held.cost, market) for market, held in legs)[1]
+    return min((-venue.leg_maintenance(scope, market), market) for market, _ in legs)[1]
+
+
+def choose_size(venue: Venue, scope: int, market: int) -> int:
+    """Return the lots to ask for: all, or a tranche of a big position."""
+    rules, lots = venue.rules, abs(venue.ledger.position(scope, market).size)
+    later = rules.then_all and venue.scopes[scope].orders_sent > 0
+    small = abs(venue.value(scope, market)) <= rules.min_value
+    if rules.fraction_ppm == PPM or later or small:
+        return lots
+    return max(1, lots * rules.fraction_ppm // PPM)
+
+
+def queue_key(venue: Venue, entry: Entry) -> tuple[int, Fraction]:
+    """Return what the queue is sorted by, before scope id and market id."""
+    if venue.rules.queue == QueueOrder.MARGIN_RATIO:
+        return 0, venue.ratio(entry.scope)
+    if venue.rules.queue == QueueOrder.TRIGGER_PRICE:
+        if not venue.liquidatable(entry.scope):
+            return 1, Fraction(0)
+        mark = venue.markets[entry.market].mark
+        beyond = entry.trigger - mark if entry.side == Side.ASK else mark - entry.trigger
+        return 0, Fraction(-beyond, mark)
+    return 0, Fraction(0)
+
+
+# The execution.
+
+
+def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator[int]:
+    """Test an entry again, then order, fills, marks, fee, and the table."""
+    scope = venue.scopes[entry.scope]
+    if scope.pending and (not venue.ledger.legs(scope.id) or venue.healthy(scope.id)):
+        closing.forget(venue, scope)
+        return
+    lots = venue.ledger.position(scope.id, entry.market).size
+    gone = lots <= 0 if entry.side == Side.ASK else lots >= 0
+    if gone or (not scope.pending and not venue.liquidatable(scope.id)):
+        return
+    if scope.orders_sent == 0:
+        scope.parent = find_parent(venue, scope.id)
+        scope.generation = 0
+        if scope.parent >= 0:
+            scope.generation = venue.writer.generation_of(scope.parent) + 1
+        steps = venue.world.tables.rows("steps")
+        scope.cause_market = steps[scope.parent]["market"] if scope.parent >= 0 else -1
+    step, row, changed = closing.send_order(venue, scope, entry)
+    sent.append((scope.id, row))
+    yield step
+    yield from write_marks(venue, changed)
+    if venue.rules.shortfall_at == ShortfallAt.ORDER:
+        yield from closing.decide(venue, scope.id, row)
+
+
+def retake_marks(venue: Venue) -> list[int]:
+    """Take all marks again if the venue does so after each order; return the changed markets."""
+    if venue.rules.mark_refresh != MarkRefresh.ORDER:
+        return []
+    return [market.id for market in venue.markets if market.take_mark()]
+
+
+def find_parent(venue: Venue, scope: int) -> int:
+    """Return the first step of the window after which the scope was due, by a plain scan."""
+    for step in range(venue.window, venue.world.step_count):
+        if scope in venue.writer.due.get(step, ()):
+            return step
+    losses = []
+    for market_id, held in venue.ledger.legs(scope):
+        market = venue.markets[market_id]
+        change = held.size * (market.mark - market.mark_before) * market.multiplier
+        losses.append((change, market_id))
+    return venue.markets[min(losses)[1]].trade_step_taken

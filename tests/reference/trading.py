@@ -1,0 +1,295 @@
+"""The twin's trading: admission of orders, what a fill does to money, outside events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ordercascade.enums import (
+    OrderFlag,
+    OrderType,
+    PostReason,
+    Reject,
+    Side,
+    StepKind,
+    TimeInForce,
+)
+from ordercascade.errors import InputError
+from reference import margin
+from reference.book import Order
+from reference.ledger import OUTSIDE
+from reference.margin import PPM, div_ceil
+from reference.market import Market
+from reference.messages import SIZE_MAX
+
+if TYPE_CHECKING:
+    from reference.venue import Venue
+
+
+# Money that users move.
+
+
+def deposit(venue: Venue, account: int, asset: int, amount: int) -> int:
+    """Pay into the cross scope."""
+    scope = venue.cross_scope(account, asset)
+    venue.ledger.post(OUTSIDE, scope, amount, PostReason.DEPOSIT)
+    return 0
+
+
+def withdraw(venue: Venue, account: int, asset: int, amount: int) -> int:
+    """Pay out of the cross scope what is neither initial margin nor unrealised profit."""
+    scope = venue.cross.get((account, asset))
+    if scope is None or amount > free_money(venue, scope):
+        return Reject.INSUFFICIENT
+    venue.ledger.post(scope, OUTSIDE, amount, PostReason.WITHDRAWAL)
+    return 0
+
+
+def move_isolated(venue: Venue, account: int, market: int, amount: int) -> int:
+    """Move `amount` > 0 from cross to isolated, or < 0 back."""
+    isolated = venue.isolated[account, market]
+    cross = venue.cross_scope(account, venue.markets[market].asset)
+    source, target = (cross, isolated) if amount > 0 else (isolated, cross)
+    if abs(amount) > free_money(venue, source):
+        return Reject.INSUFFICIENT
+    venue.ledger.post(source, target, abs(amount), PostReason.TRANSFER)
+    return 0
+
+
+def free_money(venue: Venue, scope: int) -> int:
+    """Return what may leave a scope."""
+    spare = venue.equity(scope) - initial_margin(venue, scope)
+    return min(spare, venue.collateral(scope))
+
+
+# Admission.
+
+
+def initial_margin(
+    venue: Venue, scope: int, extra: tuple[int, int, int] = (-1, Side.BID, 0)
+) -> int:
+    """Return Σ over markets of the initial margin of the worse side, orders included.
+
+    `extra` = (market, side, lots) counts lots that are not resting yet.
+    """
+    account, total = venue.scopes[scope].account, 0
+    for market in venue.markets_of(scope):
+        lots = venue.ledger.position(scope, market.id).size
+        opened = [market.book.open_lots(account, side) for side in (Side.BID, Side.ASK)]
+        if market.id == extra[0]:
+            opened[extra[1]] += extra[2]
+        worst = max(abs(lots + opened[Side.BID]), abs(lots - opened[Side.ASK]))
+        if worst:
+            value = worst * market.mark * market.multiplier
+            total += margin.initial(market.brackets, value)
+    return total
+
+
+def _admit(
+    venue: Venue, account: int, market: Market, side: int, lots: int, replaced: int = 0
+) -> int:
+    """Return 0 or why an order is refused; `replaced` lots on its side make room for it."""
+    scope = venue.holder_of(account, market.id)
+    sign = 1 - 2 * side
+    held = sign * venue.ledger.position(scope, market.id).size
+    opened = market.book.open_lots(account, side) - replaced
+    if held + opened + lots > market.size_max:
+        return Reject.POSITION_LIMIT
+    if lots <= -held - opened:
+        return 0
+    needed = initial_margin(venue, scope, (market.id, side, lots - replaced))
+    return Reject.INSUFFICIENT if needed > venue.equity(scope) else 0
+
+
+def _room(venue: Venue, account: int, market: Market, side: int) -> int:
+    """Return the lots of the opposite position which no ordinary order on `side` would close."""
+    scope = venue.holder_of(account, market.id)
+    held = (1 - 2 * side) * venue.ledger.position(scope, market.id).size
+    ordinary = [
+        order.size
+        for order in market.book.orders_of(account)
+        if order.side == side and not order.flags & OrderFlag.REDUCE_ONLY
+    ]
+    return max(0, -held - sum(ordinary))
+
+
+def _reducing(market: Market, account: int, side: int) -> list[Order]:
+    orders = market.book.orders_of(account)
+    return [o for o in orders if o.side == side and o.flags & OrderFlag.REDUCE_ONLY]
+
+
+# Orders of users.
+
+
+def submit(
+    venue: Venue,
+    account: int,
+    market_id: int,
+    side: Side,
+    price: int,
+    size: int,
+    type: OrderType,
+    tif: TimeInForce,
+    flags: int,
+) -> int:
+    """Admit, match, settle, and trim what may only reduce."""
+    market = venue.markets[market_id]
+    _judge(market, type, price, size)
+    if flags & OrderFlag.REDUCE_ONLY:
+        resting = sum(order.size for order in _reducing(market, account, side))
+        size = min(size, _room(venue, account, market, side) - resting)
+        if size <= 0:
+            return Reject.REDUCE_ONLY
+    refused = _admit(venue, account, market, side, size)
+    if refused:
+        return refused
+    result = market.book.place(type, side, price, size, account, tif, flags)
+    _after_order(venue, market, {account})
+    return result
+
+
+def cancel(venue: Venue, account: int, market_id: int, order_id: int) -> int:
+    """Cancel one order."""
+    market = venue.markets[market_id]
+    lots = market.book.remove(order_id, account)
+    _after_order(venue, market, set())
+    return lots
+
+
+def amend(venue: Venue, account: int, market_id: int, order_id: int, price: int, size: int) -> int:
+    """Amend one order; what grows or moves is admitted like a new one."""
+    market = venue.markets[market_id]
+    order = market.book.orders.get(order_id)
+    if order is not None and order.account == account and size > 0:
+        moved = price not in (0, order.price) or size > order.size
+        if order.flags & OrderFlag.REDUCE_ONLY:
+            others = sum(o.size for o in _reducing(market, account, order.side)) - order.size
+            size = min(size, _room(venue, account, market, order.side) - others)
+            if size <= 0:
+                return Reject.REDUCE_ONLY
+        refused = _admit(venue, account, market, order.side, size, order.size) if moved else 0
+        if refused:
+            return refused
+    result = market.book.change(order_id, account, price, size)
+    _after_order(venue, market, {account})
+    return result
+
+
+def _judge(market: Market, type: OrderType, price: int, size: int) -> None:
+    if not 1 <= size <= SIZE_MAX:
+        raise InputError("size", size, "must be in [1, 2**40]")
+    if type == OrderType.LIMIT and not 1 <= price <= market.price_max:
+        raise InputError("price", price, f"must be in [1, {market.price_max}]")
+
+
+def _after_order(venue: Venue, market: Market, accounts: set[int]) -> None:
+    """Write the levels, settle the fills, and trim reduce-only orders of all concerned."""
+    step = venue.ledger.step
+    assert step is not None
+    venue.writer.levels(step, market)
+    accounts = accounts | settle_fills(venue, market, liquidation=False)
+    trim_reducing(venue, market, accounts)
+
+
+# What a fill does.
+
+
+def settle_fills(venue: Venue, market: Market, *, liquidation: bool) -> set[int]:
+    """Settle and forget the fills of the market's last order; return the accounts that traded."""
+    step = venue.ledger.step
+    assert step is not None
+    fills, market.book.fills = market.book.fills, []
+    for fill in fills:
+        market.last, market.trade_step = fill["price"], step
+        fees = (0, 0) if fill["self_trade"] else _settle_fill(venue, market, fill, liquidation)
+        venue.world.tables.append(
+            "fills",
+            step=step,
+            venue=venue.id,
+            market=market.id,
+            taker_fee=fees[0],
+            maker_fee=fees[1],
+            **{column: cell for column, cell in fill.items() if column != "self_trade"},
+        )
+    traded = [fill for fill in fills if not fill["self_trade"]]
+    return {fill[who] for fill in traded for who in ("maker_account", "taker_account")}
+
+
+def _settle_fill(
+    venue: Venue, market: Market, fill: dict[str, int], liquidation: bool
+) -> tuple[int, int]:
+    """Enter both costs, realise taker then maker, then charge taker and maker."""
+    ledger, value = venue.ledger, fill["price"] * fill["size"] * market.multiplier
+    sign = 1 - 2 * fill["taker_side"]
+    accounts = fill["taker_account"], fill["maker_account"]
+    taker, maker = (venue.holder_of(account, market.id) for account in accounts)
+    taker_profit = ledger.enter(taker, market.id, sign * fill["size"], sign * value)
+    maker_profit = ledger.enter(maker, market.id, -sign * fill["size"], -sign * value)
+    ledger.realise(taker, market.id, taker_profit)
+    ledger.realise(maker, market.id, maker_profit)
+    free = liquidation and not venue.rules.liquidation_pays_taker
+    rates = (
+        market.external_taker_fee_ppm if accounts[0] == 0 else market.taker_fee_ppm,
+        market.external_maker_fee_ppm if accounts[1] == 0 else market.maker_fee_ppm,
+    )
+    taker_fee = 0 if free else div_ceil(value * rates[0], PPM)
+    maker_fee = div_ceil(value * rates[1], PPM)
+    fees = venue.fees_holder(market.asset)
+    ledger.post(taker, fees, taker_fee, PostReason.FEE_TAKER)
+    ledger.post(maker, fees, maker_fee, PostReason.FEE_MAKER)
+    for holder in (taker, maker):
+        venue.note_position(holder)
+    return taker_fee, maker_fee
+
+
+def trim_reducing(venue: Venue, market: Market, accounts: set[int]) -> None:
+    """Cut reduce-only orders, oldest id first, to what the position leaves for them."""
+    step = venue.ledger.step
+    assert step is not None
+    for account in sorted(accounts - {0}):
+        for side in (Side.BID, Side.ASK):
+            room = _room(venue, account, market, side)
+            for order in _reducing(market, account, side):
+                kept = min(order.size, room)
+                room -= kept
+                if kept < order.size:
+                    market.book.change(order.id, account, 0, kept)
+    venue.writer.levels(step, market)
+
+
+# Outside events.
+
+
+def index_tick(venue: Venue, market_id: int, price: int, time_ns: int | None = None) -> int:
+    """Set the outside price: a `shock` step with a cause market."""
+    step = venue.writer.open(
+        StepKind.SHOCK, market=market_id, cause_market=market_id, time_ns=time_ns
+    )
+    venue.markets[market_id].index = price
+    venue.writer.close(step)
+    return step
+
+
+def shock(
+    venue: Venue, market_id: int, side: Side, size: int, notional: int, limit: int, time_ns: int
+) -> int:
+    """Send an immediate order of `external`: a `shock` step."""
+    market = venue.markets[market_id]
+    step = venue.writer.open(StepKind.SHOCK, market=market_id, time_ns=time_ns)
+    lots = size or notional // (market.mark * market.multiplier)
+    if lots > 0:
+        kind = OrderType.LIMIT if limit else OrderType.MARKET
+        market.book.place(kind, side, limit, lots, 0, TimeInForce.IOC, 0)
+        _after_order(venue, market, set())
+    venue.writer.close(step)
+    return step
+
+
+def transfer(venue: Venue, account: int, asset: int, amount: int, time_ns: int) -> int:
+    """Let a user pay in (> 0) or out (< 0): an `agents` step."""
+    step = venue.writer.open(StepKind.AGENTS, time_ns=time_ns)
+    if amount > 0:
+        deposit(venue, account, asset, amount)
+    else:
+        withdraw(venue, account, asset, -amount)
+    venue.writer.close(step)
+    return step

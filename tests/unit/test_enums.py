@@ -1,0 +1,102 @@
+"""The small integers of the domain are the same in C and in Python."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum
+from pathlib import Path
+
+import pytest
+
+from ordercascade import enums
+from ordercascade.enums import (
+    AdlRule,
+    AdlTrigger,
+    CancelPolicy,
+    FeeTo,
+    HolderKind,
+    LegRule,
+    MarkRefresh,
+    NoteKind,
+    OrderFlag,
+    OrderType,
+    Outcome,
+    PostReason,
+    PriceSource,
+    QueueOrder,
+    Reject,
+    Residual,
+    ShortfallAt,
+    Side,
+    StepKind,
+    TimeInForce,
+)
+
+PACKAGE = Path(enums.__file__).parent
+
+# (file, what the C names begin with, the Python list, whether C must name every member)
+PAIRS: list[tuple[str, str, type[IntEnum], bool]] = [
+    ("core/records.pxd", "", Side, True),
+    ("core/records.pxd", "", OrderType, True),
+    ("core/records.pxd", "", TimeInForce, True),
+    ("core/records.pxd", "", OrderFlag, False),  # NONE has no bit.
+    ("core/records.pxd", "REJECT_", Reject, True),
+    ("core/ledger.pxd", "", HolderKind, True),
+    ("core/state.pxd", "STEP_", StepKind, False),
+    ("core/state.pxd", "", Outcome, True),
+    ("core/state.pxd", "REASON_", PostReason, True),
+    ("core/state.pxd", "NOTE_", NoteKind, True),
+    ("core/state.pxd", "REFRESH_", MarkRefresh, True),
+    ("core/state.pxd", "QUEUE_", QueueOrder, True),
+    ("core/state.pxd", "LEG_", LegRule, True),
+    ("core/state.pxd", "CANCEL_", CancelPolicy, True),
+    ("core/state.pxd", "SHORTFALL_AT_", ShortfallAt, True),
+    ("core/state.pxd", "RESIDUAL_", Residual, True),
+    ("core/state.pxd", "FEE_TO_", FeeTo, True),
+    ("core/state.pxd", "ADL_ON_", AdlTrigger, True),
+    ("mechanisms/prices.pyx", "", PriceSource, True),
+    ("mechanisms/closing.pyx", "", AdlRule, True),
+]
+
+
+def c_enums(text: str) -> dict[str, int]:
+    """Return the members of all `cdef enum:` blocks of a Cython text."""
+    members: dict[str, int] = {}
+    for block in re.finditer(
+        r"^c(?:def|typedef) enum\b[^\n]*:[^\n]*\n((?:    .*\n|\n)+)", text, re.M
+    ):
+        for name, value in re.findall(r"^    (\w+) *= *(-?\d+)", block[1], re.M):
+            assert name not in members, f"{name} stands twice"
+            members[name] = int(value)
+    return members
+
+
+@pytest.mark.parametrize(
+    ("file", "prefix", "listed", "complete"), PAIRS, ids=[pair[2].__name__ for pair in PAIRS]
+)
+def test_the_c_names_have_the_numbers_of_the_python_list(
+    file: str, prefix: str, listed: type[IntEnum], complete: bool
+) -> None:
+    members = c_enums((PACKAGE / file).read_text("utf-8"))
+    expected = {prefix + member.name: int(member) for member in listed}
+    found = {name: members[name] for name in expected if name in members}
+    assert found
+    assert found == {name: expected[name] for name in found}
+    if complete:
+        assert sorted(found) == sorted(expected)
+
+
+def test_a_prefixed_c_name_belongs_to_its_python_list() -> None:
+    strangers = []
+    for file, prefix, listed, _ in PAIRS:
+        if prefix:
+            members = c_enums((PACKAGE / file).read_text("utf-8"))
+            mine = [name for name in members if name.startswith(prefix)]
+            strangers += [
+                name for name in mine if name.removeprefix(prefix) not in listed.__members__
+            ]
+    assert strangers == []
+
+
+def test_every_reject_code_is_below_minus_one() -> None:
+    assert all(code <= -2 for code in Reject)
