@@ -1,0 +1,159 @@
+"""Liquidation cascades, exactly: a compiled limit order book and margin engine.
+
+The names are loaded when first used, so that `import ordercascade` costs almost nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ordercascade import presets, scenarios
+    from ordercascade.config import schema
+    from ordercascade.core.book import OrderBook
+    from ordercascade.core.messages import FILL_DTYPE, MESSAGE_DTYPE
+    from ordercascade.enums import (
+        AdlRule,
+        AdlTrigger,
+        CancelPolicy,
+        FeeTo,
+        HolderKind,
+        LegRule,
+        LimitRule,
+        MarkRefresh,
+        NoteKind,
+        OrderFlag,
+        OrderType,
+        Outcome,
+        PostReason,
+        PriceMode,
+        PriceSource,
+        QueueOrder,
+        Reject,
+        Residual,
+        ShortfallAt,
+        Side,
+        StepKind,
+        Stop,
+        TimeInForce,
+    )
+    from ordercascade.errors import (
+        BusyError,
+        ConfigError,
+        DataFileError,
+        InputError,
+        InputTypeError,
+        InvariantError,
+        MechanismError,
+        MissingExtraError,
+        OrderCascadeError,
+        RangeError,
+        SnapshotError,
+    )
+    from ordercascade.market import Market
+    from ordercascade.run import World, run, world_at
+    from ordercascade.scenario import Scenario
+    from ordercascade.tape import Tape
+    from ordercascade.venue import Venue
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "FILL_DTYPE",
+    "MESSAGE_DTYPE",
+    "AdlRule",
+    "AdlTrigger",
+    "BusyError",
+    "CancelPolicy",
+    "ConfigError",
+    "DataFileError",
+    "FeeTo",
+    "HolderKind",
+    "InputError",
+    "InputTypeError",
+    "InvariantError",
+    "LegRule",
+    "LimitRule",
+    "MarkRefresh",
+    "Market",
+    "MechanismError",
+    "MissingExtraError",
+    "NoteKind",
+    "OrderBook",
+    "OrderCascadeError",
+    "OrderFlag",
+    "OrderType",
+    "Outcome",
+    "PostReason",
+    "PriceMode",
+    "PriceSource",
+    "QueueOrder",
+    "RangeError",
+    "Reject",
+    "Residual",
+    "Scenario",
+    "ShortfallAt",
+    "Side",
+    "SnapshotError",
+    "StepKind",
+    "Stop",
+    "Tape",
+    "TimeInForce",
+    "Venue",
+    "World",
+    "presets",
+    "run",
+    "scenarios",
+    "schema",
+    "world_at",
+]
+
+_HOMES = {
+    "FILL_DTYPE": "core.messages",
+    "MESSAGE_DTYPE": "core.messages",
+    "Market": "market",
+    "OrderBook": "core.book",
+    "Scenario": "scenario",
+    "Tape": "tape",
+    "Venue": "venue",
+    "World": "run",
+    "schema": "config",
+    "world_at": "run",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'ordercascade' has no attribute {name!r}")
+    if name in ("presets", "scenarios"):
+        return import_module(f"ordercascade.{name}")
+    home = _HOMES.get(name) or ("errors" if name.endswith("Error") else "enums")
+    value = getattr(import_module(f"ordercascade.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+class _Package(ModuleType):
+    """`run` is a function and the module it lives in; as an attribute it is the function.
+
+    Importing the module would bind the name to it, whoever imports it first: a property stands
+    before what import binds.
+    """
+
+    @property
+    def run(self) -> object:
+        return import_module("ordercascade.run").run
+
+    @run.setter
+    def run(self, module: ModuleType) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

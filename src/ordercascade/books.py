@@ -92,9 +92,7 @@ def _profile(market: Market, book: ProfileBook) -> Levels:
     mid2 = _mid2(market, book.mid)
     step = 1 if book.step is None else _step(market, book.step)
     points = _points(market, book, mid2)
-    return Levels(
-        _spread(market, points, mid2, step, -1), _spread(market, points, mid2, step, 1)
-    )
+    return Levels(_spread(market, points, mid2, step, -1), _spread(market, points, mid2, step, 1))
 
 
 def _points(market: Market, book: ProfileBook, mid2: int) -> list[tuple[int, int]]:

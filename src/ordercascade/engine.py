@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ordercascade import __version__
 from ordercascade.exact import plain
 from ordercascade.plan import VenuePlan
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
-VERSION = "0.1.0"
 META_SCHEMA = 1
 
 
@@ -40,13 +40,16 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
     """Return names and units of venues and markets, for the tape's meta."""
     return {
         "schema": META_SCHEMA,
-        "engine_version": VERSION,
+        "engine_version": __version__,
         "platform": f"{platform.system()}-{platform.machine()}-py{platform.python_version()}",
         "name": venues[0].name if len(venues) == 1 else "",
         "seed": 0,
         "scenario": "",
         "config_hash": "",
         "inputs": {},
+        "wall_s": 0.0,
+        "cpu_s": 0.0,
+        "engine_s": 0.0,
         "venues": [{"id": index, "name": venue.name} for index, venue in enumerate(venues)],
         "markets": [
             {

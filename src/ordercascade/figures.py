@@ -6,6 +6,7 @@ the only rounding is to the decimals that are shown.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from ordercascade.enums import HolderKind, Side
+from ordercascade.enums import HolderKind, Side, StepKind
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -74,8 +75,9 @@ class Units:
 
 
 def percent(part: int, whole: int) -> str:
-    """Return a signed share with two decimals: -0.20 %."""
-    return f"{100 * int(part) / int(whole):+.2f} %"
+    """Return a signed share with two decimals, or two digits if it is tiny: -0.20 %."""
+    share = 100 * int(part) / int(whole)
+    return f"{share:+.2f} %" if abs(share) >= 0.01 or not share else f"{share:+.1g} %"
 
 
 def seconds(time_ns: int) -> str:
@@ -105,13 +107,15 @@ class Figures:
     tape: Any
     units: dict[Pair, Units]  # by (venue, market)
     owner: dict[Pair, Pair]  # (venue, holder) -> (HolderKind, account)
-    kept: dict[Pair | tuple[str, str], Column] = field(default_factory=dict)
+    names: dict[Pair, str]  # (venue, account) -> its name in the scenario
+    summary: Mapping[str, Any]
+    kept: dict[tuple[str, str], Column] = field(default_factory=dict)
 
     def column(self, table: str, column: str) -> Column:
         """Return a column as int64: sums of int32 could overflow."""
         key = table, column
         if key not in self.kept:
-            self.kept[key] = getattr(self.tape, table)[column].astype(np.int64, copy=False)
+            self.kept[key] = self.tape.tables[table][column].astype(np.int64, copy=False)
         return self.kept[key]
 
     def cell(self, table: str, column: str, row: int) -> int:
@@ -142,18 +146,45 @@ class Figures:
         return self.account(venue, account) if account > 0 else f"scope {holder}"
 
     def account(self, venue: int, account: int) -> str:
-        raise NotImplementedError
+        """Name an account: by the scenario's word, else by its number."""
+        return f"account {self.names.get((venue, account), account)}"
+
+    def prices(self, venue: int, market: int) -> Mapping[str, Any]:
+        """Return the summary's prices of a market: first_mark, last_mark, ..."""
+        place = list(self.units).index((venue, market))
+        found: Mapping[str, Any] = list(self.summary["by_market"].values())[place]
+        return found
+
+    def mark_rows(self, venue: int, market: int) -> Rows:
+        """Return the rows at which a market's mark changed.
+
+        Rows of other steps are left out: those of a liquidation show the mark it causes.
+        """
+        key = "mark rows", f"{venue} {market}"
+        if key not in self.kept:
+            step = self.column("marks", "step")
+            here = self.column("marks", "venue") == venue
+            here &= self.column("marks", "market") == market
+            if len(self.column("steps", "step")):
+                here &= self.column("steps", "kind")[step] == StepKind.MARK
+                here &= self.column("steps", "market")[step] == market
+            self.kept[key] = np.flatnonzero(here & (step >= 0))
+        return self.kept[key]
+
+    def mark(self, venue: int, market: int, step: int) -> int:
+        """Return the mark of a market as it stood after a step; -1 is the opening."""
+        rows = self.mark_rows(venue, market)
+        count = int(np.searchsorted(self.column("marks", "step")[rows], step, side="right"))
+        if count:
+            return self.cell("marks", "mark", int(rows[count - 1]))
+        return int(self.prices(venue, market)["first_mark"] or 0)
 
     def eaten(self, step: int) -> list[Level]:
-        """Return the levels a step's trades took, in the order taken, self-trades left out."""
+        """Return the levels a step's trades took, in the order taken."""
         rows = slice(*(self.cell("steps", edge, step) for edge in ("fill_from", "fill_to")))
-        price, size = self.column("fills", "price")[rows], self.column("fills", "size")[rows]
-        other = (
-            self.column("fills", "maker_account")[rows]
-            != self.column("fills", "taker_account")[rows]
-        )
+        price, size = (self.column("fills", name)[rows].tolist() for name in ("price", "size"))
         levels: list[Level] = []
-        for ticks, lots in zip(price[other].tolist(), size[other].tolist(), strict=True):
+        for ticks, lots in zip(price, size, strict=True):
             if levels and levels[-1][0] == ticks:
                 lots += levels.pop()[1]
             levels.append((ticks, lots))
@@ -183,7 +214,8 @@ def read(tape: Tape) -> Figures:
         )
         for m in tape.meta["markets"]
     }
-    f = Figures(tape, units, {})
+    named = {(int(a["venue"]), int(a["id"])): str(a["name"]) for a in tape.meta["accounts"]}
+    f = Figures(tape, units, {}, named, tape.summary())
     names = ("venue", "scope", "kind", "account")
     holders = zip(*(f.column("accounts", name).tolist() for name in names), strict=True)
     f.owner.update({(venue, scope): (kind, account) for venue, scope, kind, account in holders})

@@ -1,8 +1,8 @@
 """The world as a viewer needs it after one step, cut out of a tape's tables.
 
-A frame is found by binary search, never by replay. `Latest` sorts a table's rows once by what they
-are about (a level, a scope, a holder); the state after row r is then, for each of those, its last
-row before r: one vectorised search, O(what is shown · log rows), for any k in any order.
+A frame is found by binary search, not by replay from the start. `Latest` sorts a table's rows once
+by what they are about (a level, a scope, a holder); the state after row r is then, for each of
+those, its last row before r: O(log rows + what is shown + 4,096), for any k in any order.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ Int64: TypeAlias = npt.NDArray[np.int64]
 Columns: TypeAlias = Mapping[str, Column]
 Zoom: TypeAlias = tuple[int, int]
 
-SIDE_BIT = 32  # a level's key is side << SIDE_BIT | price; ticks are below 2**31
-PRICE_MASK = (1 << SIDE_BIT) - 1
+KEYFRAME_ROWS = 4096
+TICK_END = 2**31  # prices are below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,54 +53,90 @@ class Frame:
 
 
 class Latest:
-    """Rows of a table in the order of (key, row): the last one of each key before any row."""
+    """Rows of a table by what they are about: the last one of each key before any row.
 
-    def __init__(self, keys: Int64, rows: Int64, total: int) -> None:
-        order = np.argsort(keys, kind="stable")
-        keys = keys[order]
-        starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
-        self.keys = keys[starts]
-        self.rows = rows[order]
-        self._starts = starts.astype(np.int64)
-        self._total = max(total, 1)
-        group = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(keys))))
-        self._place = group * self._total + self.rows
+    A place is a row's rank by (key, row), so a key's rows so far are places [first, last]. Only
+    counts are kept: a keyframe of them every 4,096 rows, made when first needed, or every as many
+    rows as there are keys, so that all keyframes together are no larger than a column.
+    """
+
+    def __init__(self, keys: Int64, rows: Int64) -> None:
+        self.keys, self._group = _grouped(keys)
+        small = len(self.keys) <= 1 << 16  # numpy sorts 16 bits by radix
+        group = self._group.astype(np.uint16) if small else self._group
+        self.rows = rows[np.argsort(group, kind="stable")]  # by place
+        self._written = rows
+        self._first = np.cumsum(np.bincount(self._group, minlength=len(self.keys)))
+        self._first -= np.bincount(self._group, minlength=len(self.keys))
+        self._spacing = max(KEYFRAME_ROWS, len(self.keys))
+        self._kept = {0: np.zeros(len(self.keys), dtype=np.int32)}
 
     def before(self, row: int, low: int, high: int) -> tuple[Int64, Int64, Int64]:
         """Return for each key in [low, high) seen before `row`: key, its first place, its last."""
+        end = int(np.searchsorted(self._written, row))
+        number = end // self._spacing
         a, b = np.searchsorted(self.keys, (low, high))
-        wanted = np.arange(a, b) * self._total + row
-        last = np.searchsorted(self._place, wanted) - 1
-        first = self._starts[a:b]
-        seen = last >= first
-        return self.keys[a:b][seen], first[seen], last[seen]
+        counts = self._keyframe(number)[a:b] + self._count(number * self._spacing, end)[a:b]
+        seen = counts > 0
+        first = self._first[a:b][seen]
+        return self.keys[a:b][seen], first, first + counts[seen] - 1
+
+    def _keyframe(self, number: int) -> npt.NDArray[np.int32]:
+        if number not in self._kept:
+            near = max(known for known in self._kept if known < number)
+            since = self._count(near * self._spacing, number * self._spacing)
+            self._kept[number] = (self._kept[near] + since).astype(np.int32)
+        return self._kept[number]
+
+    def _count(self, start: int, end: int) -> Int64:
+        return np.bincount(self._group[start:end], minlength=len(self.keys))
+
+
+def _grouped(keys: Int64) -> tuple[Int64, Int64]:
+    """Return the sorted distinct keys, and which of them each row has; dense ones by a table."""
+    low, high = (int(keys.min()), int(keys.max())) if len(keys) else (0, 0)
+    if high - low > 8 * len(keys) + KEYFRAME_ROWS:
+        found, group = np.unique(keys, return_inverse=True)
+        return found, group
+    seen = np.zeros(high - low + 1, dtype=bool)
+    seen[keys - low] = True
+    number = np.cumsum(seen) - 1
+    return np.flatnonzero(seen) + low, number[keys - low]
 
 
 class Levels:
     """The book of one market, and what was traded away from it, at any row."""
 
     def __init__(self, levels: Table, fills: Table, level_rows: Int64, fill_rows: Int64) -> None:
-        side = levels["side"][level_rows].astype(np.int64)
-        book = Latest(side << SIDE_BIT | levels["price"][level_rows], level_rows, len(levels))
-        self._book = book
-        self._size = levels["size_after"][book.rows]
-        key = _maker_level(fills["taker_side"][fill_rows], fills["price"][fill_rows])
-        eaten = Latest(key, fill_rows, len(fills))
-        self._eaten = eaten
-        self._lots = np.concatenate(([0], np.cumsum(fills["size"][eaten.rows])))
+        self._size, self._lots = levels["size_after"], fills["size"]
+        self._book, self._eaten = [], []
+        price, side = levels["price"][level_rows], levels["side"][level_rows]
+        for here in (side == Side.BID, side == Side.ASK):
+            self._book.append(Latest(price[here], level_rows[here]))
+        # The levels that a taker eats are the maker's: the other side.
+        price, side = fills["price"][fill_rows], fills["taker_side"][fill_rows]
+        for here in (side == Side.ASK, side == Side.BID):
+            eaten = Latest(price[here], fill_rows[here])
+            lots = np.concatenate(([0], np.cumsum(self._lots[eaten.rows])))
+            self._eaten.append((eaten, lots))
 
     def book(self, side: int, row: int, zoom: Zoom) -> Int64:
         """Return price and size of a side's levels within `zoom`, best first, before a row."""
-        low, high = (side << SIDE_BIT | tick for tick in zoom)
-        keys, _, last = self._book.before(row, low, high)
-        size = self._size[last]
-        found = np.column_stack((keys & PRICE_MASK, size))[size > 0]
+        book = self._book[side]
+        price, _, last = book.before(row, *zoom)
+        size = self._size[book.rows[last]]
+        found = np.column_stack((price, size))[size > 0]
         return _still(found[::-1] if side == Side.BID else found)
 
     def eaten(self, row: int) -> Int64:
         """Return side, price and lots of what the fills before a row traded away."""
-        keys, first, last = self._eaten.before(row, 0, 2 << SIDE_BIT)
-        return _by_level(keys, self._lots[last + 1] - self._lots[first])
+        found = []
+        for side, (eaten, lots) in enumerate(self._eaten):
+            price, first, last = eaten.before(row, 0, TICK_END)
+            found.append(
+                np.column_stack((np.full_like(price, side), price, lots[last + 1] - lots[first]))
+            )
+        return _still(np.concatenate(found))
 
 
 class Frames:
@@ -218,7 +254,7 @@ class Frames:
     def _scope_index(self) -> Latest:
         scopes = self._tables["scopes"]
         key = self._venue("scopes") << 32 | scopes["scope"]
-        return Latest(key, np.arange(len(scopes)), len(scopes))
+        return Latest(key, np.arange(len(scopes)))
 
     def _scopes(self, k: int, venue: int) -> Columns:
         found = self._tables["scopes"]
@@ -231,7 +267,7 @@ class Frames:
     def _fund_index(self) -> Latest:
         funds = self._tables["funds"]
         key = funds["venue"].astype(np.int64) << 32 | funds["holder"]
-        return Latest(key, np.arange(len(funds)), len(funds))
+        return Latest(key, np.arange(len(funds)))
 
     def _holders(self, venue: int, kind: int) -> tuple[Int64, Int64]:
         """Return the venue's holders of a kind and what they own at the opening."""
@@ -255,20 +291,11 @@ class Frames:
 def _eaten(fills: Columns, venue: int, market: int) -> Int64:
     """Return side, price and lots that a few fills of one market traded away."""
     here = (fills["market"] == market) & (fills["venue"] == venue)
-    key = _maker_level(fills["taker_side"][here], fills["price"][here])
-    keys, back = np.unique(key, return_inverse=True)
-    lots = np.zeros(len(keys), dtype=np.int64)
-    np.add.at(lots, back, fills["size"][here])
-    return _by_level(keys, lots)
-
-
-def _maker_level(taker_side: Column, price: Column) -> Int64:
-    """Return the key of the level a fill ate: it is on the maker's side."""
-    return (1 - taker_side.astype(np.int64)) << SIDE_BIT | price
-
-
-def _by_level(keys: Int64, lots: Int64) -> Int64:
-    return _still(np.column_stack((keys >> SIDE_BIT, keys & PRICE_MASK, lots)))
+    level = np.column_stack((1 - fills["taker_side"][here].astype(np.int64), fills["price"][here]))
+    levels, back = np.unique(level, axis=0, return_inverse=True)
+    lots = np.zeros(len(levels), dtype=np.int64)
+    np.add.at(lots, back.ravel(), fills["size"][here])
+    return _still(np.column_stack((levels, lots)))
 
 
 def _still(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -275,7 +275,6 @@ def _times(count: int, *factors: Decimal) -> Decimal:
     return Decimal((int(top < 0), digits, exponent))
 
 
-
 def _text(whole: int, unit: Decimal) -> str:
     """A multiple of the unit with the unit's own number of decimals: 100.00, not 100."""
     return format(_times(whole, unit), "f")

@@ -1,18 +1,19 @@
 """The story of a tape in words: who was liquidated when, what it ate, what it cost, why it ended.
 
-Every number comes from the tape's tables; nothing is estimated. `tell` gives the whole text,
-`ending` its last part. Both are pure functions of a Tape.
+Every number comes from the tape's tables; nothing is estimated. A pure function of a Tape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ordercascade.enums import HolderKind, OrderType, Outcome, PostReason, Side, StepKind
 from ordercascade.figures import Figures, Pair, Rows, Units, plural, read, seconds, some
+from ordercascade.outcome import ending_lines
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -50,7 +51,7 @@ def tell(tape: Tape, *, top: int = 3) -> str:
             continue
         lines += [*_between(f, quiet), *_cascade(f, span, top)]
         quiet = []
-    return "\n".join([*lines, *_between(f, quiet)])
+    return "\n".join([*lines, *_between(f, quiet), "", *ending_lines(f)])
 
 
 def settlements(f: Figures) -> Iterator[Pair]:
@@ -61,7 +62,7 @@ def settlements(f: Figures) -> Iterator[Pair]:
     earlier = rounds[1:] < rounds[:-1]
     again = (rounds[1:] == 0) & (rounds[:-1] == 0) & (time[1:] != time[:-1])
     edges = [0, *(np.flatnonzero(earlier | again) + 1).tolist(), len(rounds)]
-    yield from zip(edges[:-1], edges[1:], strict=True)
+    yield from pairwise(edges)
 
 
 def _opening(f: Figures) -> list[str]:
@@ -75,7 +76,8 @@ def _opening(f: Figures) -> list[str]:
     )
     venue, market = f.column("positions", "venue"), f.column("positions", "market")
     size = f.column("positions", "size")
-    lines = []
+    about = f.tape.meta.get("about", "")
+    lines = [f"{f.tape.meta['name']}{': ' if about else ''}{about}"]
     for (v, m), units in f.units.items():
         here = (kind == HolderKind.SCOPE) & (venue == v) & (market == m)
         sides = []
@@ -91,7 +93,9 @@ def _opening(f: Figures) -> list[str]:
 def _best(f: Figures, venue: int, market: int) -> list[tuple[str, int]]:
     """Return the best prices of a market's opening book."""
     opening = f.column("levels", "step") < 0
-    here = opening & (f.column("levels", "market") == market) & (f.column("levels", "size_after") > 0)
+    here = (
+        opening & (f.column("levels", "market") == market) & (f.column("levels", "size_after") > 0)
+    )
     if len({v for v, _ in f.units}) > 1 or not here.any():
         return []  # The opening rows do not say their venue.
     side, price = f.column("levels", "side")[here], f.column("levels", "price")[here]
@@ -159,7 +163,9 @@ def _event(f: Figures, step: int) -> list[str]:
             amount = f.settled(venue).money(f.cell("postings", "amount", row))
             lines.append(f"{head} {MOVES[reason]} of {amount}, {who}")
     if f.cell("steps", "cause_market", step) >= 0:
-        lines.append(f"{head} a new outside price of {f.market('steps', step).name}{_index(f, step)}")
+        lines.append(
+            f"{head} a new outside price of {f.market('steps', step).name}{_index(f, step)}"
+        )
     return [*(lines or [f"{head} an event without an order"]), *_marked(f, step)]
 
 
@@ -206,10 +212,9 @@ def _move(f: Figures, mark_steps: Sequence[int]) -> str:
         (f.venue(k), f.cell("steps", "market", k)) for k in mark_steps
     ):
         mine = [k for k in mark_steps if f.cell("steps", "market", k) == market]
-        path = f.mark_path(venue, market)
-        before = path.before(mine[0])
+        before, after = f.mark(venue, market, mine[0] - 1), f.mark(venue, market, mine[-1])
         units = f.units[venue, market]
-        texts.append(f"{units.name} mark {units.move(before, path.at(mine[-1]))}")
+        texts.append(f"{units.name} mark {units.move(before, after)}")
     return "; ".join(texts)
 
 
@@ -238,7 +243,9 @@ def _sums(f: Figures, rows: Rows, *, more: bool = False) -> str:
         f.column("liquidations", name)[rows] for name in columns
     )
     scopes = len(np.unique(venue << 32 | scope))
-    texts = [f"{plural(scopes, 'account')} liquidated" if not more else f"{len(rows):,} more"]
+    texts = [f"{len(rows):,} more" if more else f"{plural(scopes, 'account')} liquidated"]
+    if not more and len(rows) > scopes:
+        texts[0] += f" with {len(rows):,} orders"
     for (v, m), units in f.units.items():
         for s in (Side.ASK, Side.BID):
             mine = (venue == v) & (market == m) & (side == s)
@@ -276,3 +283,99 @@ def _liquidation(f: Figures, span: Pair, row: int) -> list[str]:
     if at["mark_after"] != at["mark_before"]:
         lines.append(f"    mark {units.move(at['mark_before'], at['mark_after'])}")
     return lines
+
+
+def _asked(units: Units, at: Mapping[str, int]) -> str:
+    """Say how much the order was for, and what it found."""
+    before, asked, filled = (at[name] for name in ("lots_before", "lots_asked", "lots_filled"))
+    text = units.size(asked)
+    if asked < before:
+        text += f" of {units.number(before)} (tranche {at['tranche']})"
+    if at["limit_price"] > 0:
+        better = "higher" if at["side"] == Side.ASK else "lower"
+        text += f" at {units.price(at['limit_price'])} or {better}"
+    if filled == asked:
+        return text
+    return f"{text}; {units.size(filled) if filled else 'nothing'} filled"
+
+
+def _cause(f: Figures, step: int) -> str:
+    """Name the step that made the scope liquidatable."""
+    parent = f.cell("steps", "parent", step)
+    if parent < 0:
+        return "no step before it is to blame"
+    kind = StepKind(f.cell("steps", "kind", parent))
+    scope = f.cell("steps", "scope", parent)
+    if kind == StepKind.LIQUIDATION:
+        return f"set off by {f.who(f.venue(parent), scope)} in step {parent}"
+    if kind in (StepKind.SHOCK, StepKind.AGENTS):
+        return f"set off by the outside event of step {parent}"
+    return f"set off by step {parent}, {kind.name.lower().replace('_', ' ')}"
+
+
+def _cost(f: Figures, span: Pair, row: int, at: Mapping[str, int], units: Units) -> list[str]:
+    """Say what the order cost the account, and who paid what it could not."""
+    outcome, money = Outcome(at["outcome"]), units.money
+    left = at["lots_before"] - at["lots_filled"]
+    text = f"equity {money(at['equity_before'])} → {money(at['equity_after'])}"
+    text += f" after a fee of {money(at['fee'])}" if at["fee"] else ""
+    if outcome == Outcome.HEALTHY:
+        text += f"; healthy again, {units.size(left) if left else 'other positions'} left"
+    elif outcome == Outcome.PENDING:
+        text += f"; {units.size(left)} wait for another order"
+    lines = [text]
+    if at["shortfall"]:
+        paid = [f"{name} {money(at[key])}" for key, name in PAYERS.items() if at[key]]
+        lines.append(f"shortfall {money(at['shortfall'])}, borne by: {', '.join(paid)}")
+    elif at["paid_adl"] < 0:
+        lines.append(f"ADL counterparties receive {money(-at['paid_adl'])}")
+    handed = _deleveraged(f, span, row, at)
+    if handed and outcome == Outcome.PENDING:
+        lines.append("before that order comes it is below zero, and is deleveraged")
+    return lines + handed
+
+
+def _deleveraged(f: Figures, span: Pair, row: int, at: Mapping[str, int]) -> list[str]:
+    """Name those who had to take the scope's lots after this order."""
+    scope, later = f.column("liquidations", "scope"), slice(row + 1, None)
+    again = np.flatnonzero(scope[later] == at["scope"])
+    until = f.cell("liquidations", "step", row + 1 + int(again[0])) if len(again) else span[1]
+    rows = f.within("adl", (at["step"], min(until, span[1])))
+    rows = rows[f.column("adl", "scope_from")[rows] == at["scope"]]
+    lines = []
+    for market in np.unique(f.column("adl", "market")[rows]).tolist():
+        mine = rows[f.column("adl", "market")[rows] == market]
+        units = f.units[at["venue"], market]
+        lots, cost = (int(f.column("adl", name)[mine].sum()) for name in ("lots", "cost"))
+        takers = [
+            f"{f.who(at['venue'], f.cell('adl', 'scope_to', r))}"
+            f" {units.number(f.cell('adl', 'lots', r))}"
+            for r in mine.tolist()
+        ]
+        lines.append(
+            f"ADL: {units.size(lots)} handed over at {units.average(abs(cost), lots)}"
+            f" on average, to {some(takers, most=NAMED)}"
+        )
+    return lines
+
+
+def _emptied(f: Figures, span: Pair) -> list[str]:
+    """Tell of scopes below zero that sent no order of their own, emptied by ADL for instance."""
+    kinds = f.column("steps", "kind")[slice(*span)]
+    ordered = set(f.column("liquidations", "scope")[f.within("liquidations", span)].tolist())
+    lines = []
+    for step in (np.flatnonzero(kinds == StepKind.WATERFALL) + span[0]).tolist():
+        scope = f.cell("steps", "scope", step)
+        if scope in ordered:
+            continue
+        rows = f.within("postings", (step, step + 1))
+        venue = f.venue(step)
+        paid = [
+            f"{PostReason(f.cell('postings', 'reason', r)).name.lower().replace('_', ' ')}"
+            f" {f.settled(venue).money(f.cell('postings', 'amount', r))}"
+            for r in rows.tolist()
+        ]
+        lines.append(f"step {step}: {f.who(venue, scope)} is left below zero: {', '.join(paid)}")
+    if len(lines) > NAMED:
+        lines[NAMED:] = [f"... and {len(lines) - NAMED:,} more accounts below zero"]
+    return ["", *lines] if lines else []

@@ -20,8 +20,10 @@ Tables: TypeAlias = Mapping[str, Table]
 Meta: TypeAlias = Mapping[str, Any]
 Key: TypeAlias = tuple[int, int]  # venue, market
 Int64: TypeAlias = npt.NDArray[np.int64]
+Rows: TypeAlias = npt.NDArray[np.intp]
 
 FEES = (PostReason.FEE_MAKER, PostReason.FEE_TAKER, PostReason.FEE_LIQUIDATION)
+NONE: Rows = np.empty(0, dtype=np.intp)
 OUTSIDE = (PostReason.DEPOSIT, PostReason.WITHDRAWAL)
 
 
@@ -41,8 +43,8 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
     adl_notional: sum of |cost| handed over. borne_outside: the equity `external` lost by ADL.
     users_loss: sum over the accounts of the opening of what their equity (all scopes, first marks
         against last ones, deposits and withdrawals left out) fell by; gains do not offset it.
-    money_check: per asset, how far the balances that follow from opening and postings are from
-        adding up to opening plus deposits, and from the recorded balances of funds: 0.
+    money_check: per asset, how far the recorded balances (fund, vault, bad debt) are from those
+        that follow from the opening and the postings, and opening costs from their clearing: 0.
     """
     s = _Run(tables, meta)
     shocks = s.steps_of("fills", StepKind.SHOCK)
@@ -109,6 +111,7 @@ class _Run:
         self.markets: dict[Key, Mapping[str, Any]] = {
             (m["venue"], m["id"]): m for m in meta["markets"]
         }
+        self._rows: dict[str, dict[Key, Rows]] = {}
         self._names = [str(m["name"]) for m in meta["markets"]]
         self._venues = {int(v["id"]): str(v["name"]) for v in meta["venues"]}
 
@@ -117,6 +120,12 @@ class _Run:
         market = self.markets.get(key)
         name = str(key[1]) if market is None else str(market["name"])
         return name if self._names.count(name) < 2 else f"{self._venues.get(key[0], key[0])}:{name}"
+
+    def asset(self, venue: int, asset: int) -> str:
+        """Return an asset's name; with several venues its venue's before it."""
+        here = [m for k, m in self.markets.items() if k[0] == venue and m["asset"] == asset]
+        name = str(here[0]["settle"]) if here else str(asset)
+        return name if len(self._venues) < 2 else f"{self._venues.get(venue, venue)}:{name}"
 
     def venue(self, table: str) -> Int64:
         """Return the venue of each row of a table; the opening's, without one, is the first."""
@@ -127,19 +136,20 @@ class _Run:
         known = np.append(self.tables["steps"]["venue"], first).astype(np.int64)
         return known[found["step"]]  # -1 is the one appended.
 
-    def keys(self, table: str) -> list[tuple[Key, npt.NDArray[np.intp]]]:
+    def rows(self, table: str) -> dict[Key, Rows]:
         """Return the rows of a table for each market that has any."""
-        venue, market = self.venue(table), self.tables[table]["market"]
-        found = []
-        for packed in np.unique(venue << 32 | market.astype(np.int64)):
-            key = int(packed) >> 32, int(packed) & 0xFFFFFFFF
-            found.append((key, np.flatnonzero((venue == key[0]) & (market == key[1]))))
-        return found
+        if table not in self._rows:
+            packed = self.venue(table) << 32 | self.tables[table]["market"]
+            self._rows[table] = {
+                (int(key) >> 32, int(key) & 0xFFFFFFFF): np.flatnonzero(packed == key)
+                for key in np.unique(packed)
+            }
+        return self._rows[table]
 
     def per_market(self, table: str, number: Mapping[Key, int]) -> Int64:
         """Return a number of each row's market."""
         filled = np.zeros(len(self.tables[table]), dtype=np.int64)
-        for key, rows in self.keys(table):
+        for key, rows in self.rows(table).items():
             filled[rows] = number.get(key, 0)
         return filled
 
@@ -157,7 +167,7 @@ class _Run:
 
     def by_market(self, table: Table, values: Column) -> dict[str, int]:
         found = {self.name(key): 0 for key in self.markets}
-        for key, rows in self.keys(table.name):
+        for key, rows in self.rows(table.name).items():
             found[self.name(key)] = total(values[rows])
         return found
 
@@ -168,7 +178,7 @@ class _Run:
     def marks(self, key: Key) -> Int64:
         """Return the marks of a market in time order, the opening's first."""
         marks = self.tables["marks"]
-        rows = dict(self.keys("marks")).get(key, np.empty(0, dtype=np.intp))
+        rows = self.rows("marks").get(key, NONE)
         written = marks["mark"][rows].astype(np.int64)
         if len(rows) and marks["step"][rows[0]] < 0:
             return written
@@ -210,13 +220,15 @@ def _main_market(s: _Run, shocks: npt.NDArray[np.bool_]) -> Key:
     for row in np.flatnonzero((steps["kind"] == StepKind.SHOCK) & (steps["market"] >= 0))[:1]:
         return int(steps["venue"][row]), int(steps["market"][row])
     value = liquidations["value"]
-    sums = {key: total(value[rows]) for key, rows in s.keys("liquidations")}
-    return max(sums or s.markets or {(0, 0): 0}, key=lambda key: sums.get(key, 0))
+    sums = {key: total(value[rows]) for key, rows in s.rows("liquidations").items()}
+    if sums:
+        return max(sums, key=lambda key: sums[key])
+    return next(iter(s.markets), (0, 0))
 
 
 def _prices(s: _Run, key: Key) -> dict[str, int | None]:
     marks = s.marks(key)
-    fills = dict(s.keys("fills")).get(key)
+    fills = s.rows("fills").get(key)
     last = int(s.tables["fills"]["price"][fills[-1]]) if fills is not None else None
     if not len(marks):
         names = ("first_mark", "last_mark", "lowest_mark", "highest_mark")
@@ -246,8 +258,8 @@ def _amplification(s: _Run, key: Key, shocks: npt.NDArray[np.bool_]) -> float | 
 
 def _reproduction(s: _Run, shocks: npt.NDArray[np.bool_]) -> list[float | None]:
     liquidations, fills = s.tables["liquidations"], s.tables["fills"]
-    taking = {key for key, _ in s.keys("liquidations")}
-    taking |= {key for key, rows in s.keys("fills") if shocks[rows].any()}
+    taking = {key for key in s.rows("liquidations")}
+    taking |= {key for key, rows in s.rows("fills").items() if shocks[rows].any()}
     lots = len(taking) < 2
     filled = liquidations["lots_filled" if lots else "value"]
     shocked = (fills["size"] if lots else s.value("fills"))[shocks]
@@ -280,12 +292,12 @@ def _borne_outside(s: _Run) -> int:
     holders = accounts["venue"].astype(np.int64)[outside] << 32 | accounts["scope"][outside]
     taken = np.isin(s.venue("adl") << 32 | adl["scope_to"], holders)
     lost = 0
-    for key, rows in s.keys("adl"):
+    for key, rows in s.rows("adl").items():
         rows = rows[taken[rows]]
-        written = dict(s.keys("marks")).get(key, np.empty(0, dtype=np.intp))
+        written = s.rows("marks").get(key, NONE)
         at = np.searchsorted(marks["step"][written], adl["step"][rows], side="right")
-        then = s.marks(key)
-        mark = then[at + len(then) - len(written) - 1] if len(then) else np.zeros_like(at)
+        then = np.append(s.marks(key), 0)
+        mark = then[np.maximum(at + len(then) - len(written) - 2, 0)]
         size = adl["lots"][rows] * _sign(adl["cost"][rows])
         lost += total(adl["cost"][rows] - size * mark * s.markets[key]["multiplier"])
     return lost
@@ -353,16 +365,31 @@ def _users_loss(s: _Run) -> int:
 
 
 def _money_check(s: _Run) -> dict[str, int]:
-    """Recompute every balance; compare the sums with deposits, and funds with their records."""
-    accounts, postings, funds = s.tables["accounts"], s.tables["postings"], s.tables["funds"]
-    balance: dict[tuple[int, int, int], int] = {}
-    opening: dict[tuple[int, int], int] = {}
-    for venue, asset, holder, amount in zip(
-        *(accounts[name].tolist() for name in ("venue", "asset", "scope", "collateral")),
-        strict=True,
-    ):
-        balance[venue, asset, holder] = balance.get((venue, asset, holder), 0) + amount
-        opening[venue, asset] = opening.get((venue, asset), 0) + amount
-    recorded = _records(s)
-    off = dict.fromkeys(opening, 0)
-    return {str(k): v for k, v in off.items()} | {str(recorded): len(funds) + len(postings)}
+    """Return per asset what does not add up: recorded balances, and costs against clearing."""
+    accounts, funds, positions = s.tables["accounts"], s.tables["funds"], s.tables["positions"]
+    off: dict[str, int] = {}
+    holder = s.venue("funds") << 32 | funds["holder"]
+    for key in np.unique(holder):
+        rows = np.flatnonzero(holder == key)
+        wrong = total(np.abs(funds["balance"][rows] - _balances(s, int(key), funds["step"][rows])))
+        asset = s.asset(int(key) >> 32, int(funds["asset"][rows[0]]))
+        off[asset] = off.get(asset, 0) + wrong
+    clearing = accounts["kind"] == HolderKind.CLEARING
+    for venue, market in s.markets:
+        mine = clearing & (accounts["venue"] == venue) & (accounts["market"] == market)
+        held = (positions["venue"] == venue) & (positions["market"] == market)
+        wrong = total(accounts["collateral"][mine]) + total(positions["cost"][held])
+        asset = s.asset(venue, s.markets[venue, market]["asset"])
+        off[asset] = off.get(asset, 0) + abs(wrong)
+    return off
+
+
+def _balances(s: _Run, key: int, steps: Column) -> Int64:
+    """Return what a holder owns after each of some steps, from its opening and the postings."""
+    accounts, postings = s.tables["accounts"], s.tables["postings"]
+    mine = (accounts["venue"].astype(np.int64) << 32 | accounts["scope"]) == key
+    venue = s.venue("postings") << 32
+    moved = np.where((venue | postings["to_holder"]) == key, postings["amount"], 0)
+    moved -= np.where((venue | postings["from_holder"]) == key, postings["amount"], 0)
+    balance = np.cumsum(np.concatenate(([total(accounts["collateral"][mine])], moved)))
+    return balance[np.searchsorted(postings["step"], steps, side="right")]

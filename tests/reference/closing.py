@@ -78,8 +78,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
     filled = market.book.take(entry.side, entry.limit, asked, scope.account)
     fills = list(market.book.fills)
     venue.writer.levels(step, market)
-    accounts = trading.settle_fills(venue, market, liquidation=True)
-    trading.trim_reducing(venue, market, accounts)
+    trading.settle_fills(venue, market, liquidation=True)
     changed = settlement.retake_marks(venue)
     value = sum(fill["price"] * fill["size"] for fill in fills) * market.multiplier
     fee = charge(venue, scope.id, value)
@@ -92,7 +91,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
         account=scope.account,
         side=entry.side,
         leg=0,
-        tranche=scope.orders_sent,
+        tranche=scope.orders_sent + 1,
         lots_before=held,
         lots_asked=asked,
         lots_filled=filled,
@@ -165,7 +164,7 @@ def decide(venue: Venue, number: int, row: int) -> Iterator[int]:
             paid_adl=deficit,
             outcome=Outcome.DELEVERAGED,
         )
-        yield from deleverage(venue, number, scope.position_step)
+        yield from deleverage(venue, number)
     elif lots:
         tables.set("liquidations", row, outcome=Outcome.PENDING)
         scope.pending = True
@@ -253,12 +252,16 @@ def socialise(venue: Venue, bankrupt: Scope, amount: int) -> int:
 # ADL.
 
 
-def deleverage(venue: Venue, number: int, parent: int) -> Iterator[int]:
-    """Hand every leg to its counterparties at bankruptcy price; one step a market."""
+def deleverage(venue: Venue, number: int, cause: int | None = None) -> Iterator[int]:
+    """Hand every leg to its counterparties at bankruptcy price; one step a market.
+
+    The parent of each is `cause`, else the step that last changed the scope's position.
+    """
     scope = venue.scopes[number]
     costs = venue.handover_costs(number)  # all fixed before the first
     queues = {market: rank(venue, number, market) for market in costs}  # frozen for the event
     for market, cost in costs.items():
+        parent = scope.position_step if cause is None else cause
         step = venue.writer.open(
             StepKind.ADL,
             market=market,
@@ -342,5 +345,3 @@ def hand_over(venue: Venue, number: int, market: int, cost: int, queue: list[int
                 "notes", step=step, kind=NoteKind.ADL_EXTERNAL, market=market, scope=number,
                 a=lots, b=costs[other],
             )  # fmt: skip
-    accounts = {venue.scopes[s].account for s in [number, *taken] if s in venue.scopes}
-    trading.trim_reducing(venue, venue.markets[market], accounts)

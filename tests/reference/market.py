@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ordercascade.enums import PriceSource, Side
+from ordercascade.errors import ConfigError
 from reference.book import OrderBook
 from reference.margin import PPM, Bracket
 
@@ -72,5 +73,7 @@ class Market:
         bid, ask = self.book.best(Side.BID), self.book.best(Side.ASK)
         if self.last == 0 and bid and ask:
             self.last = (bid + ask) // 2
+        if not (self.last or self.index):
+            raise ConfigError(f"market[{self.id}]", "needs a book, a last price or an index")
         self.mark = self.mark_before = self.mark_shown = self.peek()
         self.row_shown = (self.last, self.index, self.mark)

@@ -80,7 +80,14 @@ class StepWriter:
         self.tables.set("steps", step, event_to=levels, fill_to=fills)
         for market in self.venue.markets:
             self._write_prices(step, market)
-        self.due[step] = self.venue.at_risk_peeked()
+        self.due[step] = set(self.venue.at_risk())
+
+    def drop(self, step: int) -> None:
+        """Take back a step in which nothing has happened."""
+        row = self.tables.rows("steps").pop()
+        assert row["step"] == step
+        assert row["event_from"] == self.tables.count("levels")
+        self.venue.ledger.step = None
 
     def _write_prices(self, step: int, market: Market) -> None:
         row = (market.last, market.index, market.mark_shown)

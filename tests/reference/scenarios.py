@@ -134,8 +134,11 @@ def venue(draw: st.DrawFn, number: int = 0) -> list[Call]:
     calls = [Call(-1, "add_venue", (assets,), draw(rules()))]
     markets = [draw(market(n % assets)) for n in range(draw(st.integers(assets, 3)))]
     calls += [Call(number, "add_market", (), found) for found in markets]
-    for which in range(len(markets)):
-        calls += draw(levels(which, number))
+    for which, found in enumerate(markets):
+        ladder = draw(levels(which, number))
+        if not found.get("index") and len({call.args[1] for call in ladder}) < 2:
+            found.setdefault("last", BASE)  # A market must be able to say a first mark.
+        calls += ladder
     for asset in range(assets):
         amount = draw(st.sampled_from([0, 40, 500]))
         if amount:
@@ -187,7 +190,6 @@ def user_order(draw: st.DrawFn, calls: list[Call], number: int = 0) -> Call:
                     {"tif": TimeInForce.IOC},
                     {"tif": TimeInForce.FOK},
                     {"flags": OrderFlag.POST_ONLY},
-                    {"flags": OrderFlag.REDUCE_ONLY},
                 ]
             )
         )

@@ -15,7 +15,6 @@ from ordercascade.enums import (
 )
 from ordercascade.errors import InputError
 from reference import margin
-from reference.book import Order
 from reference.ledger import OUTSIDE
 from reference.margin import PPM, div_ceil
 from reference.market import Market
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 
 
 def deposit(venue: Venue, account: int, asset: int, amount: int) -> int:
-    """Pay into the cross scope."""
+    """Pay into the cross scope; return it."""
     scope = venue.cross_scope(account, asset)
     venue.ledger.post(OUTSIDE, scope, amount, PostReason.DEPOSIT)
-    return 0
+    return scope
 
 
 def withdraw(venue: Venue, account: int, asset: int, amount: int) -> int:
@@ -100,23 +99,6 @@ def _admit(
     return Reject.INSUFFICIENT if needed > venue.equity(scope) else 0
 
 
-def _room(venue: Venue, account: int, market: Market, side: int) -> int:
-    """Return the lots of the opposite position which no ordinary order on `side` would close."""
-    scope = venue.holder_of(account, market.id)
-    held = (1 - 2 * side) * venue.ledger.position(scope, market.id).size
-    ordinary = [
-        order.size
-        for order in market.book.orders_of(account)
-        if order.side == side and not order.flags & OrderFlag.REDUCE_ONLY
-    ]
-    return max(0, -held - sum(ordinary))
-
-
-def _reducing(market: Market, account: int, side: int) -> list[Order]:
-    orders = market.book.orders_of(account)
-    return [o for o in orders if o.side == side and o.flags & OrderFlag.REDUCE_ONLY]
-
-
 # Orders of users.
 
 
@@ -131,19 +113,14 @@ def submit(
     tif: TimeInForce,
     flags: int,
 ) -> int:
-    """Admit, match, settle, and trim what may only reduce."""
+    """Admit, match, settle."""
     market = venue.markets[market_id]
-    _judge(market, type, price, size)
-    if flags & OrderFlag.REDUCE_ONLY:
-        resting = sum(order.size for order in _reducing(market, account, side))
-        size = min(size, _room(venue, account, market, side) - resting)
-        if size <= 0:
-            return Reject.REDUCE_ONLY
+    _judge(market, type, price, size, flags)
     refused = _admit(venue, account, market, side, size)
     if refused:
         return refused
     result = market.book.place(type, side, price, size, account, tif, flags)
-    _after_order(venue, market, {account})
+    _after_order(venue, market)
     return result
 
 
@@ -151,7 +128,7 @@ def cancel(venue: Venue, account: int, market_id: int, order_id: int) -> int:
     """Cancel one order."""
     market = venue.markets[market_id]
     lots = market.book.remove(order_id, account)
-    _after_order(venue, market, set())
+    _after_order(venue, market)
     return lots
 
 
@@ -161,40 +138,36 @@ def amend(venue: Venue, account: int, market_id: int, order_id: int, price: int,
     order = market.book.orders.get(order_id)
     if order is not None and order.account == account and size > 0:
         moved = price not in (0, order.price) or size > order.size
-        if order.flags & OrderFlag.REDUCE_ONLY:
-            others = sum(o.size for o in _reducing(market, account, order.side)) - order.size
-            size = min(size, _room(venue, account, market, order.side) - others)
-            if size <= 0:
-                return Reject.REDUCE_ONLY
         refused = _admit(venue, account, market, order.side, size, order.size) if moved else 0
         if refused:
             return refused
     result = market.book.change(order_id, account, price, size)
-    _after_order(venue, market, {account})
+    _after_order(venue, market)
     return result
 
 
-def _judge(market: Market, type: OrderType, price: int, size: int) -> None:
+def _judge(market: Market, type: OrderType, price: int, size: int, flags: int) -> None:
     if not 1 <= size <= SIZE_MAX:
         raise InputError("size", size, "must be in [1, 2**40]")
     if type == OrderType.LIMIT and not 1 <= price <= market.price_max:
         raise InputError("price", price, f"must be in [1, {market.price_max}]")
+    if flags & ~OrderFlag.POST_ONLY:
+        raise InputError("flags", flags, "must be POST_ONLY or nothing")
 
 
-def _after_order(venue: Venue, market: Market, accounts: set[int]) -> None:
-    """Write the levels, settle the fills, and trim reduce-only orders of all concerned."""
+def _after_order(venue: Venue, market: Market) -> None:
+    """Write the levels and settle the fills."""
     step = venue.ledger.step
     assert step is not None
     venue.writer.levels(step, market)
-    accounts = accounts | settle_fills(venue, market, liquidation=False)
-    trim_reducing(venue, market, accounts)
+    settle_fills(venue, market, liquidation=False)
 
 
 # What a fill does.
 
 
-def settle_fills(venue: Venue, market: Market, *, liquidation: bool) -> set[int]:
-    """Settle and forget the fills of the market's last order; return the accounts that traded."""
+def settle_fills(venue: Venue, market: Market, *, liquidation: bool) -> None:
+    """Settle and forget the fills of the market's last order."""
     step = venue.ledger.step
     assert step is not None
     fills, market.book.fills = market.book.fills, []
@@ -210,8 +183,6 @@ def settle_fills(venue: Venue, market: Market, *, liquidation: bool) -> set[int]
             maker_fee=fees[1],
             **{column: cell for column, cell in fill.items() if column != "self_trade"},
         )
-    traded = [fill for fill in fills if not fill["self_trade"]]
-    return {fill[who] for fill in traded for who in ("maker_account", "taker_account")}
 
 
 def _settle_fill(
@@ -241,21 +212,6 @@ def _settle_fill(
     return taker_fee, maker_fee
 
 
-def trim_reducing(venue: Venue, market: Market, accounts: set[int]) -> None:
-    """Cut reduce-only orders, oldest id first, to what the position leaves for them."""
-    step = venue.ledger.step
-    assert step is not None
-    for account in sorted(accounts - {0}):
-        for side in (Side.BID, Side.ASK):
-            room = _room(venue, account, market, side)
-            for order in _reducing(market, account, side):
-                kept = min(order.size, room)
-                room -= kept
-                if kept < order.size:
-                    market.book.change(order.id, account, 0, kept)
-    venue.writer.levels(step, market)
-
-
 # Outside events.
 
 
@@ -279,7 +235,7 @@ def shock(
     if lots > 0:
         kind = OrderType.LIMIT if limit else OrderType.MARKET
         market.book.place(kind, side, limit, lots, 0, TimeInForce.IOC, 0)
-        _after_order(venue, market, set())
+        _after_order(venue, market)
     venue.writer.close(step)
     return step
 

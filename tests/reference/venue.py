@@ -98,10 +98,6 @@ class Venue:
             position = self.ledger.positions.setdefault((holder, market), Position())
             position.size += sign * size
             position.cost += sign * cost
-        balance = self.ledger.position(outside, market)
-        if balance.size == 0:
-            profit, balance.cost = -balance.cost, 0
-            self.ledger.realise(outside, market, profit)
 
     @recorded
     def fund_deposit(self, asset: int, amount: int) -> None:
@@ -115,7 +111,7 @@ class Venue:
 
     @recorded
     def deposit(self, account: int, asset: int, amount: int) -> int:
-        """Pay into the account's cross scope."""
+        """Pay into the account's cross scope; return it."""
         return self._as_step(lambda: trading.deposit(self, account, asset, amount))
 
     @recorded
@@ -269,13 +265,9 @@ class Venue:
         return margin.nearest_unsafe(where.brackets, lots, where.multiplier, unsafe)
 
     def at_risk(self) -> list[int]:
-        """Return the scopes that are liquidatable on the standing marks."""
-        return [scope for scope in sorted(self.scopes) if self.liquidatable(scope)]
-
-    def at_risk_peeked(self) -> set[int]:
-        """Return the scopes that would be liquidatable if marks were taken now."""
+        """Return the scopes that would be liquidatable if marks were taken now, by id."""
         marks = self.peeked()
-        return {scope for scope in self.scopes if self.liquidatable(scope, marks)}
+        return [scope for scope in sorted(self.scopes) if self.liquidatable(scope, marks)]
 
     # Plain queries.
 
@@ -313,6 +305,16 @@ class Venue:
             market.book._check()
 
     # Helpers of the other rooms of the twin.
+
+    def open(self) -> None:
+        """Take the first prices; `external` realises where its opening lots add up to none."""
+        for market in self.markets:
+            market.open()
+            outside = self.holder_of(0, market.id)
+            balance = self.ledger.position(outside, market.id)
+            if balance.size == 0:
+                profit, balance.cost = -balance.cost, 0
+                self.ledger.realise(outside, market.id, profit)
 
     def holder_of(self, account: int, market: int) -> int:
         """Return who takes a fill of `account` in a market; makes the cross scope if need be."""
@@ -355,7 +357,10 @@ class Venue:
         self.round, self.now = 0, self.world.time_ns
         step = self.writer.open(StepKind.AGENTS)
         result = int(work())
-        self.writer.close(step)
+        if result < -1:
+            self.writer.drop(step)  # A refusal changes nothing and is no step.
+        else:
+            self.writer.close(step)
         return result
 
     def _before_start(self) -> None:

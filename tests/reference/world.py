@@ -65,8 +65,7 @@ class World:
         """Take the first marks and write the opening."""
         self._before_start()
         for venue in self.venues:
-            for market in venue.markets:
-                market.open()
+            venue.open()
             self._write_opening(venue)
         self.started = True
 

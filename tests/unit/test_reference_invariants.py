@@ -144,7 +144,7 @@ def test_a_fork_of_the_twin_ends_like_the_twin(calls: list[Call], at: int) -> No
     assert other.state_hash() == world.state_hash()
     assert other.run() == world.run()
     assert canonical(other) == canonical(world)
-    assert state(other) == state(world)
+    assert state(other, world) == state(world, world)
 
 
 @given(

@@ -25,6 +25,7 @@ cdef int64_t book_cancel(Book* b, int64_t order_id, int32_t account) except? -1 
 cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
                         Lot size) except -1 nogil
 cdef int book_cancel_all(Book* b, int32_t account) except -1 nogil
+cdef int book_reserve(Book* b, Tick price, int32_t account) except -1 nogil
 
 cdef class OrderBook:
     cdef Book book

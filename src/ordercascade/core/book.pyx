@@ -20,16 +20,17 @@ from ordercascade.core.check cimport oc_check
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.ladder cimport ladder_row
 from ordercascade.core.queues cimport (
-    level_note, level_vacate, level_worse, link_prev, order_id_of, pool_full, queue_append,
-    queue_unlink, room_changes, room_fills, room_page, room_to_rest, side_none, slot_claim,
+    Peer, level_at, level_note, level_of, level_vacate, level_worse, order_at, order_id_of, pool_full,
+    queue_append,
+    queue_unlink, room_changes, room_fills, room_page, room_ready, room_to_rest, oc_rarely, side_none, slot_claim,
     slot_of, slot_release,
 )
 from ordercascade.core.records cimport (
-    AMEND, ASK, BID, CANCEL, FOK, GTC, IOC, MARKET, POST_ONLY, REJECT_BAD_MESSAGE,
+    AMEND, ASK, BID, CANCEL, FOK, GTC, IOC, LIMIT, MARKET, POST_ONLY, REJECT_BAD_MESSAGE,
     REJECT_FOK_NOT_FILLABLE, REJECT_LEVEL_FULL, REJECT_NOT_OWNER, REJECT_NO_LIQUIDITY,
     REJECT_POOL_FULL, REJECT_POST_ONLY_WOULD_CROSS, REJECT_UNKNOWN_ORDER, Fill,
 )
-from ordercascade.core.rules cimport rules_break, rules_break_row, rules_init
+from ordercascade.core.rules cimport Rules, rules_broken, rules_broken_by
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.units cimport LEVEL_MAX, LOT_MAX, TICK_MAX, larger, smaller
 
@@ -41,14 +42,17 @@ cdef enum:
 cdef int64_t book_submit(Book* b, int type, int side, Tick price, Lot size, int32_t account,
                          int tif, int flags) except -1 nogil:
     """Match an order, let what is left of a GTC limit rest; return its id, 0 or a reject code."""
-    cdef int sign = 1 - 2 * side
-    cdef Tick best = b.best[1 - side]
     if type == MARKET:
-        if best == side_none(b, 1 - side):
+        if b.best[1 - side] == side_none(b, 1 - side):
             return REJECT_NO_LIQUIDITY
         price = b.price_max if side == BID else 1
         tif = FOK if tif == FOK else IOC
-    if (price - best) * sign >= 0:
+    return _limit(b, side, price, size, account, tif, flags)
+
+
+cdef inline int64_t _limit(Book* b, int side, Tick price, Lot size, int32_t account, int tif,
+                           int flags) except -1 nogil:
+    if (price - b.best[1 - side]) * (1 - 2 * side) >= 0:
         return _cross(b, side, price, size, account, tif, flags)
     if tif == GTC:
         return _rest(b, side, price, size, account, flags)
@@ -59,17 +63,23 @@ cdef inline int64_t _rest(Book* b, int side, Tick price, Lot size, int32_t accou
                           int flags) except -1 nogil:
     """Let an order rest that meets nobody."""
     cdef int32_t slot
-    if pool_full(b):
-        return REJECT_POOL_FULL
-    room_to_rest(b, price, account)
+    if oc_rarely(not room_ready(b, price, account)):
+        if pool_full(b):
+            return REJECT_POOL_FULL
+        book_reserve(b, price, account)
     room_changes(b, 1)
-    if b.levels[ladder_row(&b.ladder, price)].size > LEVEL_MAX - size:
+    if oc_rarely(level_of(b, price).size > LEVEL_MAX - size):
         return REJECT_LEVEL_FULL
     slot = slot_claim(b, side, account, flags)
-    queue_append(b, slot, price, size)
+    queue_append(b, slot, side, price, size)
     level_note(b, side, price)
     b.changed += 1
     return order_id_of(b, slot)
+
+
+cdef int book_reserve(Book* b, Tick price, int32_t account) except -1 nogil:
+    """Make room for one more order to rest; apart from the hot path, as it is rare and long."""
+    return room_to_rest(b, price, account)
 
 
 cdef int64_t _cross(Book* b, int side, Tick limit, Lot size, int32_t account, int tif,
@@ -85,7 +95,7 @@ cdef int64_t _cross(Book* b, int side, Tick limit, Lot size, int32_t account, in
     if tif == GTC:
         if pool_full(b):
             return REJECT_POOL_FULL
-        room_to_rest(b, limit, account)
+        book_reserve(b, limit, account)
     room_fills(b)
     left = _match(b, side, limit, size, account, False)
     b.changed += 1
@@ -95,12 +105,14 @@ cdef int64_t _cross(Book* b, int side, Tick limit, Lot size, int32_t account, in
     return _rest_taker(b, slot, limit, left, first)
 
 
-cdef int64_t _rest_taker(Book* b, int32_t slot, Tick price, Lot left, int64_t first) noexcept nogil:
+cdef int64_t _rest_taker(Book* b, int32_t slot, Tick price, Lot left,
+                         int64_t first) noexcept nogil:
     """Let the rest of a taker rest, and name it in its fills from `first` on."""
     cdef int64_t order_id = order_id_of(b, slot)
+    cdef int side = order_at(b, slot).side
     cdef int64_t i
-    queue_append(b, slot, price, left)
-    level_note(b, b.orders[slot].side, price)
+    queue_append(b, slot, side, price, left)
+    level_note(b, side, price)
     for i in range(first, b.fill_count):
         b.fills[i].taker_order = order_id
     return order_id
@@ -119,7 +131,7 @@ cdef Lot _match(Book* b, int side, Tick limit, Lot left, int32_t account,
     while (limit - price) * sign >= 0:
         row = ladder_row(&b.ladder, price)
         left = _eat(b, row, price, side, left, account, drop_own)
-        if b.levels[row].size == 0:
+        if level_at(b, row).size == 0:
             level_vacate(b, other, price)
         level_note(b, other, price)
         if left == 0:
@@ -131,29 +143,30 @@ cdef Lot _match(Book* b, int side, Tick limit, Lot left, int32_t account,
 cdef Lot _eat(Book* b, int64_t row, Tick price, int side, Lot left, int32_t account,
               bint drop_own) noexcept nogil:
     """Trade against one level in time priority; return the lots still wanted."""
-    cdef Level* level = b.levels + row
+    cdef Level* cells = <Level*>b.rows.middle
+    cdef Level* level = cells + ~row
     cdef Lot total = level.size
-    cdef int32_t slot = level.next
+    cdef int32_t link = level.next
     cdef int32_t follower
-    cdef Order* maker
+    cdef Level* maker
     cdef Lot lots
     oc_check(total > 0)
-    while slot >= 0 and left > 0:
-        maker = b.orders + slot
+    while link >= 0 and left > 0:
+        maker = cells + link
         follower = maker.next
         lots = maker.size
-        if not (drop_own and maker.account == account):
+        if not (drop_own and (<const Order*>maker).account == account):
             lots = smaller(lots, left)
             left -= lots
-            _print(b, slot, price, side, lots, account)
+            _print(b, link >> 1, price, side, lots, account)
         total -= lots
         maker.size -= lots
         if maker.size > 0:
             break
-        slot_release(b, slot)
-        slot = follower
-    level.next = slot
-    link_prev(b, slot)[0] = ~<int32_t>row
+        slot_release(b, link >> 1)
+        link = follower
+    level.next = link
+    cells[link].prev = ~<int32_t>row
     level.size = total
     return left
 
@@ -162,7 +175,7 @@ cdef inline void _print(Book* b, int32_t slot, Tick price, int side, Lot lots,
                         int32_t account) noexcept nogil:
     """Append the fill of `lots` against the maker in `slot`; room was reserved."""
     cdef Fill* fill = b.fills + b.fill_count
-    cdef const Order* maker = b.orders + slot
+    cdef const Order* maker = order_at(b, slot)
     fill.maker_order = order_id_of(b, slot)
     fill.taker_order = 0
     fill.price = price
@@ -182,7 +195,7 @@ cdef bint _fillable(const Book* b, int side, Tick limit, Lot size) noexcept nogi
     cdef int sign = 1 - 2 * side
     cdef Tick price = b.best[other]
     while size > 0 and (limit - price) * sign >= 0:
-        size -= b.levels[ladder_row(&b.ladder, price)].size
+        size -= level_of(b, price).size
         price = level_worse(b, other, price)
     return size <= 0
 
@@ -201,20 +214,20 @@ cdef Lot book_take(Book* b, int side, Tick limit, Lot size, int32_t account) exc
 
 cdef int64_t book_cancel(Book* b, int64_t order_id, int32_t account) except? -1 nogil:
     """Remove an order of `account` (-1: of anybody); return its open lots or a reject code."""
-    cdef int32_t slot = slot_of(b, order_id)
+    cdef int64_t slot = slot_of(b, order_id)
     cdef Order* order
     cdef Lot lots
     if slot == NIL:
         return REJECT_UNKNOWN_ORDER
-    order = b.orders + slot
+    order = order_at(b, slot)
     if account >= 0 and order.account != account:
         return REJECT_NOT_OWNER
     room_changes(b, 1)
     lots = order.size
-    queue_unlink(b, order)
+    queue_unlink(b, slot)
     level_note(b, order.side, order.price)
     b.changed += 1
-    slot_release(b, slot)
+    slot_release(b, <int32_t>slot)
     return lots
 
 
@@ -225,11 +238,11 @@ cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
     Less size at the same price (0 = the same) keeps the priority, all else queues anew; size 0
     cancels.
     """
-    cdef int32_t slot = slot_of(b, order_id)
+    cdef int64_t slot = slot_of(b, order_id)
     cdef Order* order
     if slot == NIL:
         return REJECT_UNKNOWN_ORDER
-    order = b.orders + slot
+    order = order_at(b, slot)
     if account >= 0 and order.account != account:
         return REJECT_NOT_OWNER
     if size == 0:
@@ -237,10 +250,10 @@ cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
     if price == 0:
         price = order.price
     if price != order.price or size > order.size:
-        return _requeue(b, slot, price, size)
+        return _requeue(b, <int32_t>slot, price, size)
     if size < order.size:
         room_changes(b, 1)
-        b.levels[ladder_row(&b.ladder, price)].size -= order.size - size
+        level_of(b, price).size -= order.size - size
         order.size = size
         level_note(b, order.side, price)
         b.changed += 1
@@ -249,7 +262,7 @@ cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
 
 cdef int64_t _requeue(Book* b, int32_t slot, Tick price, Lot size) except -1 nogil:
     """Take an order out and send it again as a limit order under its old id."""
-    cdef Order* order = b.orders + slot
+    cdef Order* order = order_at(b, slot)
     cdef int64_t first = b.fill_count
     cdef int side = order.side
     cdef bint crosses = (price - b.best[1 - side]) * (1 - 2 * side) >= 0
@@ -258,13 +271,13 @@ cdef int64_t _requeue(Book* b, int32_t slot, Tick price, Lot size) except -1 nog
     if crosses and order.flags & POST_ONLY:
         return REJECT_POST_ONLY_WOULD_CROSS
     room_page(b, price)
-    room = LEVEL_MAX - b.levels[ladder_row(&b.ladder, price)].size
+    room = LEVEL_MAX - level_of(b, price).size
     if price == order.price:
         room += order.size
     if not crosses and size > room:
         return REJECT_LEVEL_FULL
     room_fills(b)
-    queue_unlink(b, order)
+    queue_unlink(b, slot)
     if price != order.price:
         level_note(b, side, order.price)
     if crosses:
@@ -283,12 +296,12 @@ cdef int book_cancel_all(Book* b, int32_t account) except -1 nogil:
     cdef int32_t slot
     if account >= b.account_count:
         return 0
-    slot = b.accounts[account].next
+    slot = (<Peer*>b.ring.middle)[~<int64_t>account].next
     while slot >= 0:
         b.ids = <int64_t*>slab_grow(b.ids, &b.id_capacity, count + 1, sizeof(int64_t))
         b.ids[count] = order_id_of(b, slot)
         count += 1
-        slot = b.peers[slot].next
+        slot = (<Peer*>b.ring.middle)[slot].next
     room_changes(b, count)
     if count > 1:
         qsort(b.ids, <size_t>count, sizeof(int64_t), _by_id)
@@ -309,7 +322,7 @@ cdef int64_t _first_bad(const Rules* rules, const Message* rows, int64_t count) 
     """The first row that breaks a rule, or `count`."""
     cdef int64_t i
     for i in range(count):
-        if rules_break_row(rules, rows + i):
+        if rules_broken_by(rules, rows + i):
             return i
     return count
 
@@ -319,19 +332,21 @@ cdef int _apply(Book* b, const Rules* rules, const Message* rows, int64_t count,
     """Judge and run a block of messages that nobody else can write to."""
     cdef int64_t i
     for i in range(count):
-        if rules_break_row(rules, rows + i):
-            results[i] = REJECT_BAD_MESSAGE
-        else:
-            results[i] = _message(b, rows + i)
+        results[i] = _message(b, rules, rows + i)
     return 0
 
 
-cdef inline int64_t _message(Book* b, const Message* m) except -1 nogil:
-    if m.type <= MARKET:
-        return book_submit(b, m.type, m.side, m.price, m.size, m.account, m.tif, m.flags)
+cdef inline int64_t _message(Book* b, const Rules* rules, const Message* m) except -1 nogil:
+    """Judge and run one message."""
+    if rules_broken_by(rules, m):
+        return REJECT_BAD_MESSAGE
+    if m.type == LIMIT:
+        return _limit(b, m.side, m.price, m.size, m.account, m.tif, m.flags)
     if m.type == CANCEL:
         return book_cancel(b, m.order_id, m.account)
-    return book_amend(b, m.order_id, m.account, m.price, m.size)
+    if m.type == AMEND:
+        return book_amend(b, m.order_id, m.account, m.price, m.size)
+    return book_submit(b, MARKET, m.side, 0, m.size, m.account, m.tif, 0)
 
 
 # ------------------------------------------------------------------ the Python door
@@ -352,10 +367,11 @@ cdef class OrderBook:
 
     def __cinit__(self, price_max, *, order_max=2**20, account_max=2**24 - 1):
         cdef Tick highest = within(price_max, "price_max", "an int number of ticks", 1, TICK_MAX)
-        cdef int64_t most = within(order_max, "order_max", "an int", 1, TICK_MAX)
+        cdef int64_t most = within(order_max, "order_max", "an int", 1, 2**30 - 1)
         self.account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
         self.results_seen = np.empty(0, np.int64)
-        rules_init(&self.rules, highest, self.account_max)
+        self.rules.price_max = highest
+        self.rules.account_max = self.account_max
         book_init(&self.book, highest, most)
 
     def __init__(self, price_max, *, order_max=2**20, account_max=2**24 - 1):
@@ -452,7 +468,7 @@ cdef class OrderBook:
             c_account = whole(account, "account", "an int")
             c_tif = whole(tif, "tif", "one of TimeInForce")
             c_flags = whole(flags, "flags", "bits of OrderFlag")
-            if c_type > MARKET or rules_break(&self.rules, c_type, c_side, c_tif, c_flags, c_account,
+            if c_type > MARKET or rules_broken(&self.rules, c_type, c_side, c_tif, c_flags, c_account,
                                        c_price, c_size):
                 if c_type == CANCEL or c_type == AMEND:
                     raise InputError("type", type, "must be OrderType.LIMIT or OrderType.MARKET")

@@ -1,38 +1,44 @@
 # The machinery under the book: the rows of orders, levels and accounts, and the rings that join them.
 #
-# Queues and account lists are rings through a row of their owner (`~row` in a link), so that taking
-# an order out is four plain stores with no case for a first or last one. Both sides share one ladder:
-# a book is never crossed, so every level below the best ask is a bid.
+# A queue is a ring through its level's row, an account's orders are a ring through the account's
+# row: taking an order out is the same few stores wherever it stands. Both sides share one ladder,
+# since a book is never crossed: every level below the best ask is a bid.
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.ends cimport Ends, ends_copy, ends_free, ends_grow
 from ordercascade.core.ladder cimport (
-    PAGE_BITS, Ladder, ladder_above, ladder_below, ladder_clear, ladder_copy, ladder_find,
+    PAGE, PAGE_BITS, Ladder, ladder_above, ladder_below, ladder_clear, ladder_copy, ladder_find,
     ladder_free, ladder_init, ladder_page, ladder_row, ladder_set,
 )
 from ordercascade.core.records cimport ASK, BID, Fill, LevelChange
-from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
+from ordercascade.core.slab cimport NIL
 from ordercascade.core.units cimport LEVEL_MAX, Lot, Tick, larger
 
 cdef extern from *:
     """
-    /* One of two rows by the sign of a handle. It is a toss-up, so select and do not branch. */
-    static inline void *oc_row(int32_t handle, void *order, void *owner) {
-        uintptr_t mask = (uintptr_t)(intptr_t)(handle >> 31);
-        return (void *)(((uintptr_t)order & ~mask) | ((uintptr_t)owner & mask));
-    }
+    /* The first half of an order's row is reached as a Level too, along a ring: may_alias. */
+    typedef struct {
+        int32_t next, prev;
+        int64_t size;
+    } __attribute__((may_alias)) oc_level;
+    #define oc_rarely(c) __builtin_expect(!!(c), 0)
     """
-    void* oc_row(int32_t handle, void* order, void* owner) noexcept nogil
+    bint oc_rarely(bint condition) noexcept nogil
+    ctypedef struct Level "oc_level":   # 16 bytes, one a tick of a used page
+        int32_t next        # first order, meaningful while size > 0
+        int32_t prev        # last order
+        Lot size            # sum of the open lots; 0 = empty
 
 cdef enum:
-    EIGHTHS = 8                 # slab_grow makes 8 rows at least: 8 eighths are one page
-    EIGHTH = 512
+    ORDERS_MIN = 64         # rows made at first; doubled from there
+    ACCOUNTS_MIN = 64
 
 ctypedef struct Order:      # 32 bytes
-    int32_t next            # later in the queue; ~row of the level at its end; next free slot
-    int32_t prev            # earlier in the queue; ~row of the level at its start
+    int32_t next            # link: the next in the queue, the level after the last; next free slot
+    int32_t prev            # link: the one before, the level before the first
     Lot size                # open lots; 0 = the slot is free
     int32_t price
     int32_t account
@@ -41,20 +47,13 @@ ctypedef struct Order:      # 32 bytes
     uint8_t flags
     uint16_t pad
 
-ctypedef struct Level:      # 16 bytes, one a tick of a used page
-    int32_t next            # first order, meaningful while size > 0
-    int32_t prev            # last order
-    Lot size                # sum of the open lots; 0 = empty
-
-ctypedef struct Peer:       # 8 bytes beside each order: the ring of its account's orders
-    int32_t next            # ~account where the ring passes the account's own row
+ctypedef struct Peer:       # 8 bytes an order, and an account
+    int32_t next            # slot of an order, or ~account
     int32_t prev
 
 ctypedef struct Book:
-    Order* orders
-    Peer* peers             # of orders, by slot
-    Peer* accounts          # of accounts: where each ring starts and ends
-    Level* levels           # the ladder's rows
+    Ends rows               # in cells of 16 bytes: order `slot` at 2 * slot, level `row` at ~row
+    Ends ring               # in Peers: order `slot` at slot, account a at ~a
     Tick best[2]            # by side; empty: 0 for bids, price_max + 1 for asks
     int64_t count           # resting orders
     int64_t changed         # operations that changed a level: a version number
@@ -70,72 +69,72 @@ ctypedef struct Book:
     int64_t change_count
     int64_t change_capacity
     int64_t order_max
-    int64_t order_capacity
-    int64_t peer_capacity   # grown after `orders`, so this many slots are usable
-    int64_t account_count   # rows of `accounts`
-    int64_t level_capacity  # of `levels`, in eighths of a page
+    int64_t account_count   # accounts with a row
     int64_t* ids            # scratch of book_cancel_all
     int64_t id_capacity
 
 
 # ------------------------------------------------------------------ slots, queues, levels
 
-cdef inline int64_t order_id_of(const Book* b, int32_t slot) noexcept nogil:
-    return (<int64_t>b.orders[slot].generation << 32) | slot
+cdef inline Level* level_at(const Book* b, int64_t row) noexcept nogil:
+    return <Level*>b.rows.middle + ~row
 
 
-cdef inline int32_t slot_of(const Book* b, int64_t order_id) noexcept nogil:
+cdef inline Level* level_of(const Book* b, Tick price) noexcept nogil:
+    """The level of a price whose page exists."""
+    return level_at(b, ladder_row(&b.ladder, price))
+
+
+cdef inline Order* order_at(const Book* b, int64_t slot) noexcept nogil:
+    return <Order*>b.rows.middle + slot
+
+
+cdef inline int64_t order_id_of(const Book* b, int64_t slot) noexcept nogil:
+    return (<int64_t>order_at(b, slot).generation << 32) | slot
+
+
+cdef inline int64_t slot_of(const Book* b, int64_t order_id) noexcept nogil:
     """The slot of a resting order, or NIL: any 64 bits may be asked for."""
     cdef int64_t slot = order_id & <int64_t>0xFFFFFFFF
-    if slot >= b.used:
+    cdef const Order* order = order_at(b, slot)
+    if slot >= b.used or order.generation != order_id >> 32 or order.size == 0:
         return NIL
-    if b.orders[slot].generation != order_id >> 32 or b.orders[slot].size == 0:
-        return NIL
-    return <int32_t>slot
-
-
-cdef inline int32_t* link_next(Book* b, int32_t handle) noexcept nogil:
-    """Where an order, or the level ~handle, keeps its forward link: a level closes its ring."""
-    return <int32_t*>oc_row(handle, &b.orders[handle].next, &b.levels[~handle].next)
-
-
-cdef inline int32_t* link_prev(Book* b, int32_t handle) noexcept nogil:
-    return <int32_t*>oc_row(handle, &b.orders[handle].prev, &b.levels[~handle].prev)
-
-
-cdef inline Peer* link_peer(Book* b, int32_t handle) noexcept nogil:
-    return <Peer*>oc_row(handle, b.peers + handle, b.accounts + ~handle)
+    return slot
 
 
 cdef inline int32_t slot_claim(Book* b, int side, int32_t account, int flags) noexcept nogil:
     """Take a prepared slot and enter it among its account's orders."""
+    cdef Peer* ring = <Peer*>b.ring.middle
+    cdef Peer* owner = ring + ~<int64_t>account
     cdef int32_t slot = b.free
-    cdef Peer* start = b.accounts + account
+    cdef int32_t first = owner.next
     cdef Order* order
-    if slot == NIL:
+    if oc_rarely(slot == NIL):
         slot = b.used
         b.used += 1
-        b.orders[slot].generation = 1
+        order = order_at(b, slot)
+        order.generation = 1
     else:
-        b.free = b.orders[slot].next
-    order = b.orders + slot
+        order = order_at(b, slot)
+        b.free = order.next
     order.account = account
     order.side = side
     order.flags = flags
-    b.peers[slot].next = start.next
-    b.peers[slot].prev = ~account
-    link_peer(b, start.next).prev = slot
-    start.next = slot
+    owner.next = slot
+    ring[slot].next = first
+    ring[slot].prev = ~account
+    ring[first].prev = slot
     b.count += 1
     return slot
 
 
 cdef inline void slot_release(Book* b, int32_t slot) noexcept nogil:
     """Give a slot back. One whose generations are used up is never given out again."""
-    cdef Order* order = b.orders + slot
-    cdef const Peer* peer = b.peers + slot
-    link_peer(b, peer.next).prev = peer.prev
-    link_peer(b, peer.prev).next = peer.next
+    cdef Order* order = order_at(b, slot)
+    cdef Peer* ring = <Peer*>b.ring.middle
+    cdef Peer peer = ring[slot]
+    ring[peer.next].prev = peer.prev
+    ring[peer.prev].next = peer.next
     b.count -= 1
     order.size = 0
     if order.generation < INT32_MAX:
@@ -144,30 +143,36 @@ cdef inline void slot_release(Book* b, int32_t slot) noexcept nogil:
         b.free = slot
 
 
-cdef inline void queue_append(Book* b, int32_t slot, Tick price, Lot size) noexcept nogil:
+cdef inline void queue_append(Book* b, int32_t slot, int side, Tick price,
+                              Lot size) noexcept nogil:
     """Put an order at the end of the queue of its price, whose page exists."""
     cdef int64_t row = ladder_row(&b.ladder, price)
-    cdef Level* level = b.levels + row
-    cdef Order* order = b.orders + slot
-    cdef int32_t end = ~<int32_t>row
-    if level.size == 0:
-        level.next = level.prev = end
-        level_occupy(b, order.side, price)
-    order.price = <int32_t>price
-    order.size = size
-    order.next = end
-    order.prev = level.prev
-    link_next(b, level.prev)[0] = slot
-    level.prev = slot
-    level.size += size
+    cdef Level* cells = <Level*>b.rows.middle
+    cdef Level* level = cells + ~row
+    cdef Level* node = cells + 2 * <int64_t>slot
+    cdef int32_t last = level.prev
+    cdef Lot total = level.size
+    if total == 0:
+        last = ~<int32_t>row
+        level_occupy(b, side, price)
+    (<Order*>node).price = <int32_t>price
+    node.size = size
+    node.next = ~<int32_t>row
+    node.prev = last
+    level.size = total + size
+    level.prev = 2 * slot
+    cells[last].next = 2 * slot
 
 
-cdef inline void queue_unlink(Book* b, const Order* order) noexcept nogil:
+cdef inline void queue_unlink(Book* b, int64_t slot) noexcept nogil:
     """Take an order out of its queue."""
-    cdef Level* level = b.levels + ladder_row(&b.ladder, order.price)
-    link_next(b, order.prev)[0] = order.next
-    link_prev(b, order.next)[0] = order.prev
-    level.size -= order.size
+    cdef const Order* order = order_at(b, slot)
+    cdef Level* cells = <Level*>b.rows.middle
+    cdef Level* level = level_of(b, order.price)
+    cdef Level node = cells[2 * slot]
+    cells[node.prev].next = node.next
+    cells[node.next].prev = node.prev
+    level.size -= node.size
     if level.size == 0:
         level_vacate(b, order.side, order.price)
 
@@ -202,10 +207,10 @@ cdef inline Tick level_worse(const Book* b, int side, Tick price) noexcept nogil
 cdef inline void level_note(Book* b, int side, Tick price) noexcept nogil:
     """Record the level's total, where somebody listens; room was reserved."""
     cdef LevelChange* change
-    if b.record:
+    if oc_rarely(b.record):
         change = b.changes + b.change_count
         change.price = price
-        change.size_after = b.levels[ladder_row(&b.ladder, price)].size
+        change.size_after = level_of(b, price).size
         change.side = side
         b.change_count += 1
 
@@ -216,43 +221,61 @@ cdef inline bint pool_full(const Book* b) noexcept nogil:
     return b.free == NIL and b.used == b.order_max
 
 
+cdef inline bint room_ready(const Book* b, Tick price, int32_t account) noexcept nogil:
+    """Whether one more order can rest without any growth: nearly always."""
+    return (
+        (b.free != NIL)
+        & (account < b.account_count)
+        & (b.ladder.slot[price >> PAGE_BITS] != NIL)
+    )
+
+
 cdef inline int room_to_rest(Book* b, Tick price, int32_t account) except -1 nogil:
     """Make room for one more order to rest."""
-    if b.free == NIL and b.used == b.peer_capacity:
-        b.orders = <Order*>slab_grow(b.orders, &b.order_capacity, b.used + 1, sizeof(Order))
-        b.peers = <Peer*>slab_grow(b.peers, &b.peer_capacity, b.used + 1, sizeof(Peer))
+    if b.free == NIL and (b.used + 1) * <int64_t>sizeof(Order) > b.rows.above:
+        _grow_orders(b)
     if account >= b.account_count:
-        room_accounts(b, account)
+        _grow_accounts(b, account)
     return room_page(b, price)
 
 
 cdef inline int room_page(Book* b, Tick price) except -1 nogil:
-    if b.ladder.slot[price >> PAGE_BITS] == NIL:
+    if oc_rarely(b.ladder.slot[price >> PAGE_BITS] == NIL):
         # The levels grow first: a page must not exist without its rows.
-        b.levels = <Level*>slab_grow(b.levels, &b.level_capacity, (b.ladder.slots + 1) * EIGHTHS,
-                                     EIGHTH * sizeof(Level))
+        ends_grow(&b.rows, (b.ladder.slots + 1) * PAGE * <int64_t>sizeof(Level), 0)
         ladder_page(&b.ladder, price)
     return 0
 
 
-cdef inline int room_accounts(Book* b, int32_t account) except -1 nogil:
-    cdef int64_t i = b.account_count
-    b.accounts = <Peer*>slab_grow(b.accounts, &b.account_count, account + 1, sizeof(Peer))
-    while i < b.account_count:
-        b.accounts[i].next = b.accounts[i].prev = ~<int32_t>i
-        i += 1
+cdef inline int _grow_orders(Book* b) except -1 nogil:
+    """The ring grows first: what `rows` has room for has its Peer."""
+    cdef int64_t count = larger(2 * <int64_t>b.used, ORDERS_MIN)
+    ends_grow(&b.ring, 0, count * <int64_t>sizeof(Peer))
+    return ends_grow(&b.rows, 0, count * <int64_t>sizeof(Order))
+
+
+cdef inline int _grow_accounts(Book* b, int32_t account) except -1 nogil:
+    cdef int64_t a = b.account_count
+    cdef int64_t count = larger(<int64_t>account + 1, larger(2 * a, ACCOUNTS_MIN))
+    cdef Peer* row
+    ends_grow(&b.ring, count * <int64_t>sizeof(Peer), 0)
+    while a < count:
+        row = <Peer*>b.ring.middle + ~a
+        row.next = row.prev = ~<int32_t>a
+        a += 1
+    b.account_count = count
     return 0
 
 
 cdef inline int room_fills(Book* b) except -1 nogil:
     """Make room for all an order can do: it trades with each resting order once at most."""
-    if b.fill_count + b.count > b.fill_capacity:
+    if oc_rarely(b.fill_count + b.count > b.fill_capacity):
         b.fills = <Fill*>room_grow(b.fills, &b.fill_capacity, b.fill_count + b.count, sizeof(Fill))
     return room_changes(b, b.count + 2)
 
 
 cdef inline int room_changes(Book* b, int64_t count) except -1 nogil:
-    if b.record and b.change_count + count > b.change_capacity:
+    if oc_rarely(b.record and b.change_count + count > b.change_capacity):
         b.changes = <LevelChange*>room_grow(b.changes, &b.change_capacity, b.change_count + count,
                                         sizeof(LevelChange))
     return 0
@@ -286,10 +309,8 @@ cdef inline int book_init(Book* b, Tick price_max, int64_t order_max) except -1 
 
 cdef inline void book_free(Book* b) noexcept nogil:
     ladder_free(&b.ladder)
-    PyMem_RawFree(b.orders)
-    PyMem_RawFree(b.peers)
-    PyMem_RawFree(b.accounts)
-    PyMem_RawFree(b.levels)
+    ends_free(&b.rows)
+    ends_free(&b.ring)
     PyMem_RawFree(b.fills)
     PyMem_RawFree(b.changes)
     PyMem_RawFree(b.ids)
@@ -300,19 +321,15 @@ cdef inline int book_copy(Book* to, const Book* b) except -1 nogil:
     """Copy the state, not the fills and changes; to be freed even after a failure."""
     to[0] = b[0]
     memset(&to.ladder, 0, sizeof(Ladder))
-    to.orders = NULL
-    to.peers = to.accounts = NULL
-    to.levels = NULL
+    memset(&to.rows, 0, sizeof(Ends))
+    memset(&to.ring, 0, sizeof(Ends))
     to.fills = NULL
     to.changes = NULL
     to.ids = NULL
     to.fill_count = to.fill_capacity = to.change_count = to.change_capacity = to.id_capacity = 0
     ladder_copy(&to.ladder, &b.ladder)
-    to.orders = <Order*>slab_copy(b.orders, b.order_capacity, sizeof(Order))
-    to.peers = <Peer*>slab_copy(b.peers, b.peer_capacity, sizeof(Peer))
-    to.accounts = <Peer*>slab_copy(b.accounts, b.account_count, sizeof(Peer))
-    to.levels = <Level*>slab_copy(b.levels, b.level_capacity, EIGHTH * sizeof(Level))
-    return 0
+    ends_copy(&to.rows, &b.rows)
+    return ends_copy(&to.ring, &b.ring)
 
 
 cdef inline void book_clear(Book* b) noexcept nogil:
@@ -341,7 +358,7 @@ cdef inline Lot book_size_at(const Book* b, int side, Tick price) noexcept nogil
     if price < 1 or price > b.price_max or (b.best[side] - price) * (1 - 2 * side) < 0:
         return 0
     row = ladder_find(&b.ladder, price)
-    return 0 if row == NIL else b.levels[row].size
+    return 0 if row == NIL else level_at(b, row).size
 
 
 cdef inline Lot book_total(const Book* b, int side) noexcept nogil:
@@ -350,7 +367,7 @@ cdef inline Lot book_total(const Book* b, int side) noexcept nogil:
     cdef Lot total = 0
     cdef Lot size
     while price != side_none(b, side):
-        size = b.levels[ladder_row(&b.ladder, price)].size
+        size = level_of(b, price).size
         total = INT64_MAX if total > INT64_MAX - size else total + size
         price = level_worse(b, side, price)
     return total
@@ -358,15 +375,16 @@ cdef inline Lot book_total(const Book* b, int side) noexcept nogil:
 
 cdef inline Lot book_open(const Book* b, int32_t account, int side) noexcept nogil:
     """The open lots of an account on a side."""
+    cdef const Peer* ring = <const Peer*>b.ring.middle
     cdef Lot total = 0
-    cdef int32_t slot
+    cdef int64_t slot
     if account >= b.account_count:
         return 0
-    slot = b.accounts[account].next
+    slot = ring[~<int64_t>account].next
     while slot >= 0:
-        if b.orders[slot].side == side:
-            total += b.orders[slot].size
-        slot = b.peers[slot].next
+        if order_at(b, slot).side == side:
+            total += order_at(b, slot).size
+        slot = ring[slot].next
     return total
 
 
@@ -375,8 +393,9 @@ cdef inline int64_t book_orders(const Book* b) noexcept nogil:
 
 
 cdef inline const Order* book_find(const Book* b, int64_t order_id) noexcept nogil:
-    cdef int32_t slot = slot_of(b, order_id)
-    return NULL if slot == NIL else b.orders + slot
+    """The row of a resting order, or NULL; good until the next command."""
+    cdef int64_t slot = slot_of(b, order_id)
+    return NULL if slot == NIL else order_at(b, slot)
 
 
 # ------------------------------------------------------------------ checks
@@ -397,40 +416,40 @@ cdef inline int book_check(const Book* b) noexcept nogil:
     if orders != b.count:
         return 6
     for row in range(b.ladder.slots << PAGE_BITS):
-        levels -= b.levels[row].size != 0
+        levels -= level_at(b, row).size != 0
     if levels != 0:
         return 7
     broken = _check_accounts(b)
     return broken if broken else _check_free(b)
 
 
-cdef inline int _check_side(const Book* b, int side, int64_t* orders, int64_t* levels) noexcept nogil:
+cdef inline int _check_side(const Book* b, int side, int64_t* orders,
+                            int64_t* levels) noexcept nogil:
     """Every level of a side is a queue of open orders that add up to its total."""
     cdef Tick price = b.best[side]
     cdef const Order* order
     cdef const Level* level
-    cdef int64_t row
-    cdef int32_t before, slot
+    cdef int32_t before, link, owner
     cdef Lot total
     while price != side_none(b, side):
-        row = ladder_row(&b.ladder, price)
-        level = b.levels + row
-        before = ~<int32_t>row
-        slot = level.next
+        level = level_of(b, price)
+        owner = ~<int32_t>ladder_row(&b.ladder, price)
+        before = owner
+        link = level.next
         total = 0
         if level.size <= 0:
             return 2
-        while slot >= 0:
-            order = b.orders + slot
-            if slot >= b.used or order.prev != before or orders[0] > b.count:
+        while link >= 0:
+            order = order_at(b, link >> 1)
+            if link >> 1 >= b.used or order.prev != before or orders[0] > b.count:
                 return 3
             if order.price != price or order.side != side or order.size <= 0:
                 return 4
             total += order.size
             orders[0] += 1
-            before = slot
-            slot = order.next
-        if slot != ~<int32_t>row or level.prev != before:
+            before = link
+            link = order.next
+        if link != owner or level.prev != before:
             return 3
         if total != level.size or total > LEVEL_MAX:
             return 5
@@ -441,21 +460,22 @@ cdef inline int _check_side(const Book* b, int side, int64_t* orders, int64_t* l
 
 cdef inline int _check_accounts(const Book* b) noexcept nogil:
     """Every resting order is in the ring of its account, once."""
+    cdef const Peer* ring = <const Peer*>b.ring.middle
     cdef int64_t orders = 0
     cdef int64_t account
     cdef int32_t before, slot
     for account in range(b.account_count):
         before = ~<int32_t>account
-        slot = b.accounts[account].next
+        slot = ring[~account].next
         while slot >= 0:
-            if slot >= b.used or b.peers[slot].prev != before or orders >= b.count:
+            if slot >= b.used or ring[slot].prev != before or orders >= b.count:
                 return 8
-            if b.orders[slot].account != account or b.orders[slot].size <= 0:
+            if order_at(b, slot).account != account or order_at(b, slot).size <= 0:
                 return 8
             orders += 1
             before = slot
-            slot = b.peers[slot].next
-        if slot != ~<int32_t>account or b.accounts[account].prev != before:
+            slot = ring[slot].next
+        if slot != ~<int32_t>account or ring[~account].prev != before:
             return 8
     return 0 if orders == b.count else 9
 
@@ -465,19 +485,19 @@ cdef inline int _check_free(const Book* b) noexcept nogil:
     cdef int64_t left = b.used - b.count
     cdef int32_t slot = b.free
     while slot != NIL:
-        if slot < 0 or slot >= b.used or b.orders[slot].size != 0 or left <= 0:
+        if slot < 0 or slot >= b.used or order_at(b, slot).size != 0 or left <= 0:
             return 10
         left -= 1
-        slot = b.orders[slot].next
+        slot = order_at(b, slot).next
     for slot in range(b.used):
-        left -= b.orders[slot].size == 0 and b.orders[slot].generation == INT32_MAX
+        left -= order_at(b, slot).size == 0 and order_at(b, slot).generation == INT32_MAX
     return 0 if left == 0 else 10
 
 
 cdef inline void book_digest(const Book* b, Digest* d) noexcept nogil:
     """Fold in the queues by side and price, and all that future ids depend on."""
     cdef Tick price
-    cdef int32_t slot
+    cdef int32_t link, slot
     cdef int side
     digest_word(d, b.price_max)
     digest_word(d, b.order_max)
@@ -485,18 +505,18 @@ cdef inline void book_digest(const Book* b, Digest* d) noexcept nogil:
     for side in range(2):
         price = b.best[side]
         while price != side_none(b, side):
-            slot = b.levels[ladder_row(&b.ladder, price)].next
-            while slot >= 0:
-                _digest_order(b.orders + slot, slot, d)
-                slot = b.orders[slot].next
+            link = level_of(b, price).next
+            while link >= 0:
+                _digest_order(order_at(b, link >> 1), link >> 1, d)
+                link = order_at(b, link >> 1).next
             price = level_worse(b, side, price)
     slot = b.free
     while slot != NIL:
         digest_word(d, slot)
-        slot = b.orders[slot].next
+        slot = order_at(b, slot).next
     digest_word(d, b.used)
     for slot in range(b.used):
-        digest_word(d, b.orders[slot].generation)
+        digest_word(d, order_at(b, slot).generation)
 
 
 cdef inline void _digest_order(const Order* order, int32_t slot, Digest* d) noexcept nogil:

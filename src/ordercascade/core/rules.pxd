@@ -1,32 +1,31 @@
-# Which orders and messages may enter a stand-alone book. Judged at the door, once for all callers.
+# Which orders and messages may enter a stand-alone book: one judge for single calls and batches.
 from libc.stdint cimport int64_t, uint64_t
 from ordercascade.core.records cimport AMEND, ASK, CANCEL, FOK, LIMIT, MARKET, POST_ONLY, Message
 from ordercascade.core.units cimport LOT_MAX, Tick
 
-# What a message of one type may say: low <= value <= low + span.
-ctypedef struct Rule:
-    int64_t price_low
-    uint64_t price_span
-    int64_t size_low
-    uint64_t size_span
-    int64_t account_low
-    uint64_t account_span
-    bint is_order           # side, tif and flags count
-
 ctypedef struct Rules:
-    Rule of_type[4]
+    Tick price_max
+    int64_t account_max
 
 
-cdef inline bint rules_break(const Rules* rules, int64_t type, int64_t side, int64_t tif, int64_t flags,
-                      int64_t account, int64_t price, int64_t size) noexcept nogil:
-    """Whether an order or message breaks a rule. One pass without branches: it runs on each row."""
-    cdef const Rule* rule = &rules.of_type[type & 3]
+cdef inline bint rules_broken(const Rules* rules, int64_t type, int64_t side, int64_t tif,
+                              int64_t flags, int64_t account, int64_t price,
+                              int64_t size) noexcept nogil:
+    """Whether an order or message breaks a rule. No branches: it runs on every row of a batch.
+
+    Orders need a size, limits a price; an amend may say 0 (keep, cancel). CANCEL and AMEND may say
+    account -1: whoever owns it.
+    """
+    cdef uint64_t limit = type == LIMIT
+    cdef uint64_t order = <uint64_t>type <= MARKET
+    cdef uint64_t priced = limit | (type == AMEND)
+    cdef uint64_t sized = type != CANCEL
     return (
         (<uint64_t>type > AMEND)
-        | (<uint64_t>(price - rule.price_low) > rule.price_span)
-        | (<uint64_t>(size - rule.size_low) > rule.size_span)
-        | (<uint64_t>(account - rule.account_low) > rule.account_span)
-        | (rule.is_order & (
+        | (priced & (<uint64_t>price - limit > <uint64_t>rules.price_max - limit))
+        | (sized & (<uint64_t>size - order > <uint64_t>LOT_MAX - order))
+        | (<uint64_t>account + 1 - order > <uint64_t>rules.account_max + 1 - order)
+        | (order & (
             (<uint64_t>side > ASK)
             | (<uint64_t>tif > FOK)
             | (<uint64_t>flags > POST_ONLY)
@@ -35,22 +34,15 @@ cdef inline bint rules_break(const Rules* rules, int64_t type, int64_t side, int
     )
 
 
-cdef inline void rules_init(Rules* rules, Tick price_max, int64_t account_max) noexcept nogil:
-    """What each type of message may say. CANCEL and AMEND take account -1: whoever owns it."""
-    cdef uint64_t anything = ~<uint64_t>0
-    cdef int type
-    for type in range(4):
-        rules.of_type[type] = Rule(0, anything, 0, anything, 0, account_max, type <= MARKET)
-    rules.of_type[LIMIT].price_low = rules.of_type[LIMIT].size_low = 1
-    rules.of_type[LIMIT].price_span = price_max - 1
-    rules.of_type[LIMIT].size_span = rules.of_type[MARKET].size_span = LOT_MAX - 1
-    rules.of_type[MARKET].size_low = 1
-    rules.of_type[AMEND].price_span = price_max
-    rules.of_type[AMEND].size_span = LOT_MAX
-    for type in range(CANCEL, 4):
-        rules.of_type[type].account_low = -1
-        rules.of_type[type].account_span = account_max + 1
-
-
-cdef inline bint rules_break_row(const Rules* rules, const Message* m) noexcept nogil:
-    return rules_break(rules, m.type, m.side, m.tif, m.flags, m.account, m.price, m.size)
+cdef inline bint rules_broken_by(const Rules* rules, const Message* m) noexcept nogil:
+    """Whether a message breaks a rule; most are seen to be good by a quarter of the work."""
+    cdef uint64_t limit = m.type == LIMIT
+    cdef uint64_t order = m.type <= MARKET
+    if ((m.flags | m.tif) == 0
+            and m.side <= ASK
+            and m.type <= AMEND
+            and <uint64_t>m.price - limit < <uint64_t>rules.price_max
+            and <uint64_t>m.size - order < <uint64_t>LOT_MAX
+            and <uint64_t>m.account + 1 - order <= <uint64_t>rules.account_max):
+        return False
+    return rules_broken(rules, m.type, m.side, m.tif, m.flags, m.account, m.price, m.size)

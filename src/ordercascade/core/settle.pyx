@@ -7,13 +7,12 @@ to do stands in the State.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
-from ordercascade.core.closeout cimport (
-    deleverage, execute, exit_level, finish, fix_handover, mark_row, sub_step, table, take_marks, waterfall,
-)
+from ordercascade.core.closeout cimport execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
 from ordercascade.core.ledger cimport Position, ledger_flat
+from ordercascade.core.losses cimport deleverage, fix_handover, waterfall
 from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport AtRisk, Intent
@@ -24,6 +23,7 @@ from ordercascade.core.state cimport (
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
     step_begin,
 )
+from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, TimeNs, Wide, absolute, larger,
 )

@@ -15,7 +15,3 @@ cdef class Venue:
 
     cdef int begin(self) except -1
     cdef Venue copy(self, EventLog events)
-    cdef int64_t shock(self, int32_t market, int side, Lot size, Cash notional,
-                       Tick limit) except -1 nogil
-    cdef int index_tick(self, int32_t market, Tick price) except -1 nogil
-    cdef int transfer(self, int32_t account, int32_t asset, Cash amount) except -1 nogil

@@ -7,45 +7,38 @@ Prices are ticks, sizes lots, amounts the smallest unit of the asset. A business
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.book cimport (
-    Order, book_amend, book_best, book_cancel, book_check, book_clear, book_find, book_init,
-    book_next, book_open, book_size_at, book_submit,
+    book_amend, book_best, book_cancel, book_clear, book_find, book_init, book_next,
+    book_size_at, book_submit, Order,
 )
-from ordercascade.core.closeout cimport Executed, apply_fills, book_touched, finish, fix_handover
-from ordercascade.core.initial cimport (
-    free_collateral, initial_margin, open_orders, refusal,
-)
-from ordercascade.core.opening cimport has_price, opening, write_holder
+
+from ordercascade.core.initial cimport free_collateral, initial_margin, open_orders, refusal
+from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
-from ordercascade.core.events cimport (
-    ACCOUNT_COLUMNS, EventLog, MARK_COLUMNS, T_ACCOUNTS, T_FUNDS, T_LEVELS, T_MARKS, T_ORDERS,
-    T_POSITIONS, log_append,
-)
+from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, CLEARING, EXTERNAL, FUND, Holder, Position, SCOPE, VAULT, ledger_add_account,
-    ledger_add_market, ledger_add_scope, ledger_check, ledger_deposit, ledger_enter, ledger_find,
-    ledger_holder, ledger_position, ledger_post, ledger_scope,
+    BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deposit,
+    ledger_enter, ledger_find, ledger_holder, ledger_position, ledger_post, ledger_scope,
+    Position, SCOPE,
 )
-from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_of, price_of_cost
+from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
-from ordercascade.core.records cimport (
-    Bracket, IOC, LIMIT, MARKET, MarketView, REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT,
-    REJECT_POSITION_OPEN,
-)
+from ordercascade.core.records cimport Bracket, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    HOT, IDLE, LOOSE, Margin, Market, PARKED, REASON_DEPOSIT, REASON_TRANSFER, REASON_WITHDRAWAL,
-    STEP_AGENTS, STEP_SHOCK, Scope, State, liquidatable, margin_of, market_view, step_begin,
-    write_posting,
+    IDLE, liquidatable, Margin, margin_of, Market, REASON_DEPOSIT, REASON_TRANSFER,
+    REASON_WITHDRAWAL, STEP_AGENTS, step_begin, write_posting,
 )
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
 from ordercascade.core.triggers cimport triggers_add_market
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, LOT_MAX, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_floor, larger,
-    smaller,
+    absolute, Cash, larger, Lot, LOT_MAX, smaller, Tick, TICK_MAX, Wide,
 )
-from ordercascade.core.watch cimport arm_all, touch
+from ordercascade.core.watch cimport touch
+from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
+from ordercascade.core.losses cimport fix_handover
+from ordercascade.core.outside cimport index_tick, new_scope
 
 from ordercascade.checks import check_brackets, side_of, whole
 from ordercascade.enums import (
@@ -287,21 +280,14 @@ cdef class Venue:
             raise InputError("scope", number, "must be a scope, not a holder of the venue")
         return number
 
-    def _new_scope(self, account, asset, market):
-        cdef int32_t scope = ledger_add_scope(&self.s.ledger, account, asset, market)
-        scopes_reserve(&self.s)
-        if self.s.running:
-            write_holder(&self.s, scope)
-        return scope
-
     def _scope_made(self, account, market):
         """The scope of an account's position in a market; the cross scope is made if missing."""
         scope = ledger_scope(&self.s.ledger, account, market, self.s.markets[market].asset)
-        return self._new_scope(account, self.s.markets[market].asset, -1) if scope < 0 else scope
+        return new_scope(&self.s, account, self.s.markets[market].asset, -1) if scope < 0 else scope
 
     def _cross(self, account, asset):
         scope = ledger_scope(&self.s.ledger, account, -1, asset)
-        return self._new_scope(account, asset, -1) if scope < 0 else scope
+        return new_scope(&self.s, account, asset, -1) if scope < 0 else scope
 
     # --- money ----------------------------------------------------------------------------------
 
@@ -338,20 +324,6 @@ cdef class Venue:
         self._outside(scope, -amount)
         return 0
 
-    cdef int transfer(self, int32_t account, int32_t asset, Cash amount) except -1 nogil:
-        """A user's scheduled deposit (> 0) or withdrawal (< 0); a refused one is a bare step."""
-        cdef int64_t step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-        cdef int32_t scope = ledger_scope(&self.s.ledger, account, -1, asset)
-        if scope == NIL:
-            with gil:
-                scope = self._cross(account, asset)
-        if amount > 0 or free_collateral(&self.s, scope) >= -amount:
-            ledger_deposit(&self.s.ledger, scope, amount)
-            write_posting(&self.s, step, NIL, scope, amount,
-                          REASON_DEPOSIT if amount > 0 else REASON_WITHDRAWAL)
-            touch(&self.s, scope)
-        return finish(&self.s, step)
-
     def isolate(self, account, market):
         """Make the account's position in a market isolated; its scope id, or POSITION_OPEN."""
         self._idle()
@@ -367,7 +339,7 @@ cdef class Venue:
                 return Reject.POSITION_OPEN
         if open_orders(&self.s, account, m):
             return Reject.POSITION_OPEN
-        return self._new_scope(account, asset, m)
+        return new_scope(&self.s, account, asset, m)
 
     def move_isolated(self, account, market, amount):
         """Move collateral from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -482,51 +454,11 @@ cdef class Venue:
         finish(&self.s, step)
         return result
 
-    cdef int64_t shock(self, int32_t market, int side, Lot size, Cash notional,
-                       Tick limit) except -1 nogil:
-        """An order of `external` against the book, IOC; `notional` is turned into lots at the mark."""
-        cdef Market* m = &self.s.markets[market]
-        cdef int64_t row[13]
-        cdef Executed done
-        cdef int64_t result = 0
-        cdef int64_t step = step_begin(&self.s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
-        if notional:
-            size = smaller(LOT_MAX, notional // (m.mark * m.multiplier))
-        if size:
-            result = book_submit(&m.book, LIMIT if limit else MARKET, side, limit if limit else 1,
-                                 size, 0, IOC, 0)
-        book_touched(&self.s, market, step)
-        apply_fills(&self.s, market, step, False, &done)
-        row[0] = step
-        row[1] = 0
-        row[2] = self.s.venue
-        row[3] = market
-        row[4] = 0
-        row[5] = side
-        row[6] = LIMIT if limit else MARKET
-        row[7] = IOC
-        row[8] = 0
-        row[9] = limit
-        row[10] = size
-        row[11] = done.lots
-        row[12] = result
-        log_append(self.s.log, T_ORDERS, row)
-        return finish(&self.s, step)
-
-    cdef int index_tick(self, int32_t market, Tick price) except -1 nogil:
-        """The outside price moves: a step without trades."""
-        cdef int64_t step = step_begin(&self.s, STEP_SHOCK, market, NIL, NIL, 0, market)
-        if self.s.markets[market].index != price:
-            self.s.markets[market].noted = 1
-        self.s.markets[market].index = price
-        self.s.markets[market].stale = 1
-        return finish(&self.s, step)
-
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
         self._started()
         m = self._market(market)
-        self.index_tick(m, whole("price", price, 1, self.s.markets[m].price_max))
+        index_tick(&self.s, m, whole("price", price, 1, self.s.markets[m].price_max))
 
     # --- questions ------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.state cimport State
+from ordercascade.core.stream cimport Stream
 from ordercascade.core.units cimport TimeNs
 
 ctypedef struct Item:       # something that is due at a time
@@ -25,6 +26,9 @@ cdef class World:
     cdef Item* agenda           # binary heap
     cdef int64_t agenda_count
     cdef int64_t agenda_capacity
+    cdef Stream* streams        # by the order of `stream_names`
+    cdef int64_t stream_capacity
+    cdef list stream_names
     cdef int64_t sequence
     cdef int64_t steps_max
     cdef TimeNs instant         # when the settlement began

@@ -4,16 +4,20 @@ A world is a value: fork() copies it at any step, state_hash() names it, the sam
 same bytes anywhere. Only one call at a time; run() releases the GIL.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from hashlib import blake2b
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.events cimport EventLog, T_STEPS, log_rows
+from ordercascade.core.outside cimport index_tick, shock, transfer
 from ordercascade.core.settle cimport bound_row, next_retry, round_advance, round_begin
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
+from ordercascade.core.stream cimport Stream, stream_open, stream_word
 from ordercascade.core.units cimport TimeNs
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.watch cimport window_open
@@ -46,12 +50,14 @@ cdef class World:
     def __cinit__(self, seed=0, *, steps_max=10**9):
         self.events = EventLog()
         self.venues = []
+        self.stream_names = []
         self.seed = whole("seed", seed, 0, 2**63 - 1)
         self.steps_max = whole("steps_max", steps_max, 1, 2**62)
 
     def __dealloc__(self):
         PyMem_RawFree(self.agenda)
         PyMem_RawFree(self.members)
+        PyMem_RawFree(self.streams)
 
     def __repr__(self):
         return (f"<World at {self.now} ns: {self.venue_count} venues, "
@@ -289,11 +295,10 @@ cdef class World:
                 s.wrote = True
                 self.wrote = True
                 if item.kind == PRICE_TICK:
-                    return (<Venue>self.members[item.venue]).index_tick(item.market, item.a)
+                    return index_tick(s, item.market, item.a)
                 if item.kind == TRANSFER:
-                    return (<Venue>self.members[item.venue]).transfer(item.account, item.market, item.a)
-                (<Venue>self.members[item.venue]).shock(item.market, item.side, item.a, item.b, item.c)
-                return 0
+                    return transfer(s, item.account, item.market, item.a)
+                return shock(s, item.market, item.side, item.a, item.b, item.c)
         for i in range(self.venue_count):
             s = &(<Venue>self.members[i]).s
             if s.muted:
@@ -338,6 +343,21 @@ cdef class World:
             _set_round(self)
         return 0
 
+    def draw(self, name):
+        """The next 64 random bits of a named stream, opened on first use; part of the state.
+
+        The key is blake2b(seed, name): the draws of one name never depend on another's.
+        """
+        self._idle()
+        if name not in self.stream_names:
+            key = blake2b(f"{self.seed}/{name}".encode(), digest_size=16).digest()
+            self.streams = <Stream*>slab_grow(
+                self.streams, &self.stream_capacity, len(self.stream_names) + 1, sizeof(Stream))
+            stream_open(&self.streams[len(self.stream_names)],
+                        int.from_bytes(key[:8], "little"), int.from_bytes(key[8:], "little"))
+            self.stream_names.append(name)
+        return stream_word(&self.streams[self.stream_names.index(name)])
+
     # --- a world as a value ---------------------------------------------------------------------
 
     def fork(self):
@@ -352,6 +372,9 @@ cdef class World:
         other.agenda_capacity = self.agenda_capacity
         other.agenda_count = self.agenda_count
         other.sequence = self.sequence
+        other.streams = <Stream*>slab_copy(self.streams, self.stream_capacity, sizeof(Stream))
+        other.stream_capacity = self.stream_capacity
+        other.stream_names = list(self.stream_names)
         other.instant, other.now, other.round = self.instant, self.now, self.round
         other.phase, other.turn, other.wrote = self.phase, self.turn, self.wrote
         other.started, other.opened, other.bounded = self.started, self.opened, self.bounded
@@ -373,6 +396,11 @@ cdef class World:
         digest_word(&d, self.phase)
         digest_word(&d, self.turn)
         digest_word(&d, (self.wrote << 3) | (self.started << 2) | (self.opened << 1) | self.bounded)
+        for i in range(len(self.stream_names)):
+            digest_word(&d, self.streams[i].key[0])
+            digest_word(&d, self.streams[i].key[1])
+            digest_word(&d, self.streams[i].block)
+            digest_word(&d, self.streams[i].next)
         digest_word(&d, self.agenda_count)
         for i in range(self.agenda_count):
             item = &self.agenda[i]

@@ -29,6 +29,7 @@ _MAGIC = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
@@ -51,28 +52,13 @@ class TextTable(NamedTuple):
 
 def read_bytes(path: Path) -> bytes:
     """Return a regular file's bytes; unpacks gzip up to 1 GiB."""
-    shown = path.name
-    text = os.fspath(path)
-    if "://" in text or text.startswith("~"):
-        raise DataFileError(shown, "must be the path of a local file; nothing is fetched")
-    with open(path, "rb", opener=_open_at_once) as handle:
-        status = os.fstat(handle.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise DataFileError(shown, "not a regular file")
-        if status.st_size > BYTES_MAX:
-            raise DataFileError(shown, "must be at most 1 GiB", value=status.st_size)
-        # The size is fixed at the opening: what another process appends meanwhile is not read.
-        data = handle.read(status.st_size)
-    return _unpack(shown, data) if data.startswith(b"\x1f\x8b") else data
+    data = _raw(path)
+    return _unpack(path.name, data) if data.startswith(b"\x1f\x8b") else data
 
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as they lie on the disk."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return hashlib.sha256(_raw(path)).hexdigest()
 
 
 def read_table(path: Path, *headers: tuple[str, ...]) -> TextTable:
@@ -135,6 +121,24 @@ def parquet_table(path: Path, wanted: dict[str, tuple[str, ...]]):  # type: igno
             rule = f"column has {table.column(column).null_count} nulls"
             raise DataFileError(shown, rule, column=column)
     return table
+
+
+def _raw(path: Path) -> bytes:
+    shown, text = path.name, os.fspath(path)
+    # A Path has made one slash of the two in http://.
+    if _ADDRESS.match(text) or text.startswith("~"):
+        raise DataFileError(shown, "must be the path of a local file; nothing is fetched")
+    try:
+        with open(path, "rb", opener=_open_at_once) as handle:
+            status = os.fstat(handle.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise DataFileError(shown, "not a regular file")
+            if status.st_size > BYTES_MAX:
+                raise DataFileError(shown, "must be at most 1 GiB", value=status.st_size)
+            # The size is fixed at the opening: what is appended meanwhile is not read.
+            return handle.read(status.st_size)
+    except IsADirectoryError:
+        raise DataFileError(shown, "not a regular file") from None
 
 
 def _open_at_once(path: str, flags: int) -> int:

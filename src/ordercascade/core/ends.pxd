@@ -1,0 +1,56 @@
+# Two arrays in one block, addressed from the middle: rows 0, 1, 2 … upwards, rows -1, -2 … downwards.
+#
+# A link to either kind of row is then one signed number, and following it needs no branch.
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, memset
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from ordercascade.core.units cimport larger
+
+cdef extern from *:
+    """
+    #define OC_LINE 64      /* bytes of a cache line: rows of 16 or 32 bytes never straddle one */
+    #define oc_align(p) ((char *)(((uintptr_t)(p) + OC_LINE - 1) & ~(uintptr_t)(OC_LINE - 1)))
+    """
+    int OC_LINE
+    char* oc_align(char* p) noexcept nogil
+
+ctypedef struct Ends:
+    char* middle
+    char* block             # what was allocated
+    int64_t below           # bytes on either side of the middle, whole cache lines
+    int64_t above
+
+
+cdef inline int ends_grow(Ends* e, int64_t below, int64_t above) except -1 nogil:
+    """Make room for so many bytes, new ones zeroed; doubles; MemoryError changes nothing."""
+    cdef Ends grown
+    grown.below = e.below if below <= e.below else larger(below, 2 * e.below)
+    grown.above = e.above if above <= e.above else larger(above, 2 * e.above)
+    if grown.below == e.below and grown.above == e.above:
+        return 0
+    grown.below = (grown.below + OC_LINE - 1) & -OC_LINE
+    grown.above = (grown.above + OC_LINE - 1) & -OC_LINE
+    grown.block = <char*>PyMem_RawCalloc(1, <size_t>(grown.below + grown.above + OC_LINE))
+    if grown.block == NULL:
+        with gil:
+            raise MemoryError()
+    grown.middle = oc_align(grown.block) + grown.below
+    if e.block != NULL:
+        memcpy(grown.middle - e.below, e.middle - e.below, <size_t>(e.below + e.above))
+        PyMem_RawFree(e.block)
+    e[0] = grown
+    return 0
+
+
+cdef inline int ends_copy(Ends* to, const Ends* e) except -1 nogil:
+    """Make `to` an independent copy; `to` holds nothing before."""
+    memset(to, 0, sizeof(Ends))
+    ends_grow(to, e.below, e.above)
+    if e.block != NULL:
+        memcpy(to.middle - to.below, e.middle - e.below, <size_t>(e.below + e.above))
+    return 0
+
+
+cdef inline void ends_free(Ends* e) noexcept nogil:
+    PyMem_RawFree(e.block)
+    memset(e, 0, sizeof(Ends))

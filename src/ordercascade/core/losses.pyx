@@ -1,0 +1,276 @@
+"""Who bears a loss: auto-deleveraging at exact cost, the fund, winners, bad debt.
+
+The last three rows of the table of SEMANTICS §5. Each function writes at most one step.
+"""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport qsort
+from ordercascade.core.check cimport oc_check
+from ordercascade.core.events cimport (
+    ADL_COLUMNS, LIQ_OUTCOME, LIQ_PAID_ADL, LIQ_PAID_BAD_DEBT, LIQ_PAID_FUND,
+    LIQ_PAID_SOCIALISED, LIQ_SHORTFALL, log_append, log_set, T_ADL, T_LIQUIDATIONS,
+)
+from ordercascade.core.ledger cimport (
+    BAD_DEBT, EXTERNAL, FUND, ledger_holder, ledger_post, Position, SCOPE, split_shares,
+)
+from ordercascade.core.margin cimport maintenance_of
+from ordercascade.core.mechanism cimport Backstop
+from ordercascade.core.records cimport Candidate
+from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.state cimport (
+    DELEVERAGED, Margin, margin_of, Market, NOTE_ADL_EXTERNAL, NOTE_FUND_EMPTY,
+    REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED, SHORTFALL, State,
+    STEP_ADL, step_begin, STEP_WATERFALL, SUB_ADL, SUB_NONE, write_posting,
+)
+from ordercascade.core.units cimport absolute, Cash, larger, Lot, smaller, Wide
+from ordercascade.core.watch cimport touch, unpend
+from ordercascade.core.steps cimport enter, finish, generation_of, note
+
+
+cdef int set_outcome(State* s, int64_t row, int outcome) except -1 nogil:
+    if row != NIL:
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_OUTCOME, outcome)
+    return 0
+
+
+cdef int residual(State* s, int32_t scope, Cash amount) except -1 nogil:
+    """What a closed scope has left goes to the fund."""
+    cdef int32_t fund = ledger_holder(&s.ledger, FUND, s.ledger.holders[scope].asset)
+    cdef int64_t parent = s.scopes[scope].moved_step
+    cdef int64_t step = step_begin(s, STEP_WATERFALL, NIL, scope, parent, generation_of(s, parent), NIL)
+    ledger_post(&s.ledger, scope, fund, amount)
+    write_posting(s, step, scope, fund, amount, REASON_RESIDUAL)
+    touch(s, scope)
+    return finish(s, step)
+
+
+# --- auto-deleveraging -------------------------------------------------------------------------
+
+cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
+    """Fix every leg's cost X_k = value_k - E_k, the scope's equity split by maintenance."""
+    cdef int64_t legs = 0
+    cdef int64_t i = 0
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef Position* position
+    cdef const Market* m
+    cdef Margin at = margin_of(s, scope, False)
+    cdef Cash value
+    while p != NIL:
+        legs += 1
+        p = s.ledger.positions[p].next
+    s.cells = <int64_t*>slab_grow(s.cells, &s.cell_capacity, 2 * legs, sizeof(int64_t))
+    legs = 0
+    p = s.ledger.holders[scope].first
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            m = &s.markets[position.market]
+            value = position.size * m.mark * m.multiplier
+            position.handover = value
+            s.cells[legs] = maintenance_of(m.brackets, m.bracket_count, absolute(value))
+            legs += 1
+        p = position.next
+    split_shares(at.equity, s.cells, legs, s.cells + legs)
+    p = s.ledger.holders[scope].first
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            position.handover -= s.cells[legs + i]
+            i += 1
+        p = position.next
+    return 0
+
+
+cdef int deleverage(State* s, int32_t scope, int64_t parent, int64_t row) except -1 nogil:
+    """Begin to hand every leg over at its bankruptcy cost; one `adl` step a market follows."""
+    cdef Margin m = margin_of(s, scope, False)
+    fix_handover(s, scope)
+    set_outcome(s, row, DELEVERAGED)
+    if row != NIL:
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_SHORTFALL, larger(0, -m.equity))
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_ADL, -m.equity)
+    s.sub = SUB_ADL
+    s.sub_scope = scope
+    s.sub_parent = parent
+    s.sub_cursor = s.ledger.holders[scope].first
+    return 0
+
+
+cdef int adl_step(State* s) except -1 nogil:
+    """Hand over the next leg; after the last one the scope is at exactly zero."""
+    cdef int32_t p = <int32_t>s.sub_cursor
+    while p != NIL and s.ledger.positions[p].size == 0:
+        p = s.ledger.positions[p].next
+    if p != NIL:
+        s.sub_cursor = s.ledger.positions[p].next
+        return _hand_over(s, p)
+    oc_check(s.ledger.holders[s.sub_scope].collateral == 0)
+    s.sub = SUB_NONE
+    return unpend(s, s.sub_scope)
+
+
+cdef int _by_scope(const void* a, const void* b) noexcept nogil:
+    cdef const Candidate* x = <const Candidate*>a
+    cdef const Candidate* y = <const Candidate*>b
+    if x.external != y.external:
+        return -1 if y.external else 1
+    return (x.scope > y.scope) - (x.scope < y.scope)
+
+
+cdef int _by_rank(const void* a, const void* b) noexcept nogil:
+    cdef const Candidate* x = <const Candidate*>a
+    cdef const Candidate* y = <const Candidate*>b
+    return (x.rank > y.rank) - (x.rank < y.rank)
+
+
+cdef int64_t _counterparties(State* s, int32_t market, bint of_long) except -1 nogil:
+    """Everybody on the other side of a leg, by scope id, external last."""
+    cdef int64_t count = 0
+    cdef int32_t p = s.ledger.sided[market].first[of_long]
+    cdef const Position* position
+    cdef const Market* m = &s.markets[market]
+    cdef Candidate* c
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        s.candidates = <Candidate*>slab_grow(
+            s.candidates, &s.candidate_capacity, count + 1, sizeof(Candidate))
+        c = &s.candidates[count]
+        c.scope = position.scope
+        c.external = s.ledger.holders[position.scope].kind == EXTERNAL
+        c.lots = absolute(position.size)
+        c.cost = position.cost
+        c.value = position.size * m.mark * m.multiplier
+        c.equity = margin_of(s, position.scope, False).equity
+        c.taken = 0
+        c.rank = 0
+        count += 1
+        p = position.market_next
+    qsort(s.candidates, <size_t>count, sizeof(Candidate), &_by_scope)
+    return count
+
+
+cdef int _hand_over(State* s, int32_t leg) except -1 nogil:
+    """One `adl` step: a leg to its counterparties at exactly its fixed cost. SEMANTICS §5.7."""
+    cdef Position* position = &s.ledger.positions[leg]
+    cdef int32_t scope = position.scope
+    cdef int32_t market = position.market
+    cdef Lot size = position.size
+    cdef Cash cost = position.handover
+    cdef int64_t parent = s.scopes[scope].moved_step if s.sub_parent == -2 else s.sub_parent
+    cdef int64_t count = _counterparties(s, market, size > 0)
+    cdef int64_t takers = 0
+    cdef int64_t i
+    cdef int64_t step
+    (<Backstop>s.backstop).deal(s.candidates, count, absolute(size))
+    for i in range(count):
+        if s.candidates[i].taken > 0:
+            s.candidates[takers] = s.candidates[i]
+            takers += 1
+    oc_check(takers > 0)
+    s.cells = <int64_t*>slab_grow(s.cells, &s.cell_capacity, 2 * takers, sizeof(int64_t))
+    for i in range(takers):
+        s.cells[i] = s.candidates[i].taken
+    split_shares(cost, s.cells, takers, s.cells + takers)
+    for i in range(takers):
+        s.candidates[i].cost = s.cells[takers + i]
+    qsort(s.candidates, <size_t>takers, sizeof(Candidate), &_by_rank)
+    step = step_begin(s, STEP_ADL, market, scope, parent, generation_of(s, parent), NIL)
+    enter(s, step, scope, market, -size, -cost)
+    position = &s.ledger.positions[leg]
+    position.handover = 0
+    touch(s, scope)
+    for i in range(takers):
+        _take_over(s, step, market, scope, &s.candidates[i], i, 1 if size > 0 else -1)
+    return finish(s, step)
+
+
+cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const Candidate* c,
+                    int64_t rank, int sign) except -1 nogil:
+    """One counterparty's part of a handed-over leg."""
+    cdef int64_t row[ADL_COLUMNS]
+    enter(s, step, c.scope, market, sign * c.taken, c.cost)
+    touch(s, c.scope)
+    row[0] = step
+    row[1] = market
+    row[2] = scope
+    row[3] = c.scope
+    row[4] = c.taken
+    row[5] = c.cost
+    row[6] = rank
+    row[7] = s.rules.adl_rule
+    row[8] = 0
+    log_append(s.log, T_ADL, row)
+    if c.external:
+        return note(s, step, NOTE_ADL_EXTERNAL, market, scope, c.taken, c.cost)
+    return 0
+
+
+# --- the waterfall -----------------------------------------------------------------------------
+
+cdef Cash _socialise(State* s, int64_t step, int32_t scope, Cash deficit) except? -1 nogil:
+    """Charge winners by their profit, none beyond it or its equity; return what they paid."""
+    cdef int64_t count = 0
+    cdef int64_t i
+    cdef int32_t h
+    cdef Margin m
+    cdef Cash weight, charged
+    cdef Wide sum = 0
+    cdef int32_t asset = s.ledger.holders[scope].asset
+    s.cells = <int64_t*>slab_grow(
+        s.cells, &s.cell_capacity, 3 * s.ledger.holder_count, sizeof(int64_t))
+    for i in range(s.ledger.holder_count):
+        h = <int32_t>i
+        if s.ledger.holders[h].kind != SCOPE or s.ledger.holders[h].asset != asset:
+            continue
+        m = margin_of(s, h, False)
+        weight = smaller(m.pnl, m.equity)
+        if weight > 0:
+            s.cells[count] = weight
+            s.cells[2 * s.ledger.holder_count + count] = h
+            sum = sum + weight
+            count += 1
+    charged = deficit if sum >= deficit else <Cash>sum
+    # What a winner is credited is floored: the charge is a negative credit.
+    split_shares(-charged, s.cells, count, s.cells + s.ledger.holder_count)
+    for i in range(count):
+        weight = -s.cells[s.ledger.holder_count + i]
+        h = <int32_t>s.cells[2 * s.ledger.holder_count + i]
+        if weight != 0:
+            ledger_post(&s.ledger, h, scope, weight)
+            write_posting(s, step, h, scope, weight, REASON_SOCIALISED)
+            touch(s, h)
+    return charged
+
+
+cdef int waterfall(State* s, int32_t scope, int64_t row) except -1 nogil:
+    """A flat scope below zero: fund, then winners if the venue socialises, then bad debt."""
+    cdef int32_t asset = s.ledger.holders[scope].asset
+    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, asset)
+    cdef Cash deficit = -s.ledger.holders[scope].collateral
+    cdef Cash paid = smaller(deficit, s.ledger.holders[fund].collateral)
+    cdef Cash charged = 0
+    cdef Cash rest
+    cdef int64_t parent = s.scopes[scope].moved_step
+    cdef int64_t step
+    oc_check(deficit > 0)
+    step = step_begin(s, STEP_WATERFALL, NIL, scope, parent, generation_of(s, parent), NIL)
+    if paid > 0:
+        ledger_post(&s.ledger, fund, scope, paid)
+        write_posting(s, step, fund, scope, paid, REASON_FUND_PAYS)
+        if s.ledger.holders[fund].collateral == 0:
+            note(s, step, NOTE_FUND_EMPTY, NIL, scope, paid, deficit - paid)
+    if s.rules.social and deficit > paid:
+        charged = _socialise(s, step, scope, deficit - paid)
+    rest = deficit - paid - charged
+    if rest > 0:
+        ledger_post(&s.ledger, debt, scope, rest)
+        write_posting(s, step, debt, scope, rest, REASON_BAD_DEBT)
+    touch(s, scope)
+    if row != NIL:
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_SHORTFALL, deficit)
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_FUND, paid)
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_SOCIALISED, charged)
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_BAD_DEBT, rest)
+        set_outcome(s, row, SHORTFALL)
+    return finish(s, step)

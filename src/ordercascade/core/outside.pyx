@@ -1,0 +1,85 @@
+"""What comes from outside at an agenda time: shock orders, index ticks, transfers of users."""
+
+from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.book cimport book_submit
+from ordercascade.core.initial cimport free_collateral
+from ordercascade.core.opening cimport write_holder
+from ordercascade.core.events cimport log_append, T_ORDERS
+from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
+from ordercascade.core.records cimport IOC, LIMIT, MARKET
+from ordercascade.core.slab cimport NIL
+from ordercascade.core.state cimport (
+    Market, REASON_DEPOSIT, REASON_WITHDRAWAL, State, STEP_AGENTS, step_begin, STEP_SHOCK,
+    write_posting,
+)
+from ordercascade.core.statecopy cimport scopes_reserve
+from ordercascade.core.units cimport Cash, Lot, LOT_MAX, smaller, Tick
+from ordercascade.core.watch cimport touch
+from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
+
+
+cdef int32_t new_scope(State* s, int32_t account, int32_t asset, int32_t market) except -2 nogil:
+    """A scope of an account, cross with market NIL; on the tape once the venue runs."""
+    cdef int32_t scope = ledger_add_scope(&s.ledger, account, asset, market)
+    scopes_reserve(s)
+    if s.running:
+        write_holder(s, scope)
+    return scope
+
+
+cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except -1 nogil:
+    """A user's scheduled deposit (> 0) or withdrawal (< 0); a refused one is a bare step."""
+    cdef int64_t step = step_begin(s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
+    cdef int32_t scope = ledger_scope(&s.ledger, account, -1, asset)
+    if scope == NIL:
+        scope = new_scope(s, account, asset, NIL)
+    if amount > 0 or free_collateral(s, scope) >= -amount:
+        ledger_deposit(&s.ledger, scope, amount)
+        write_posting(s, step, NIL, scope, amount,
+                      REASON_DEPOSIT if amount > 0 else REASON_WITHDRAWAL)
+        touch(s, scope)
+    return finish(s, step)
+
+
+
+cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
+                   Tick limit) except -1 nogil:
+    """An order of `external` against the book, IOC; `notional` is turned into lots at the mark."""
+    cdef Market* m = &s.markets[market]
+    cdef int64_t row[13]
+    cdef Executed done
+    cdef int64_t result = 0
+    cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
+    if notional:
+        size = smaller(LOT_MAX, notional / (m.mark * m.multiplier))
+    if size:
+        result = book_submit(&m.book, LIMIT if limit else MARKET, side, limit if limit else 1,
+                             size, 0, IOC, 0)
+    book_touched(s, market, step)
+    apply_fills(s, market, step, False, &done)
+    row[0] = step
+    row[1] = 0
+    row[2] = s.venue
+    row[3] = market
+    row[4] = 0
+    row[5] = side
+    row[6] = LIMIT if limit else MARKET
+    row[7] = IOC
+    row[8] = 0
+    row[9] = limit
+    row[10] = size
+    row[11] = done.lots
+    row[12] = result
+    log_append(s.log, T_ORDERS, row)
+    return finish(s, step)
+
+
+
+cdef int index_tick(State* s, int32_t market, Tick price) except -1 nogil:
+    """The outside price moves: a step without trades."""
+    cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)
+    if s.markets[market].index != price:
+        s.markets[market].noted = 1
+    s.markets[market].index = price
+    s.markets[market].stale = 1
+    return finish(s, step)
