@@ -13,6 +13,18 @@ from ordercascade.enums import MarkRefresh, QueueOrder, Side
 
 PRICE = 100_000
 MULTIPLIER = 1_000
+BRACKETS = [(0, 5_000, 0, 10_000), (10**12, 10_000, 5 * 10**9, 20_000)]
+
+
+def draw_accounts(count: int, seed: int = 7) -> list[tuple[int, int, int]]:
+    """(size, entry, money) of `count` longs at 2 to 50 times leverage around the price."""
+    draw = random.Random(seed)
+    out = []
+    for _ in range(count):
+        size = 1 + int(draw.expovariate(1 / 40))
+        entry = PRICE + draw.randrange(-200, 200)
+        out.append((size, entry, int(size * entry * MULTIPLIER / draw.uniform(2, 50)) + 1))
+    return out
 
 
 def build(
@@ -21,10 +33,9 @@ def build(
     seed: int = 7,
     mark_refresh: MarkRefresh = MarkRefresh.ROUND,
     queue: QueueOrder = QueueOrder.TRIGGER_PRICE,
-    levels: int = 20_000,
+    levels: int = 12_000,
 ) -> World:
     """A started world in which a shock at time 0 liquidates about 80 % of `accounts`."""
-    draw = random.Random(seed)
     world = World(seed)
     world.add_venue(mark_refresh=mark_refresh, queue=queue, liquidation_fee_ppm=5_000)
     venue = world.venue(0)
@@ -32,24 +43,20 @@ def build(
         multiplier=MULTIPLIER,
         price_max=2 * PRICE,
         size_max=2**30,
-        brackets=[(0, 5_000, 0, 10_000), (10**12, 10_000, 5 * 10**9, 20_000)],
-        external_maker_fee_ppm=0,
+        brackets=BRACKETS,
     )
-    sizes = [1 + int(draw.expovariate(1 / 40)) for _ in range(accounts)]
-    total = sum(sizes)
+    people = draw_accounts(accounts, seed)
+    total = sum(size for size, _, _ in people)
     # The book down to the floor takes in about what 80 % of the accounts must sell.
-    each = max(1, int(total * 0.8 / levels))
+    each = max(1, int(total * 1.02 / levels))
     for k in range(levels):
         venue.seed_level(market, Side.BID, PRICE - 1 - k, each)
     venue.seed_level(market, Side.ASK, PRICE + 1, each)
     venue.fund_deposit(0, 10**14)
-    for size in sizes:
+    for size, entry, money in people:
         account = venue.open_account()
-        leverage = draw.uniform(3, 100)
-        entry = PRICE + draw.randrange(-200, 200)
-        value = size * entry * MULTIPLIER
-        venue.deposit(account, 0, int(value / leverage) + 1)
-        venue.open_position(account, market, size, value)
-    world.schedule_shock(0, 0, market, Side.ASK, size=each * levels // 50)
+        venue.deposit(account, 0, money)
+        venue.open_position(account, market, size, size * entry * MULTIPLIER)
+    world.schedule_shock(0, 0, market, Side.ASK, size=each * levels // 6)
     world.start()
     return world

@@ -32,12 +32,12 @@ CORRIDORS = [
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),
-    (2, "mechanisms"),
     (2, "core.populate"),
+    # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "core.state core.statecopy core.initial core.watch core.opening core.closeout"
-        " core.settle core.venue core.world",
+        "mechanisms core.state core.statecopy core.initial core.watch core.opening core.steps"
+        " core.outside core.losses core.closeout core.settle core.venue core.world",
     ),
     (
         3,

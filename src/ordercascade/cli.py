@@ -14,6 +14,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ordercascade.errors import (
@@ -21,10 +22,8 @@ from ordercascade.errors import (
     DataFileError,
     InputError,
     InputTypeError,
-    InvariantError,
     MechanismError,
     MissingExtraError,
-    OrderCascadeError,
     RangeError,
     SnapshotError,
 )
@@ -50,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # A terminal without "→" still gets the rest.
+    sys.excepthook = _report
     try:
         code = _guarded(argv)
         sys.stdout.flush()
@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _guarded(argv: Sequence[str] | None) -> int:
-    """Parse and run a verb; turn whatever it raises into one message and a code."""
+    """Parse and run a verb; turn what a user can cause into one message and a code."""
     try:
         arguments = _parser().parse_args(argv)
         verb = arguments.verb
@@ -82,8 +82,6 @@ def _guarded(argv: Sequence[str] | None) -> int:
         raise
     except OSError as error:
         return _say(f"{error.filename or 'output'}: {error.strerror}", INTERNAL)
-    except (Exception, InvariantError):
-        return _report(argv)
 
 
 def _say(text: str, code: int) -> int:
@@ -92,17 +90,17 @@ def _say(text: str, code: int) -> int:
     return code
 
 
-def _report(argv: Sequence[str] | None) -> int:
-    """An error that should not exist: show it whole, and say how to report it."""
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Show an error that should not exist, and how to report it; Python then exits with 1."""
     from ordercascade import __version__
 
-    traceback.print_exc()
-    words = " ".join(sys.argv[1:] if argv is None else argv)
+    traceback.print_exception(kind, error, trace)
     python = ".".join(str(part) for part in sys.version_info[:3])
-    return _say(
-        "this is a bug in ordercascade, not in what you asked for. Please report it with the"
-        f" text above and the scenario file (CONTRIBUTING.md says where).\n"
-        f"    version {__version__}, Python {python}, {sys.platform}; command: {words}",
+    _say(
+        "this is a bug in ordercascade, not in what you asked for.\n"
+        "Please report it (CONTRIBUTING.md says how) with the text above, the scenario file, and:\n"
+        f"    ordercascade {__version__}, Python {python}, {sys.platform};"
+        f" command: {' '.join(sys.argv)}",
         INTERNAL,
     )
 
@@ -121,12 +119,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"ordercascade {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    run = verbs.add_parser("run", help="run a scenario and print its summary", epilog=EXIT_CODES,
-                           formatter_class=raw)
+    run = verbs.add_parser(
+        "run", help="run a scenario and print its summary", epilog=EXIT_CODES, formatter_class=raw
+    )
     _scenario(run)
     run.add_argument("--seed", type=int, metavar="N", help="the seed, instead of the scenario's")
-    run.add_argument("-o", dest="out", metavar="DIR", type=Path,
-                     help="write summary.json, tape.oct and cascade.png there")
+    run.add_argument(
+        "-o",
+        dest="out",
+        metavar="DIR",
+        type=Path,
+        help="write summary.json, tape.oct and cascade.png there",
+    )
     run.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     run.add_argument("--story", action="store_true", help="tell the run step by step as well")
     run.add_argument("--quiet", action="store_true", help="no progress and no log on stderr")
@@ -137,8 +141,14 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(verb=_check)
 
     demo = verbs.add_parser("demo", help=f"run the shipped scenario {DEMO} and tell its story")
-    demo.add_argument("-o", dest="out", metavar="DIR", type=Path, default=Path("demo"),
-                      help="where summary.json, tape.oct and cascade.png go (default ./demo)")
+    demo.add_argument(
+        "-o",
+        dest="out",
+        metavar="DIR",
+        type=Path,
+        default=Path("demo"),
+        help="where summary.json, tape.oct and cascade.png go (default ./demo)",
+    )
     demo.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     demo.set_defaults(verb=_demo)
 
@@ -148,10 +158,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _scenario(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scenario", metavar="SCENARIO",
-                        help="a TOML file, or the name of a shipped scenario")
-    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE",
-                        help="change a key, such as fund.balance=0; may be given again")
+    parser.add_argument(
+        "scenario", metavar="SCENARIO", help="a TOML file, or the name of a shipped scenario"
+    )
+    parser.add_argument(
+        "--set",
+        dest="changes",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a key, such as fund.balance=0; may be given again",
+    )
 
 
 # Verbs.
@@ -185,14 +202,16 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from ordercascade.figures import plural
     from ordercascade.run import World
 
     scenario = _load(arguments)
     World(scenario).close()  # Reads every file and judges the opening, without a step.
     accounts = sum(len(scenario.accounts(venue)) for venue in scenario.venues)
     markets = sum(len(venue.markets) for venue in scenario.venues)
-    counts = f"{len(scenario.venues)} venues, {markets} markets, {accounts:,} accounts"
-    print(f"{scenario.file or arguments.scenario}: ok ({scenario.name}: {counts})")
+    counts = [(len(scenario.venues), "venue"), (markets, "market"), (accounts, "account")]
+    counted = ", ".join(plural(count, noun) for count, noun in counts)
+    print(f"{scenario.file or arguments.scenario}: ok ({scenario.name}: {counted})")
     return OK
 
 
@@ -230,8 +249,9 @@ def _tape(scenario: Scenario, out: Path | None, *, quiet: bool) -> Tape:
         try:
             out.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError("-o", f"must be a folder that can be made: {error.strerror}",
-                              str(out)) from None
+            raise ConfigError(
+                "-o", f"must be a folder that can be made: {error.strerror}", str(out)
+            ) from None
     tape = run(scenario, progress=False if quiet else None)
     if out is not None:
         _write(tape, out, quiet=quiet)
@@ -288,4 +308,76 @@ def summary_table(f: Figures) -> str:
     for title, found in sections:
         lines += [_paint(title, "1", sys.stdout)]
         lines += [f"  {a:<{label}}  {b:>{number}}  {c}".rstrip() for a, b, c in found]
-    return "\n".join(lines)
+    return "\n".join([*lines, f"state hash {s['state_hash']}"])
+
+
+def _counts(s: Mapping[str, Any]) -> Iterator[Row]:
+    yield "liquidations", f"{s['liquidations']:,}", "orders"
+    yield "accounts liquidated", f"{s['accounts_liquidated']:,}", ""
+    yield "generations", f"{s['generations']:,}", ""
+    yield "rounds", f"{s['rounds']:,}", ""
+    yield "steps", f"{s['steps']:,}", ""
+    for name, key in (("amplification", "amplification"), ("R, first", "r_initial")):
+        if s[key] is not None:
+            yield name, f"{s[key]:.3f}", ""
+    if s["r_max"] is not None:
+        yield "R, largest", f"{s['r_max']:.3f}", ""
+
+
+def _market(f: Figures, key: tuple[int, int]) -> Iterator[Row]:
+    from ordercascade.figures import percent
+
+    units, prices = f.units[key], f.prices(*key)
+    first, last = prices["first_mark"], prices["last_mark"]
+    for name in ("first_mark", "last_mark", "lowest_mark", "highest_mark", "last_price"):
+        if prices[name] is not None:
+            note = f"{units.settle}  {percent(last - first, first)}"
+            yield (
+                name.replace("_", " "),
+                units.price(prices[name]),
+                note if name == "last_mark" else units.settle,
+            )
+    place = list(f.units).index(key)
+    lots, value = (
+        list(f.summary[name].values())[place] for name in ("lots_liquidated", "notional_liquidated")
+    )
+    yield "liquidated", units.number(lots), units.base
+    yield ("liquidated, value", *_split(units.money(value)))
+
+
+def _amounts(f: Figures) -> Iterator[Row]:
+    """Yield sums over all venues; in smallest units where they settle in different assets."""
+    s = f.summary
+    alike = len({(u.settle, u.cash) for u in f.units.values()}) == 1
+    money = next(iter(f.units.values())).money if alike else "{:,} units".format
+    sums = {
+        "outside orders, value": "shock_notional",
+        "fees": "fees",
+        "shortfall": "shortfall",
+        "insurance fund, before": "fund_before",
+        "insurance fund, after": "fund_after",
+        "paid by the fund": "fund_paid",
+        "paid by the vault": "vault_paid",
+        "handed over by ADL, value": "adl_notional",
+        "socialised": "socialised",
+        "bad debt": "bad_debt",
+        "borne outside": "borne_outside",
+        "lost by accounts": "users_loss",
+    }
+    for name, key in sums.items():
+        yield (name, *_split(money(s[key])))
+    for asset, amount in s["money_check"].items():
+        yield "money check", f"{amount:,}", f"units of {asset} that do not add up"
+
+
+def _split(text: str) -> tuple[str, str]:
+    number, _, unit = text.partition(" ")
+    return number, unit
+
+
+def _facts(s: Mapping[str, Any]) -> Iterator[Row]:
+    from ordercascade.enums import Stop
+
+    yield "stopped", Stop(int(s["stop"] or 0)).name.lower().replace("_", " "), ""
+    yield "bounds reached", f"{s['bounds_reached']:,}", ""
+    yield "time", f"{s['wall_s'] or 0:.3f}", f"s, engine {s['engine_s'] or 0:.3f} s"

@@ -134,6 +134,10 @@ class Figures:
         venue = self.venue(self.cell(table, "step", row))
         return self.units[venue, self.cell(table, "market", row)]
 
+    def where(self, units: Units) -> str:
+        """Name the market behind a size, where there is more than one."""
+        return f" {units.name}" if len(self.units) > 1 else ""
+
     def settled(self, venue: int) -> Units:
         """Return the units of the venue's money: those of its first market."""
         return self.units[min(key for key in self.units if key[0] == venue)]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ordercascade.enums import HolderKind, Outcome, Side, Stop
-from ordercascade.figures import Figures, Pair, Units, percent, plural, read, seconds, some
+from ordercascade.figures import Figures, Pair, percent, plural, read, seconds, some
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
 WAITING_NAMED = 4
+RECORDED = 50  # scopes near liquidation that the engine records a round
 PPM = 10**6
 
 
@@ -54,7 +55,7 @@ def _reason(f: Figures) -> Iterator[str]:
     stop = Stop(int(f.tape.meta["stop"] or 0))
     when = _when(f)
     if stop == Stop.NOBODY_AT_RISK:
-        yield f"{when}nobody is at risk any more: every account left is above maintenance"
+        yield f"{when}nobody is at risk any more: no account left is liquidatable at its mark"
         yield from _next_in_line(f)
     elif stop == Stop.NOTHING_TO_FILL:
         yield f"{when}there is nothing left to trade against: {_waiting(f)}"
@@ -119,53 +120,55 @@ def _next_in_line(f: Figures) -> Iterator[str]:
     if len({venue for venue, _ in f.units}) != 1:
         return  # The scopes table does not say whose scope it is.
     for (venue, market), units in f.units.items():
-        mark = f.mark(venue, market, len(f.column("steps", "step")))
-        found = list(next_in_line(f, venue, market))
-        if not found:
-            yield f"Nobody holds a position in {units.name} that could be liquidated"
+        sizes = positions(f, venue, market)
+        if not any(n for k, n in sizes.items() if _is_scope(f, venue, k)):
+            yield f"No account holds a position in {units.name} any more"
+            continue
+        found, whole = next_in_line(f, venue, market, sizes)
+        among = "" if whole else f", of the {RECORDED} accounts nearest to their margin,"
         for side, mine in (
             ("below", [n for n in found if n.size > 0]),
             ("above", [n for n in found if n.size < 0]),
         ):
-            if not mine:
-                continue
-            priced = [n for n in mine if n.price is not None]
-            if priced:
-                best = min(priced, key=lambda n: abs(int(n.price or 0) - mark))
-                where = f"{units.price(int(best.price or 0))}, {_away(int(best.price or 0), mark)}"
-                yield (
-                    f"The next liquidation price {side} is {where}:"
-                    f" {f.who(venue, best.scope)}, {_position(f, best, units)}"
-                )
-            else:
-                best = min(mine, key=lambda n: n.ratio_ppm)
-                yield (
-                    f"Next in line {side} the mark: {f.who(venue, best.scope)},"
-                    f" {_position(f, best, units)}, margin ratio {best.ratio_ppm / PPM:.3f}"
-                )
+            if mine:
+                yield _nearest(f, venue, market, f"{side}{among}", mine)
 
 
-def _away(price: int, mark: int) -> str:
-    return f"{percent(abs(price - mark), mark).removeprefix('+')} away"
+def _nearest(f: Figures, venue: int, market: int, side: str, mine: Sequence[Next]) -> str:
+    """Name the scope with the nearest liquidation price, or where unknown the lowest ratio."""
+    units, mark = f.units[venue, market], f.mark(venue, market, len(f.column("steps", "step")))
+    priced = [(abs(n.price - mark), n.scope, n) for n in mine if n.price is not None]
+    n = min(priced)[2] if priced else min(mine, key=lambda n: n.ratio_ppm)
+    who = f"{f.who(venue, n.scope)}, {'long' if n.size > 0 else 'short'} {units.size(n.size)}"
+    who += f.where(units)
+    if n.price is None:
+        return f"Next in line {side} is {who}: margin ratio {n.ratio_ppm / PPM:.3f}"
+    away = percent(abs(n.price - mark), mark).removeprefix("+")
+    return f"The next liquidation price {side} is {units.price(n.price)}, {away} away: {who}"
 
 
-def _position(f: Figures, n: Next, units: Units) -> str:
-    where = f" {units.name}" if len(f.units) > 1 else ""
-    return f"{'long' if n.size > 0 else 'short'} {units.size(n.size)}{where}"
+def next_in_line(
+    f: Figures, venue: int, market: int, sizes: Mapping[int, int]
+) -> tuple[list[Next], bool]:
+    """Return the open scopes of a market that the last step's records name.
 
-
-def next_in_line(f: Figures, venue: int, market: int) -> Iterator[Next]:
-    """Yield the open scopes of a market that the last step's records name, with their prices."""
+    True with it if they are all there are: the engine records the nearest ones only.
+    """
     step = f.column("scopes", "step")
     rows = np.flatnonzero(step == len(f.column("steps", "step")) - 1)
     latest = {f.cell("scopes", "scope", row): row for row in rows.tolist()}
-    sizes = positions(f, venue, market)
+    found = []
     for scope, row in latest.items():
         size = sizes.get(scope, 0)
         equity, maintenance = (f.cell("scopes", n, row) for n in ("equity", "maintenance"))
         if size and equity >= maintenance:
             price = _liquidation_price(f, venue, market, size, equity - maintenance)
-            yield Next(scope, size, f.cell("scopes", "ratio_ppm", row), price)
+            found.append(Next(scope, size, f.cell("scopes", "ratio_ppm", row), price))
+    return found, len(latest) < RECORDED
+
+
+def _is_scope(f: Figures, venue: int, holder: int) -> bool:
+    return f.owner.get((venue, holder), (HolderKind.SCOPE, 0))[0] == HolderKind.SCOPE
 
 
 def positions(f: Figures, venue: int, market: int) -> dict[int, int]:
@@ -274,8 +277,9 @@ def _bill(f: Figures) -> Iterator[str]:
     orders = plural(s["liquidations"], "order")
     volume = f": {', '.join(sold)}" if sold else ""
     yield f"Liquidated: {count} with {orders} in {plural(s['generations'], 'generation')}{volume}"
-    yield f"Accounts that lost, lost {money(s['users_loss'])} in all"
-    yield f"Fees {money(s['fees'])}; shortfall {money(s['shortfall'])}{_borne(s, money)}"
+    yield f"Losses of all accounts that lost: {money(s['users_loss'])}; fees {money(s['fees'])}"
+    yield f"Shortfall {money(s['shortfall'])}{_borne(s, money)}"
+    yield f"Insurance fund {money(s['fund_before'])} → {money(s['fund_after'])}"
     if s["amplification"] is not None:
         yield (
             f"The price went {s['amplification']:.2f} times as far as the first outside order"
@@ -296,5 +300,4 @@ def _borne(s: Mapping[str, Any], money: Any) -> str:
     }
     parts["ADL counterparties"] = s["shortfall"] - sum(parts.values())
     texts = [f"{name} {money(amount)}" for name, amount in parts.items() if amount]
-    fund = f"; insurance fund {money(s['fund_before'])} → {money(s['fund_after'])}"
-    return (f", borne by: {', '.join(texts)}" if texts else "") + fund
+    return f", borne by: {', '.join(texts)}" if texts else ""

@@ -51,6 +51,26 @@ class MarketPlan(NamedTuple):
     path: str
     arguments: Arguments
 
+    def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
+        """Return the mark its oracle would give: own price and index by weight, halves up.
+
+        A one-sided book's mid is the last price; a price that is not there leaves the other.
+        """
+        source, weight = self.arguments["source"], int(self.arguments["own_weight_ppm"])
+        own = bid + ask if source == PriceSource.MID and bid and ask else 2 * last
+        if (source == PriceSource.INDEX and index) or own == 0:
+            own = 2 * index
+        if index == 0:
+            weight = PPM
+        mark = (weight * own + 2 * (PPM - weight) * index + PPM) // (2 * PPM)
+        return max(1, min(self.market.price_max, mark))
+
+    def maintenance(self, value: int) -> int:
+        """max(0, ceil(value * rate) - amount); a floor is inclusive. SEMANTICS §1."""
+        rows: list[EngineBracket] = self.arguments["brackets"]
+        _, rate, amount, _ = max((row for row in rows if row[0] <= value), default=rows[0])
+        return max(0, -(-value * rate // PPM) - amount)
+
 
 class VenuePlan(NamedTuple):
     """A venue and the arguments of `add_venue`."""

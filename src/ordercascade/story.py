@@ -189,7 +189,7 @@ def _order(f: Figures, venue: int, row: int, head: str) -> list[str]:
     size, filled = (f.cell("orders", name, row) for name in ("size", "filled"))
     limit = f" at {units.price(price)} or better" if kind == OrderType.LIMIT and price > 0 else ""
     verb = "sells" if side == Side.ASK else "buys"
-    lines = [f"{head} {who} {verb} {units.size(size)} in {units.name}{limit}"]
+    lines = [f"{head} {who} {verb} {units.size(size)}{f.where(units)}{limit}"]
     if filled:
         part = "" if filled == size else f"{units.size(filled)} filled; "
         lines.append(f"    {part}{f.levels(f.cell('orders', 'step', row), units, side=side)}")
@@ -271,7 +271,7 @@ def _liquidation(f: Figures, span: Pair, row: int) -> list[str]:
     trigger = at["trigger_price"]
     reached = f"liquidation price {units.price(trigger)}, " if trigger > 0 else ""
     lines = [
-        f"  {who}, {'long' if long else 'short'} {units.size(at['lots_before'])} {units.name}"
+        f"  {who}, {'long' if long else 'short'} {units.size(at['lots_before'])}{f.where(units)}"
         f" (step {step}, round {f.cell('steps', 'round', step)}, {_cause(f, step)})",
         f"    {reached}mark {units.price(at['mark_before'])}:"
         f" {'sells' if long else 'buys back'} {_asked(units, at)}",

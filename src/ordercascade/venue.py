@@ -19,9 +19,16 @@ from ordercascade import presets, toml
 from ordercascade.checks import whole
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
-from ordercascade.enums import HolderKind, OrderFlag, OrderType, Reject, Side, TimeInForce
+from ordercascade.enums import (
+    HolderKind,
+    OrderFlag,
+    OrderType,
+    Reject,
+    Side,
+    TimeInForce,
+)
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import PPM, TICK_MAX, plain
+from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
 
@@ -72,6 +79,7 @@ class Venue:
         self._venue = raise_venue(self._world, self._plan)
         self._names: dict[str, int] = {}
         self._isolated: set[tuple[int, int]] = set()
+        self._priced: set[int] = set()
         self._accounts = 0
         self._meta = meta_of((self._plan,))
         self._started = False
@@ -85,6 +93,7 @@ class Venue:
         made._world, made._venue, made._plan = world, venue, plan
         made._names, made._isolated = dict(owners.names), set(owners.isolated)
         made._accounts, made._meta, made._started = len(owners.names), meta, True
+        made._priced = set(range(len(plan.markets)))
         return made
 
     @property
@@ -145,13 +154,23 @@ class Venue:
         tif: TimeInForce = TimeInForce.GTC,
         flags: OrderFlag = OrderFlag.NONE,
     ) -> int:
-        """Submit an order (without a price: at market); return its id, 0, or a Reject."""
+        """Submit an order (without a price: at market); return its id, 0, or a Reject.
+
+        Where a market has no price at all yet, the first order's stands in for the outside one
+        until `set_index` says better: margin needs a mark.
+        """
         units, at = self._units(market), self._market(market)
         kind = OrderType.MARKET if price is None else OrderType.LIMIT
         ticks = 0 if price is None else units.to_ticks(price)
         lots, owner = units.to_lots(size), self._account(account)
         side, tif, flags = Side(side), TimeInForce(tif), OrderFlag(flags)
         self._start()
+        if at not in self._priced and not any(self._venue.prices(at)[:2]):
+            if ticks == 0:
+                rule = "price not set: give Venue(index=…), an order with a price, or set_index"
+                raise InputError("mark", None, rule)
+            self._venue.set_index(at, ticks)
+        self._priced.add(at)
         return _answer(self._venue.submit(owner, at, side, ticks, lots, kind, tif, flags))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
@@ -176,9 +195,8 @@ class Venue:
         self._venue.set_index(self._market(market), ticks)
 
     def mark(self, market: str) -> Decimal:
-        """Return the standing mark."""
-        self._start()
-        return self._units(market).to_price(self._venue.marks()[self._market(market)])
+        """Return the mark as a settlement would take it now."""
+        return self._units(market).to_price(self._marks()[self._market(market)])
 
     def fund(self) -> Decimal:
         """Return what the insurance fund has."""
@@ -192,23 +210,21 @@ class Venue:
         return self._units(market).to_size(size)
 
     def standing(self, account: int | str) -> tuple[Standing, ...]:
-        """Return the account's scopes at the standing marks, the cross scope first."""
+        """Return the account's scopes, at the marks as they would be taken now."""
         return self.what_if(account)
 
     def what_if(self, account: int | str, **prices: Number) -> tuple[Standing, ...]:
         """Return the account's scopes as they would stand at other marks; nothing changes."""
-        self._start()
-        marks = [int(mark) for mark in self._venue.marks()]
+        marks = self._marks()
         for market, price in prices.items():
             marks[self._market(market)] = self._units(market).to_ticks(price)
         return tuple(self._stood(self._account(account), marks))
 
     def at_risk(self) -> list[Standing]:
-        """Return the scopes that are liquidatable on the standing marks, by scope id."""
-        self._start()
+        """Return the scopes that a settlement would liquidate now, by scope id."""
+        marks = self._marks()
         risky = {int(scope) for scope in self._venue.at_risk()}
         found: dict[int, Standing] = {}
-        marks = [int(mark) for mark in self._venue.marks()]
         for account in range(1, self._accounts + 1) if risky else ():
             for scope, at in self._scopes(account):
                 if scope in risky:
@@ -218,16 +234,15 @@ class Venue:
     def liquidation_price(self, account: int | str, market: str) -> Decimal | None:
         """Return the mark nearest to safety at which the scope is liquidatable, None if none."""
         ticks = self._asked("liquidation_price", account, market)
-        return self._units(market).to_price(ticks) if 1 <= ticks <= TICK_MAX else None
+        return None if ticks is None else self._units(market).to_price(ticks)
 
     def bankruptcy_price(self, account: int | str, market: str) -> Decimal | None:
         """Return where the position's share of equity is used up, None without one.
 
         It may lie below 0: then the position cannot lose all the account holds.
         """
-        if not self.position(account, market):
-            return None
-        return self._units(market).to_price(self._asked("bankruptcy_price", account, market))
+        ticks = self._asked("bankruptcy_price", account, market)
+        return None if ticks is None else self._units(market).to_price(ticks)
 
     def settle(self) -> Tape:
         """Run the rounds now until nobody is at risk; return the tape of all that happened."""
@@ -277,11 +292,20 @@ class Venue:
             raise InputError("amount", plain(Decimal(str(money))), f"must be at least {unit}")
         return amount
 
-    def _asked(self, question: str, account: int | str, market: str) -> int:
+    def _asked(self, question: str, account: int | str, market: str) -> int | None:
         self._start()
         at = self._market(market)
         scope = self._venue.scope_of(self._account(account), at)
-        return int(getattr(self._venue, question)(scope, at)) if scope >= 0 else 0
+        ticks = getattr(self._venue, question)(scope, at) if scope >= 0 else None
+        return None if ticks is None else int(ticks)
+
+    def _marks(self) -> list[int]:
+        """Return the marks as the oracles would give them now, in ticks."""
+        self._start()
+        return [
+            item.mark_of(*(int(price) for price in self._venue.prices(at)))
+            for at, item in enumerate(self._plan.markets)
+        ]
 
     def _scopes(self, account: int) -> list[tuple[int, int | None]]:
         """Return (scope, market) of an account by id; the cross scope has no market of its own."""
@@ -304,7 +328,7 @@ class Venue:
             equity += value - cost
             lots += abs(size)
             if size:
-                maintenance += _maintenance(item.arguments["brackets"], abs(value))
+                maintenance += item.maintenance(abs(value))
         short = equity < maintenance
         if not self._plan.arguments["trigger_strict"]:
             short = equity <= maintenance
@@ -343,12 +367,6 @@ def _spelt(
     if unknown := sorted(index.keys() - {market.name for market in markets}):
         raise InputError("index", unknown[0], "must be a market of the venue")
     return {"name": preset, "preset": preset, "fund": {"balance": fund}, **rules, "market": listed}
-
-
-def _maintenance(brackets: Sequence[tuple[int, int, int, int]], value: int) -> int:
-    """max(0, ceil(value * rate) - amount); a floor is inclusive. SEMANTICS §1."""
-    row = max((row for row in brackets if row[0] <= value), default=brackets[0])
-    return max(0, -(-value * row[1] // PPM) - row[2])
 
 
 def _answer(code: int) -> int:

@@ -189,16 +189,13 @@ def open_waterfall(venue: Venue, scope: Scope) -> int:
 
 
 def leave_residual(venue: Venue, scope: Scope) -> Iterator[int]:
-    """Send what is left of a flat scope to the fund, or back to the account's cross scope."""
+    """Send what is left of a flat scope to the fund; where the account keeps it, it stays."""
     left = venue.collateral(scope.id)
-    if venue.rules.residual == Residual.FUND:
-        target = venue.ledger.find(HolderKind.FUND, scope.asset)
-    else:
-        target = venue.cross_scope(scope.account, scope.asset)
-    if left == 0 or target == scope.id:
+    if left == 0 or venue.rules.residual == Residual.ACCOUNT:
         return
+    fund = venue.ledger.find(HolderKind.FUND, scope.asset)
     step = open_waterfall(venue, scope)
-    venue.ledger.post(scope.id, target, left, PostReason.RESIDUAL)
+    venue.ledger.post(scope.id, fund, left, PostReason.RESIDUAL)
     venue.writer.close(step)
     yield step
 
@@ -329,9 +326,8 @@ def hand_over(venue: Venue, number: int, market: int, cost: int, queue: list[int
     costs = split(cost, [(other, taken[other]) for other in by_id])
     ledger.realise(number, market, ledger.enter(number, market, -size, -cost))
     venue.note_position(number)
-    for place, (other, lots) in enumerate(taken.items()):
-        if lots == 0:
-            continue
+    rows = [(other, lots) for other, lots in taken.items() if lots]
+    for place, (other, lots) in enumerate(rows):
         profit = ledger.enter(other, market, sign * lots, costs[other])
         ledger.realise(other, market, profit)
         venue.note_position(other)

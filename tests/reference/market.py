@@ -31,8 +31,7 @@ class Market:
     book: OrderBook = field(init=False)
     mark: int = 0
     mark_before: int = 0
-    mark_shown: int = 0  # what the tape knows: a new mark is known by its own step
-    row_shown: tuple[int, int, int] = (0, 0, 0)  # last, index, mark as the tape knows them
+    prices_told: tuple[int, int] = (0, 0)  # last and index as the tape knows them
     mark_changes: int = 0
     trade_step: int = -1  # the latest step with trades here
     trade_step_taken: int = -1  # the same when the standing mark was taken
@@ -75,5 +74,5 @@ class Market:
             self.last = (bid + ask) // 2
         if not (self.last or self.index):
             raise ConfigError(f"market[{self.id}]", "needs a book, a last price or an index")
-        self.mark = self.mark_before = self.mark_shown = self.peek()
-        self.row_shown = (self.last, self.index, self.mark)
+        self.mark = self.mark_before = self.peek()
+        self.prices_told = (self.last, self.index)

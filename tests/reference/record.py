@@ -75,11 +75,14 @@ class StepWriter:
         return step
 
     def close(self, step: int) -> None:
-        """End a step: its ranges, the prices that changed, and the peek."""
+        """End a step: its ranges, the prices that it changed, and the peek."""
         levels, fills = self.tables.count("levels"), self.tables.count("fills")
         self.tables.set("steps", step, event_to=levels, fill_to=fills)
+        row = self.tables.rows("steps")[step]
         for market in self.venue.markets:
-            self._write_prices(step, market)
+            told = (market.last, market.index) == market.prices_told
+            if not told or (row["kind"], row["market"]) == (StepKind.MARK, market.id):
+                self._write_prices(step, market)
         self.due[step] = set(self.venue.at_risk())
 
     def drop(self, step: int) -> None:
@@ -90,10 +93,7 @@ class StepWriter:
         self.venue.ledger.step = None
 
     def _write_prices(self, step: int, market: Market) -> None:
-        row = (market.last, market.index, market.mark_shown)
-        if row == market.row_shown:
-            return
-        market.row_shown = row
+        market.prices_told = (market.last, market.index)
         self.tables.append(
             "marks",
             step=step,
@@ -102,7 +102,7 @@ class StepWriter:
             market=market.id,
             last=market.last,
             index=market.index,
-            mark=market.mark_shown,
+            mark=market.mark,
             best_bid=market.book.best(Side.BID),
             best_ask=market.book.best(Side.ASK),
         )

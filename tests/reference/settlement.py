@@ -96,7 +96,6 @@ def write_marks(venue: Venue, changed: list[int]) -> Iterator[int]:
             parent=market.trade_step,
             generation=venue.writer.generation_of(market.trade_step),
         )
-        market.mark_shown = market.mark
         venue.writer.close(step)
         yield step
 

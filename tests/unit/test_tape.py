@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -329,7 +330,7 @@ def test_another_process_with_another_hash_seed_gives_the_same_hash(tape: Tape) 
     code = "from unit.hand_tape import *; from ordercascade.tape import Tape;" \
            "print(Tape(golden_log(), META).state_hash())"  # fmt: skip
     for seed in ("1", "2"):
-        env = {"PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed}
+        env = {**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed}
         out = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, check=True)
         assert out.stdout.decode().strip() == tape.state_hash()
 

@@ -5,27 +5,16 @@
 # An order id is generation << 32 | slot; the generation goes up when a slot is freed, so a stale
 # id reaches nobody. Arguments of the C functions are validated by the caller.
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.matching cimport (
+    book_amend, book_cancel, book_cancel_all, book_submit, book_take,
+)
 from ordercascade.core.queues cimport (
     Book, Level, Order, book_best, book_check, book_clear, book_copy, book_digest, book_find,
     book_free, book_init, book_next, book_open, book_orders, book_size_at, book_total,
 )
 from ordercascade.core.records cimport Message
 from ordercascade.core.rules cimport Rules
-from ordercascade.core.units cimport Lot, Tick
 
-# Life, queries and checks are inline in queues.pxd: book_init, book_free, book_copy, book_clear;
-# book_best, book_next, book_size_at, book_total, book_open, book_orders, book_find; book_check,
-# book_digest.
-
-# Commands. -1 is MemoryError with the exception set, and then nothing has changed.
-cdef int64_t book_submit(Book* b, int type, int side, Tick price, Lot size, int32_t account,
-                         int tif, int flags) except -1 nogil    # id, 0 or a reject code
-cdef Lot book_take(Book* b, int side, Tick limit, Lot size, int32_t account) except -1 nogil
-cdef int64_t book_cancel(Book* b, int64_t order_id, int32_t account) except? -1 nogil
-cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
-                        Lot size) except -1 nogil
-cdef int book_cancel_all(Book* b, int32_t account) except -1 nogil
-cdef int book_reserve(Book* b, Tick price, int32_t account) except -1 nogil
 
 cdef class OrderBook:
     cdef Book book

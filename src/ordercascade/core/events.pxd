@@ -232,7 +232,7 @@ cdef void log_digest(Log* l, Digest* d) noexcept nogil
 # commands; -1 only for MemoryError
 cdef int log_init(Log* l) except -1 nogil
 cdef void log_free(Log* l) noexcept nogil
-cdef int log_fork(Log* to, Log* l) except -1 nogil             # `to` held nothing; free it even on failure
+cdef int log_fork(Log* to, Log* l) except -1 nogil     # `to` held nothing; free it on failure too
 cdef int64_t log_append(Log* l, int table, const int64_t* row) except -1 nogil
 cdef int log_set(Log* l, int table, int64_t row, int column, int64_t value) except -1 nogil
 cdef int log_truncate(Log* l, int table, int64_t rows) except -1 nogil

@@ -135,7 +135,7 @@ cdef void _block_leave(Block* b) noexcept nogil:
 
 
 cdef bint _block_writable(const Block* b, int64_t i) noexcept nogil:
-    """Whether row `i` may be written in place: no other log has the block, no view shows the row."""
+    """Whether row `i` may be written in place: no other log has the block, no view shows it."""
     if oc_load(&b.logs) != 1:
         return False
     return i >= b.shown or oc_load(&b.refs) == 1
@@ -172,7 +172,7 @@ cdef inline int _width(const Table* t, int column) noexcept nogil:
 
 
 cdef void _aim(Table* t, bint writable) noexcept nogil:
-    """Point `tail` at the last block; `room` ends with it, or at once if it must be copied first."""
+    """Point `tail` at the last block; `room` ends with it, or here if it must be copied first."""
     cdef Block* b
     cdef int k
     if t.blocks == 0:
@@ -201,7 +201,7 @@ cdef int _replace(Table* t, int64_t at, int64_t capacity) except -1 nogil:
 
 
 cdef int _make_room(Table* t) except -1 nogil:
-    """Let append write row `t.rows`: a new block, a longer first block, or a copy of a shared one."""
+    """Let append write row `t.rows`: a new block, a longer first one, or a copy of a shared one."""
     cdef int64_t at = t.rows >> BLOCK_BITS
     cdef int64_t i = t.rows & BLOCK_MASK
     cdef Block* b
@@ -309,7 +309,7 @@ cdef void log_free(Log* l) noexcept nogil:
 
 
 cdef int log_fork(Log* to, Log* l) except -1 nogil:
-    """Share all blocks; the next append to a table, on either side, takes a copy of its last one."""
+    """Share all blocks; the next append to a table, on either side, copies its last one first."""
     cdef int table
     cdef int64_t at
     cdef Table* t
@@ -519,7 +519,7 @@ cdef int64_t _whole(str field, object value, int width) except? -1:
 
 
 cdef object _column(str field, object values, int width, object rows):
-    """The values as a contiguous array of the column's width; whole numbers that fit, or an error."""
+    """The values as a contiguous array of the column's width; an error unless they fit it."""
     given = np.asarray(values)
     if given.ndim != 1:
         raise InputError(field, given.shape, "must have one dimension")

@@ -102,7 +102,10 @@ cdef inline void ladder_set(Ladder* l, Tick tick) noexcept nogil:
     cdef uint64_t* w = l.words + <int64_t>l.slot[page] * PAGE_WORDS
     cdef int64_t offset = tick & PAGE_MASK
     cdef uint64_t one = 1
+    cdef bint occupied = w[offset >> 6] != 0
     w[offset >> 6] |= one << (offset & 63)
+    if occupied:
+        return      # So every summary says it already.
     w[64] |= one << (offset >> 6)
     l.top[page >> 6] |= one << (page & 63)
     l.top[l.second + (page >> 12)] |= one << ((page >> 6) & 63)
