@@ -23,12 +23,12 @@ CORRIDORS = [
     (
         0,
         "errors enums checks core.arguments core.units core.check core.slab core.ladder"
-        " core.digest core.records core.margin core.rules core.queues core.messages"
+        " core.digest core.records core.margin core.rules core.ends core.queues core.messages"
         " core.stream",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
-    (1, "core.book"),
+    (1, "core.matching core.book"),
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),

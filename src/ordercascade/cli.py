@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.excepthook = _report
     try:
         code = _guarded(argv)
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:
         # The reader (`| head`) has seen enough. Python would complain once more at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -98,7 +98,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
     python = ".".join(str(part) for part in sys.version_info[:3])
     _say(
         "this is a bug in ordercascade, not in what you asked for.\n"
-        "Please report it (CONTRIBUTING.md says how) with the text above, the scenario file, and:\n"
+        "Please report it with the text above, the scenario file, and this line:\n"
         f"    ordercascade {__version__}, Python {python}, {sys.platform};"
         f" command: {' '.join(sys.argv)}",
         INTERNAL,
@@ -223,22 +223,19 @@ def _schema(_: argparse.Namespace) -> int:
 
 
 def _load(arguments: argparse.Namespace) -> Scenario:
-    """Load a scenario by its path, else by the name of a shipped one, and change its keys."""
+    """Load a scenario by its path, else by the name of a shipped one, with keys changed."""
     from ordercascade import scenarios, toml
     from ordercascade.scenario import Scenario
 
-    word = arguments.scenario
-    if Path(word).exists():
-        scenario = Scenario.load(word)
-    elif word in scenarios.names():
-        scenario = scenarios.load(word)
-    else:
-        nearest = toml.nearest(word, scenarios.names())
-        raise ConfigError("SCENARIO", f"must be a file or a shipped scenario{nearest}", word)
-    changes = list(arguments.changes)
+    word, changes = arguments.scenario, list(arguments.changes)
     if getattr(arguments, "seed", None) is not None:
         changes.append(f"seed={arguments.seed}")
-    return scenario.set(*changes) if changes else scenario
+    if Path(word).exists():
+        return Scenario.load(word, *changes)
+    if word in scenarios.names():
+        return scenarios.load(word, *changes)
+    nearest = toml.nearest(word, scenarios.names())
+    raise ConfigError("SCENARIO", f"must be a file or a shipped scenario{nearest}", word)
 
 
 def _tape(scenario: Scenario, out: Path | None, *, quiet: bool) -> Tape:
@@ -285,7 +282,7 @@ def _tell(tape: Tape) -> None:
 def _paint(text: str, code: str, stream: Any) -> str:
     """Colour text for a terminal that wants it: NO_COLOR and TERM=dumb do not."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return text if plain or not stream.isatty() else f"\x1b[{code}m{text}\x1b[0m"
+    return text if plain or stream is None or not stream.isatty() else f"\x1b[{code}m{text}\x1b[0m"
 
 
 # The summary, in people's units.

@@ -7,12 +7,14 @@ with a `World`.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
+from ordercascade.errors import InputError
 from ordercascade.exact import plain
+from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan
 
 if TYPE_CHECKING:
@@ -34,6 +36,34 @@ def raise_venue(world: Any, plan: VenuePlan) -> Any:
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
+
+
+def spelt(
+    preset: str,
+    markets: Sequence[Market],
+    rules: Mapping[str, Any],
+    index: Mapping[str, Number],
+    fund: Number,
+) -> dict[str, Any]:
+    """Write a venue of ready-made markets as the keys of a scenario."""
+    listed: list[dict[str, Any]] = []
+    for market in markets:
+        spelt: dict[str, Any] = {
+            "name": market.name,
+            "kind": market.kind,
+            "tick_size": market.tick_size,
+            "lot_size": market.lot_size,
+            "settle": market.settle,
+            "decimals": market.decimals,
+            "price_max": market.to_price(market.price_max),
+            "size_max": market.to_size(market.size_max),
+        }
+        if market.name in index:
+            spelt["oracle"] = {"index": index[market.name]}
+        listed.append(spelt)
+    if unknown := sorted(index.keys() - {market.name for market in markets}):
+        raise InputError("index", unknown[0], "must be a market of the venue")
+    return {"name": preset, "preset": preset, "fund": {"balance": fund}, **rules, "market": listed}
 
 
 def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:

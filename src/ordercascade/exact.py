@@ -44,8 +44,8 @@ class Exact(Decimal):
 def exact(field: str, value: object) -> Exact:
     """Return `value` as an exact decimal, or refuse it by name.
 
-    >>> exact("price", "60000.10")
-    Exact('60000.1')
+    >>> str(exact("price", "60000.10"))
+    '60000.1'
     """
     if isinstance(value, Exact):
         return value

@@ -57,7 +57,7 @@ class Units:
         """Return an amount: 1,234.50 USDT; more decimals only where two would show nothing."""
         value = int(amount) * self.cash
         places = min(2, -_exponent(self.cash))
-        if value and abs(value) < Decimal("0.005"):
+        if value and abs(value) < Decimal("0.01"):
             places = -_exponent(self.cash)
         return f"{value:,.{places}f} {self.settle}"
 

@@ -168,7 +168,7 @@ def next_in_line(
 
 
 def _is_scope(f: Figures, venue: int, holder: int) -> bool:
-    return f.owner.get((venue, holder), (HolderKind.SCOPE, 0))[0] == HolderKind.SCOPE
+    return f.owner.get((venue, holder), (HolderKind.EXTERNAL, 0))[0] == HolderKind.SCOPE
 
 
 def positions(f: Figures, venue: int, market: int) -> dict[int, int]:

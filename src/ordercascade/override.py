@@ -50,7 +50,7 @@ def _only_place(raw: dict[str, Any], path: Path, key: str) -> Path:
     """Return where the first key of a shortened path belongs, if there is one such place."""
     word = str(path[0])
     tables = list(toml.tables(ScenarioConfig, raw))
-    places = [where for where, fields in tables if word in fields]
+    places = list(dict.fromkeys(where for where, fields in tables if word in fields))
     if not places:
         known = {field for _, fields in tables for field in fields}
         raise ConfigError(key, f"unknown key {word!r}{nearest(word, sorted(known))}")

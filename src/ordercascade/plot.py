@@ -30,6 +30,7 @@ WIDTH_IN, HEIGHT_IN, DPI = 16, 10, 100
 BINS = 64
 NAMED = 6  # generations with a legend entry
 EVENTS_SHOWN = 40
+FEW = 500  # liquidations that are drawn large, with an edge
 DUE = "positions by liquidation price"
 OUTSIDE = (StepKind.SHOCK, StepKind.AGENTS)
 
@@ -55,9 +56,6 @@ class View(NamedTuple):
         if "venue" in found.columns:
             here &= found["venue"] == self.venue
         return np.flatnonzero(here)
-
-    def kind(self, step: Array) -> Array:
-        return self.tape.steps["kind"][step]
 
     def generation(self, step: Array) -> Array:
         return self.tape.steps["generation"][step].astype(np.int64)
@@ -105,25 +103,18 @@ def _view(tape: Tape, summary: dict[str, Any], market: str | None) -> View:
         raise InputError("market", market, f"must be one of {', '.join(names)}")
     m = tape.markets[names.index(market)]
     base = str(m["name"]).removesuffix(str(m["settle"]))
-    return View(
-        tape,
-        m["venue"],
-        m["id"],
-        market,
-        base if base and base != m["name"] else "lots",
-        str(m["settle"]),
-        float(m["tick_size"]),
-        float(m["lot_size"]),
-        10.0 ** -int(m["decimals"]),
-        int(summary["by_market"][market]["first_mark"] or 0),
-    )
+    base, settle = base if base and base != m["name"] else "lots", str(m["settle"])
+    units = float(m["tick_size"]), float(m["lot_size"]), 10.0 ** -int(m["decimals"])
+    first = int(summary["by_market"][market]["first_mark"] or 0)
+    return View(tape, m["venue"], m["id"], market, base, settle, *units, first)
 
 
 def _title(view: View, summary: dict[str, Any]) -> str:
     prices = summary["by_market"][view.name]
     first, last = prices["first_mark"], prices["last_mark"]
-    text = f"{summary['scenario']}: {summary['liquidations']:,} liquidations"
-    text += f" in {summary['generations']} generations"
+    count, depth = summary["liquidations"], summary["generations"]
+    text = f"{summary['scenario']}: {count:,} liquidation{'' if count == 1 else 's'}"
+    text += f" in {depth:,} generation{'' if depth == 1 else 's'}"
     if first and last:
         move = 100 * (last / first - 1)
         text += f"; {view.name} mark {first * view.tick:,.10g} → {last * view.tick:,.10g}"
@@ -146,12 +137,11 @@ def _path(axes: Axes, view: View) -> None:
     ):
         x, y = marks["step"][rows].astype(float), marks[name][rows] * view.tick
         x, y = x[y > 0], y[y > 0]
+        if name == "mark" and (first := view.first_mark):
+            x, y = np.append(-1, x), np.append(first * view.tick, y)
         if not len(x):
             continue
-        x = np.concatenate([x, [end]])
-        y = np.concatenate([y, y[-1:]])
-        if name == "mark" and (first := view.first_mark):
-            x, y = np.concatenate([[-1], x]), np.concatenate([[first * view.tick], y])
+        x, y = np.append(x, end), np.append(y, y[-1])
         label = {"last": "last trade", "index": "index (outside price)"}.get(name, name)
         axes.plot(x, y, style, color=colour, lw=width, label=label, drawstyle="steps-post")
     outside = np.flatnonzero(np.isin(view.tape.steps["kind"], OUTSIDE))
@@ -194,7 +184,8 @@ def _liquidations(axes: Axes, view: View) -> None:
     filled = table["lots_filled"][rows] > 0
     price = np.where(filled, table["worst_price"][rows], table["mark_before"][rows])
     value = table["value"][rows] * view.cash
-    area = 25 + 300 * value / max(float(value.max()), view.cash)
+    few = len(rows) <= FEW
+    area = (25 if few else 4) + (300 if few else 30) * value / max(float(value.max()), view.cash)
     generation = view.generation(step)
     named = _spread(generation)
     for g in np.unique(generation).tolist():
@@ -210,7 +201,7 @@ def _liquidations(axes: Axes, view: View) -> None:
                     "edgecolor": "white",
                     "zorder": 3,
                 }
-                axes.scatter(x, y, s=area[mine], linewidth=0.6, label=label, **style)
+                axes.scatter(x, y, s=area[mine], lw=0.6 * few, label=label, **style)
                 named.discard(g)
 
 
@@ -238,12 +229,12 @@ def _book(axes: Axes, view: View) -> None:
     step, price, size = (fills[name][rows] for name in ("step", "price", "size"))
     forced = view.tape.liquidations["step"][view.rows("liquidations")]
     last = int(view.generation(forced).max(initial=-1))
-    late = (view.generation(step) == last) & (view.kind(step) == StepKind.LIQUIDATION)
+    late = (view.generation(step) == last) & (view.tape.steps["kind"][step] == StepKind.LIQUIDATION)
     frame = view.tape.frame(len(view.tape.steps) - 1, venue=view.venue, market=view.market)
     left = np.concatenate([frame.bids, frame.asks])
     edges = _edges(*_range(view))
     centre, height = (edges[:-1] + edges[1:]) / 2 * view.tick, np.diff(edges) * view.tick
-    base, filled = np.zeros(len(centre)), 0.92 if len(centre) < 30 else 1.0
+    base, eaten, filled = np.zeros(len(centre)), 0.0, 0.92 if len(centre) < 30 else 1.0
     for label, colour, hatch, where, lots in (
         ("eaten earlier", GREY, "", price[~late], size[~late]),
         (f"eaten by generation {last}", ORANGE, "///", price[late], size[late]),
@@ -259,15 +250,24 @@ def _book(axes: Axes, view: View) -> None:
             }
             axes.barh(centre, amount, filled * height, base, label=label, **style)
             base = base + amount
-    _due(axes, view, edges)
-    axes.set_xlabel(f"{view.base} per {height[0]:,.10g} {view.settle} of price")
+            eaten = eaten if colour == BLUE else float(base.max())
+    cut = _cut(axes, base, max(_due(axes, view, edges), eaten))
+    axes.set_xlabel(f"{view.base} per {height[0]:,.10g} {view.settle} of price{cut}")
     axes.tick_params(labelleft=False)
     _head(axes, "Depth at each price", columns=2, rows=2)
     axes.grid(color="#E6E6E6", lw=0.7, axis="x")
     axes.set_axisbelow(True)
 
 
-def _due(axes: Axes, view: View, edges: Array) -> None:
+def _cut(axes: Axes, shown: Array, most: float) -> str:
+    """Keep a wall of resting orders from flattening all other bars; say so."""
+    if most <= 0 or shown.max() <= 3 * most:
+        return ""
+    axes.set_xlim(0, 1.5 * most)
+    return "; longer bars are cut"
+
+
+def _due(axes: Axes, view: View, edges: Array) -> float:
     """Outline what fell due at each liquidation price: each scope's first order, whole position."""
     table, rows = view.tape.liquidations, view.rows("liquidations")
     rows = rows[(table["tranche"][rows] <= 1) & (table["trigger_price"][rows] > 0)]
@@ -276,6 +276,7 @@ def _due(axes: Axes, view: View, edges: Array) -> None:
     )[0]
     if lots.any():
         axes.stairs(lots, edges * view.tick, orientation="horizontal", color=RED, lw=1.6, label=DUE)
+    return float(lots.max())
 
 
 def _range(view: View) -> tuple[int, int]:

@@ -63,29 +63,28 @@ class Scenario:
             raise ConfigError(error.path, error.rule, error.value, file=file) from None
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Scenario:
-        """Read a scenario file; paths of its input files start at its folder."""
+    def load(cls, path: str | os.PathLike[str], *changes: str) -> Scenario:
+        """Read a scenario file, with keys changed; paths of input files start at its folder."""
         place = Path(path)
         try:
             text = read_bytes(place).decode("utf-8")
         except UnicodeDecodeError as error:
             rule = f"must be UTF-8 text (byte {error.start})"
             raise ConfigError("line 1", rule, file=place.name) from None
-        return cls.from_toml(text, base=os.fspath(place.parent), file=place.name)
+        return cls.from_toml(text, *changes, base=os.fspath(place.parent), file=place.name)
 
     @classmethod
-    def from_toml(cls, text: str, *, base: str = ".", file: str = "") -> Scenario:
-        """Read a scenario from TOML text."""
-        config = toml.build(toml.loads(text, file=file), ScenarioConfig, file=file)
-        return cls(config, base=base, file=file)
+    def from_toml(cls, text: str, *changes: str, base: str = ".", file: str = "") -> Scenario:
+        """Read a scenario from TOML text, with keys changed before it is judged."""
+        raw = toml.loads(text, file=file)
+        for assignment in changes:
+            override(raw, assignment)
+        return cls(toml.build(raw, ScenarioConfig, file=file), base=base, file=file)
 
     def set(self, *assignments: str) -> Scenario:
         """Return the scenario with keys changed: `scenario.set("book.mid=50000", "seed=2")`."""
-        raw = toml.loads(toml.dumps(self.config))
-        for assignment in assignments:
-            override(raw, assignment)
-        config = toml.build(raw, ScenarioConfig, file=self.file)
-        return Scenario(config, base=self.base, file=self.file)
+        text = toml.dumps(self.config)
+        return Scenario.from_toml(text, *assignments, base=self.base, file=self.file)
 
     @property
     def name(self) -> str:

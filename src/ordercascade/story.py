@@ -143,8 +143,11 @@ def _outside(f: Figures, span: Pair) -> list[str]:
     lines = [line for step in steps[:NAMED] for line in _event(f, step)]
     if len(steps) > NAMED:
         lines.append(f"... and {plural(len(steps) - NAMED, 'more outside event')}")
-    if not steps and span[1] > span[0]:
-        lines.append(f"t = {seconds(f.cell('steps', 'time_ns', span[0]))}: nothing from outside")
+    if not steps:
+        rows = f.within("liquidations", span)
+        again = len(rows) and f.cell("liquidations", "tranche", int(rows[0])) > 1
+        why = "a liquidation that had to wait goes on" if again else "nothing from outside"
+        lines.append(f"t = {seconds(f.cell('steps', 'time_ns', span[0]))}: {why}")
     return lines
 
 

@@ -38,9 +38,10 @@ def loads(text: str, *, file: str = "") -> Raw:
     if len(text) > TEXT_MAX:
         raise ConfigError("line 1", f"must be at most {TEXT_MAX} characters", len(text), file=file)
     try:
-        return tomllib.loads(text, parse_float=Decimal)
+        raw: Raw = _prepared(tomllib.loads(text, parse_float=Decimal))
     except tomllib.TOMLDecodeError as error:
         _refuse_text(str(error), text, file)
+    return raw
 
 
 def value_of(text: str) -> object:

@@ -10,7 +10,7 @@ True
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ordercascade import presets, toml
 from ordercascade.checks import whole
 from ordercascade.config import VenueConfig
-from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
+from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
 from ordercascade.enums import (
     HolderKind,
     OrderFlag,
@@ -72,17 +72,20 @@ class Venue:
         engine: Any = None,
     ) -> None:
         """Open a venue; `rules` are keys of a scenario's [[venue]], `index` outside prices."""
-        raw = _spelt(preset, markets, rules or {}, index or {}, fund)
+        raw = spelt(preset, markets, rules or {}, index or {}, fund)
         config = presets.complete(toml.build(raw, VenueConfig), path="venue")
         self._plan = venue_plan(config, path="venue", base=Path())
-        self._world = (engine or default_engine()).World(0)
-        self._venue = raise_venue(self._world, self._plan)
+        self._engine = engine or default_engine()
+        # Margin needs a mark, so the engine starts with the first call that brings a price;
+        # what was asked before waits here.
+        self._early: list[Callable[[Any], object]] = []
+        self._seeded: set[int] = set()
+        self._world: Any = None
+        self._venue: Any = None
         self._names: dict[str, int] = {}
         self._isolated: set[tuple[int, int]] = set()
-        self._priced: set[int] = set()
         self._accounts = 0
         self._meta = meta_of((self._plan,))
-        self._started = False
 
     @classmethod
     def of(
@@ -92,8 +95,7 @@ class Venue:
         made = object.__new__(cls)
         made._world, made._venue, made._plan = world, venue, plan
         made._names, made._isolated = dict(owners.names), set(owners.isolated)
-        made._accounts, made._meta, made._started = len(owners.names), meta, True
-        made._priced = set(range(len(plan.markets)))
+        made._accounts, made._meta = len(owners.names), meta
         return made
 
     @property
@@ -108,12 +110,14 @@ class Venue:
 
     def open_account(self) -> int:
         """Return a new account: 1, 2, …"""
+        self._do(lambda venue: venue.open_account())
         self._accounts += 1
-        return int(self._venue.open_account())
+        return self._accounts
 
     def deposit(self, account: int | str, money: Number) -> None:
         """Pay into the account's cross scope."""
-        self._venue.deposit(self._account(account), 0, self._paid(money))
+        owner, amount = self._account(account), self._paid(money)
+        self._do(lambda venue: venue.deposit(owner, 0, amount))
 
     def withdraw(self, account: int | str, money: Number) -> int:
         """Pay out of the cross scope what its margin leaves free: 0 or Reject.INSUFFICIENT."""
@@ -164,13 +168,7 @@ class Venue:
         ticks = 0 if price is None else units.to_ticks(price)
         lots, owner = units.to_lots(size), self._account(account)
         side, tif, flags = Side(side), TimeInForce(tif), OrderFlag(flags)
-        self._start()
-        if at not in self._priced and not any(self._venue.prices(at)[:2]):
-            if ticks == 0:
-                rule = "price not set: give Venue(index=…), an order with a price, or set_index"
-                raise InputError("mark", None, rule)
-            self._venue.set_index(at, ticks)
-        self._priced.add(at)
+        self._start(at, ticks)
         return _answer(self._venue.submit(owner, at, side, ticks, lots, kind, tif, flags))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
@@ -182,17 +180,18 @@ class Venue:
 
     def seed(self, market: str, side: Side, *, price: Number, size: Number) -> None:
         """Rest background liquidity of the outside; only before the first order or mark."""
-        if self._started:
+        if self._world is not None:
             raise ConfigError("venue", "background liquidity must come before the first order")
-        units = self._units(market)
-        ticks, lots = units.to_ticks(price), units.to_lots(size)
-        self._venue.seed_level(self._market(market), Side(side), ticks, lots)
+        units, at = self._units(market), self._market(market)
+        row = at, Side(side), units.to_ticks(price), units.to_lots(size)
+        self._seeded.add(at)
+        self._early.append(lambda venue: venue.seed_level(*row))
 
     def set_index(self, market: str, price: Number) -> None:
         """Set the outside price of a market now."""
-        ticks = self._units(market).to_ticks(price)
-        self._start()
-        self._venue.set_index(self._market(market), ticks)
+        at, ticks = self._market(market), self._units(market).to_ticks(price)
+        self._start(at, ticks)
+        self._venue.set_index(at, ticks)
 
     def mark(self, market: str) -> Decimal:
         """Return the mark as a settlement would take it now."""
@@ -200,13 +199,17 @@ class Venue:
 
     def fund(self) -> Decimal:
         """Return what the insurance fund has."""
+        if self._world is None:
+            return self._settled().to_money(self._plan.fund)
         holder = self._venue.holder(HolderKind.FUND, 0)
         return self._settled().to_money(self._venue.balance(holder))
 
     def position(self, account: int | str, market: str) -> Decimal:
         """Return a position's signed size."""
-        scope = self._venue.scope_of(self._account(account), self._market(market))
-        size = self._venue.position(scope, self._market(market))[0] if scope >= 0 else 0
+        owner, at = self._account(account), self._market(market)
+        self._start()
+        scope = self._venue.scope_of(owner, at)
+        size = self._venue.position(scope, at)[0] if scope >= 0 else 0
         return self._units(market).to_size(size)
 
     def standing(self, account: int | str) -> tuple[Standing, ...]:
@@ -252,12 +255,35 @@ class Venue:
 
     def audit(self) -> dict[str, int]:
         """Return what does not add up, by name: all zeros, or the engine has a bug."""
+        self._start()
         return dict(self._venue.audit())
 
-    def _start(self) -> None:
-        if not self._started:
-            self._world.start()
-            self._started = True
+    def _do(self, action: Callable[[Any], object]) -> None:
+        if self._world is None:
+            self._early.append(action)
+        else:
+            action(self._venue)
+
+    def _start(self, at: int = -1, ticks: int = 0) -> None:
+        """Start the engine once every market has a price; `ticks` may stand in at market `at`."""
+        if self._world is not None:
+            return
+        markets = list(self._plan.markets)
+        for index, item in enumerate(markets):
+            if item.arguments["index"] or item.arguments["last"] or index in self._seeded:
+                continue
+            if index != at or ticks == 0:
+                rule = f"price not set for {item.market.name}: give Venue(index=…), or set_index"
+                raise InputError("mark", None, rule)
+            markets[index] = item._replace(arguments=item.arguments | {"index": ticks})
+        plan = self._plan._replace(markets=tuple(markets))
+        world = self._engine.World(0)
+        venue = raise_venue(world, plan)
+        for action in self._early:
+            action(venue)
+        world.start()
+        self._world, self._venue, self._plan = world, venue, plan
+        self._early.clear()
 
     def _account(self, account: int | str) -> int:
         if isinstance(account, str):
@@ -309,12 +335,12 @@ class Venue:
 
     def _scopes(self, account: int) -> list[tuple[int, int | None]]:
         """Return (scope, market) of an account by id; the cross scope has no market of its own."""
-        scopes: dict[int, int | None] = {}
+        scopes: dict[int, int | None] = {int(self._venue.cross_scope(account, 0)): None}
         for at in range(len(self._plan.markets)):
-            scope = int(self._venue.scope_of(account, at))
-            if scope >= 0:
-                scopes[scope] = at if (account, at) in self._isolated else None
-        return sorted(scopes.items())
+            if (account, at) in self._isolated:
+                scopes[int(self._venue.scope_of(account, at))] = at
+        found = [(scope, at) for scope, at in scopes.items() if scope >= 0]
+        return sorted(found, key=lambda item: item[0])
 
     def _stood(self, account: int, marks: Sequence[int]) -> list[Standing]:
         return [self._at(account, scope, at, marks) for scope, at in self._scopes(account)]
@@ -339,34 +365,6 @@ class Venue:
 
     def __repr__(self) -> str:
         return f"Venue({self.name!r}, [{', '.join(self.markets)}], accounts={self._accounts})"
-
-
-def _spelt(
-    preset: str,
-    markets: Sequence[Market],
-    rules: Mapping[str, Any],
-    index: Mapping[str, Number],
-    fund: Number,
-) -> dict[str, Any]:
-    """Write a venue as a scenario would."""
-    listed: list[dict[str, Any]] = []
-    for market in markets:
-        spelt: dict[str, Any] = {
-            "name": market.name,
-            "kind": market.kind,
-            "tick_size": market.tick_size,
-            "lot_size": market.lot_size,
-            "settle": market.settle,
-            "decimals": market.decimals,
-            "price_max": market.to_price(market.price_max),
-            "size_max": market.to_size(market.size_max),
-        }
-        if market.name in index:
-            spelt["oracle"] = {"index": index[market.name]}
-        listed.append(spelt)
-    if unknown := sorted(index.keys() - {market.name for market in markets}):
-        raise InputError("index", unknown[0], "must be a market of the venue")
-    return {"name": preset, "preset": preset, "fund": {"balance": fund}, **rules, "market": listed}
 
 
 def _answer(code: int) -> int:

@@ -75,6 +75,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
     held = abs(ledger.position(scope.id, market.id).size)
     asked = min(entry.size, held)
     equity_before, mark_before = venue.equity(scope.id), market.mark
+    bankruptcy = venue.bankruptcy_price(scope.id, market.id)
     filled = market.book.take(entry.side, entry.limit, asked, scope.account)
     fills = list(market.book.fills)
     venue.writer.levels(step, market)
@@ -100,7 +101,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
         worst_price=fills[-1]["price"] if fills else 0,
         value=value,
         trigger_price=entry.trigger,
-        bankruptcy_price=entry.bankruptcy,
+        bankruptcy_price=bankruptcy,
         mark_before=mark_before,
         mark_after=market.mark,
         equity_before=equity_before,
@@ -209,7 +210,7 @@ def waterfall(venue: Venue, number: int, row: int | None) -> Iterator[int]:
     from_fund = min(deficit, ledger.collateral(fund))
     ledger.post(fund, number, from_fund, PostReason.FUND_PAYS)
     left = deficit - from_fund
-    if left:
+    if left and from_fund:
         tables.append(
             "notes", step=step, kind=NoteKind.FUND_EMPTY, market=-1, scope=number,
             a=from_fund, b=left,
@@ -241,8 +242,9 @@ def socialise(venue: Venue, bankrupt: Scope, amount: int) -> int:
     charged = min(amount, sum(weight for _, weight in weights))
     if charged == 0:
         return 0
-    for winner, share in split(charged, weights).items():
-        venue.ledger.post(winner, bankrupt.id, share, PostReason.SOCIALISED)
+    # Shares are signed: what a winner is credited is negative, and that is what is floored.
+    for winner, share in split(-charged, weights).items():
+        venue.ledger.post(winner, bankrupt.id, -share, PostReason.SOCIALISED)
     return charged
 
 

@@ -136,8 +136,8 @@ def venue(draw: st.DrawFn, number: int = 0) -> list[Call]:
     calls += [Call(number, "add_market", (), found) for found in markets]
     for which, found in enumerate(markets):
         ladder = draw(levels(which, number))
-        if not found.get("index") and len({call.args[1] for call in ladder}) < 2:
-            found.setdefault("last", BASE)  # A market must be able to say a first mark.
+        if len({call.args[1] for call in ladder}) < 2:
+            found.setdefault("last", BASE)  # Half a book has no mid to start from.
         calls += ladder
     for asset in range(assets):
         amount = draw(st.sampled_from([0, 40, 500]))

@@ -40,7 +40,6 @@ class Entry:
     size: int
     limit: int | None
     trigger: int
-    bankruptcy: int
 
 
 def settlement(world: World) -> Iterator[int]:
@@ -54,7 +53,8 @@ def settlement(world: World) -> Iterator[int]:
         first = world.step_count
         for venue in running:
             venue.round, venue.now = turn, start + turn * venue.rules.round_ns
-        world.time_ns = max(venue.now for venue in running)
+        # The clock never goes back, also when the venue with the longest rounds rests.
+        world.time_ns = max(world.time_ns, *(venue.now for venue in running))
         yield from world.due_items(running)
         for venue in running:
             yield from take_marks(venue)
@@ -157,7 +157,6 @@ def plan_entry(venue: Venue, scope: int) -> Entry:
         size=choose_size(venue, scope, market),
         limit=bankruptcy if venue.rules.limit == LimitRule.BANKRUPTCY else None,
         trigger=venue.liquidation_price(scope, market),
-        bankruptcy=bankruptcy,
     )
 
 

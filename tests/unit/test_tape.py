@@ -12,12 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ordercascade import scenarios
 from ordercascade.core.events import SCHEMA, EventLog
+from ordercascade.engine import meta_of
 from ordercascade.enums import AdlRule, HolderKind, PostReason, Side, StepKind
 from ordercascade.errors import InputError, InputTypeError, MissingExtraError
 from ordercascade.frames import Frame
+from ordercascade.run import build
 from ordercascade.tape import Tape
-from unit.hand_tape import FUND_OPENING, META, SCOPES, Hand, golden_log, put
+from unit.golden_tape import FUND_OPENING, META, SCOPES, Hand, golden_log, put
 
 
 @pytest.fixture
@@ -327,7 +330,7 @@ def test_the_hash_knows_the_final_world_and_not_the_clock(tape: Tape) -> None:
 
 
 def test_another_process_with_another_hash_seed_gives_the_same_hash(tape: Tape) -> None:
-    code = "from unit.hand_tape import *; from ordercascade.tape import Tape;" \
+    code = "from unit.golden_tape import *; from ordercascade.tape import Tape;" \
            "print(Tape(golden_log(), META).state_hash())"  # fmt: skip
     for seed in ("1", "2"):
         env = {**os.environ, "PYTHONPATH": ":".join(sys.path), "PYTHONHASHSEED": seed}
@@ -448,3 +451,40 @@ def test_html_is_escaped_and_says_what_it_leaves_out(tape: Tape) -> None:
     assert "LIQUIDATION" in tape.steps._repr_html_()
     assert "levels: 21 more rows" in tape.levels._repr_html_()
     assert "T2a <golden>" in repr(tape)
+
+
+# Against the world that wrote it.
+
+
+@pytest.mark.parametrize("name", ["t2a", "two-market-cross", "btc-cascade"])
+def test_the_tape_of_a_run_says_what_the_live_world_says(name: str) -> None:
+    """Users' losses, funds and the last book, recomputed from rows alone, are the engine's own."""
+    scenario = scenarios.load(name)
+    world = build(scenario).world
+    venue, accounts = world.venue(0), world.log
+    users = [
+        (scope, account)
+        for scope, account, kind in zip(
+            *(accounts.column("accounts", c).tolist() for c in ("scope", "account", "kind")),
+            strict=True,
+        )
+        if kind == HolderKind.SCOPE
+    ]
+
+    def equity() -> dict[int, int]:
+        found: dict[int, int] = {}
+        for scope, account in users:
+            found[account] = found.get(account, 0) + venue.equity(scope)
+        return found
+
+    before = equity()
+    world.run()
+    after = equity()
+    tape = Tape(world.log, meta_of(scenario.venues))
+    s, f = tape.summary(), tape.frame(len(tape) - 1, market=0)
+    assert s["users_loss"] == sum(max(0, before[a] - after[a]) for a in before)
+    assert set(s["money_check"].values()) == {0}
+    bids = venue.depth(0, int(Side.BID), len(f.bids) + 1)
+    assert [list(map(int, row)) for row in bids] == f.bids.tolist()
+    fund = int(HolderKind.FUND)
+    assert s["fund_after"] == f.fund == venue.balance(venue.holder(fund, 0))

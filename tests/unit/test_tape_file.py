@@ -17,7 +17,7 @@ from ordercascade import tape_file
 from ordercascade.core.events import SCHEMA, EventLog
 from ordercascade.errors import SnapshotError
 from ordercascade.tape import Tape
-from unit.hand_tape import META, golden_log
+from unit.golden_tape import META, golden_log
 
 FORMS = ("run.oct", "run")
 

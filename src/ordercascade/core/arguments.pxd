@@ -34,5 +34,5 @@ cdef inline object _indexed(value, str field, str want):
     if isinstance(value, (bool, bool_)) or not hasattr(value, "__index__"):
         is_price = field == "price" and isinstance(value, float) and isfinite(value)
         hint = f"use market.to_ticks({float(value)})" if is_price else ""
-        raise InputTypeError(field, want, value, hint=hint)
+        raise InputTypeError(field, want, type(value).__name__, hint=hint)
     return index(value)

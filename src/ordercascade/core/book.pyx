@@ -11,12 +11,9 @@ from ordercascade.errors import BusyError, InputError, InputTypeError, Invariant
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
 from libc.string cimport memcpy
-cimport cython
-from cpython.buffer cimport (
-    PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer,
-)
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport whole, within
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.matching cimport book_apply, book_first_bad
@@ -28,7 +25,6 @@ from ordercascade.core.units cimport LOT_MAX, TICK_MAX, Lot, Tick, smaller
 cdef enum:
     BLOCK = 4096                # rows of a batch that are copied, judged and run at a time
     SIGNAL_BLOCKS = 64          # blocks between two looks for Ctrl-C
-    HANDED_OVER = 2000000000          # fills from which on their memory goes to the caller
 
 
 cdef class OrderBook:
@@ -124,11 +120,8 @@ cdef class OrderBook:
     def __repr__(self):
         if self.busy:
             return "<OrderBook, running>"
-        best = [
-            f"{book_size_at(&self.book, side, price)} @ {price}" if price else "none"
-            for side, price in ((BID, book_best(&self.book, BID)), (ASK, book_best(&self.book, ASK)))
-        ]
-        return f"<OrderBook: bid {best[0]}, ask {best[1]}, {book_orders(&self.book)} orders>"
+        bid, ask = _shown(&self.book, BID), _shown(&self.book, ASK)
+        return f"<OrderBook: bid {bid}, ask {ask}, {book_orders(&self.book)} orders>"
 
     # commands
 
@@ -148,10 +141,10 @@ cdef class OrderBook:
             c_account = whole(account, "account", "an int")
             c_tif = whole(tif, "tif", "one of TimeInForce")
             c_flags = whole(flags, "flags", "bits of OrderFlag")
-            if c_type > MARKET or rules_broken(&self.rules, c_type, c_side, c_tif, c_flags, c_account,
-                                       c_price, c_size):
-                if c_type == CANCEL or c_type == AMEND:
-                    raise InputError("type", type, "must be OrderType.LIMIT or OrderType.MARKET")
+            if c_type == CANCEL or c_type == AMEND:
+                raise InputError("type", type, "must be OrderType.LIMIT or OrderType.MARKET")
+            if rules_broken(&self.rules, c_type, c_side, c_tif, c_flags, c_account, c_price,
+                            c_size):
                 raise self.why((c_type, c_side, c_tif, c_flags, c_account, 0, c_price, c_size))
             self.forget()
             result = book_submit(&self.book, <int>c_type, <int>c_side, c_price, c_size,
@@ -216,7 +209,7 @@ cdef class OrderBook:
 
         All rows are checked first and nothing changes if one is bad; with on_bad="reject" a bad
         row has the result Reject.BAD_MESSAGE instead. CANCEL and AMEND with account -1 mean any
-        owner, AMEND with price 0 keeps the price.
+        owner, AMEND with price 0 keeps the price. After Ctrl-C the first `rows_done` rows have run.
         """
         cdef Py_buffer taken
         cdef Py_buffer given
@@ -232,8 +225,11 @@ cdef class OrderBook:
                 if on_bad == "raise":
                     self.judge(rows, <const Message*>taken.buf, len(rows))
                 self.forget()
-                self.results_seen = results
-                self.run(<const Message*>taken.buf, len(rows), <int64_t*>given.buf)
+                self.results_seen = results[:0]
+                try:
+                    self.run(<const Message*>taken.buf, len(rows), <int64_t*>given.buf)
+                finally:
+                    self.results_seen = results[:self.rows_done]
             finally:
                 PyBuffer_Release(&given)
                 PyBuffer_Release(&taken)
@@ -336,6 +332,12 @@ cdef class OrderBook:
         return within(account, "account", "an int", 0, self.account_max)
 
 
+cdef str _shown(const Book* b, int side):
+    """The best level of a side, for people."""
+    cdef Tick price = book_best(b, side)
+    return f"{book_size_at(b, side, price)} @ {price}" if price else "none"
+
+
 cdef object _depth(const Book* b, int side, int64_t most):
     """The best levels of a side; counted first, so that `most` allocates nothing."""
     cdef int64_t count = 0
@@ -359,35 +361,11 @@ cdef object _depth(const Book* b, int side, int64_t most):
     return levels
 
 
-cdef object _fills_array(Book* b):
-    """The fills as an array: many are handed over, since copying them would cost a tenth."""
+cdef object _fills_array(const Book* b):
     cdef Py_buffer given
-    cdef FillBlock block
-    if b.fill_count >= HANDED_OVER:
-        block = FillBlock.__new__(FillBlock)
-        block.rows = PyMem_RawRealloc(b.fills, b.fill_count * sizeof(Fill))
-        block.bytes = b.fill_count * sizeof(Fill)
-        b.fills = NULL
-        b.fill_count = b.fill_capacity = 0
-        return np.frombuffer(block, FILL_DTYPE)
     fills = np.empty(b.fill_count, FILL_DTYPE)
     if b.fill_count:
         PyObject_GetBuffer(fills, &given, PyBUF_WRITABLE)
         memcpy(given.buf, b.fills, b.fill_count * sizeof(Fill))
         PyBuffer_Release(&given)
     return fills
-
-
-@cython.final
-@cython.internal
-cdef class FillBlock:
-    """Memory that was a book's and is now an array's."""
-
-    cdef void* rows
-    cdef Py_ssize_t bytes
-
-    def __getbuffer__(self, Py_buffer* view, int flags):
-        PyBuffer_FillInfo(view, self, self.rows, self.bytes, 0, flags)
-
-    def __dealloc__(self):
-        PyMem_RawFree(self.rows)

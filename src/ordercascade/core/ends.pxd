@@ -1,4 +1,4 @@
-# Two arrays in one block, addressed from the middle: rows 0, 1, 2 … upwards, rows -1, -2 … downwards.
+# Two arrays in one block, addressed from the middle: rows 0, 1, 2 up, rows -1, -2 down.
 #
 # A link to either kind of row is then one signed number, and following it needs no branch.
 from libc.stdint cimport int64_t

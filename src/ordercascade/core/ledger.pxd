@@ -77,6 +77,8 @@ cdef bint ledger_flat(const Ledger* l, int32_t scope) noexcept nogil
 cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil
 cdef int ledger_post(Ledger* l, int32_t source, int32_t target, Cash amount) except -1 nogil
 cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2 nogil
+cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil
+cdef int ledger_open(Ledger* l) except -1 nogil
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil
 
 cdef int split_shares(Cash total, const int64_t* weights, int64_t count, Cash* out) except -1 nogil

@@ -247,6 +247,25 @@ cdef void _resize(Ledger* l, int32_t handle, Lot size) noexcept nogil:
         _join_side(l, handle)
 
 
+cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil:
+    """Add lots and cost before the start, realising nothing."""
+    cdef Position* p = &l.positions[position]
+    if absolute(p.size + size) > LOT_MAX or absolute(p.cost + cost) > CASH_MAX:
+        return _refuse(b"position")
+    p.cost += cost
+    _resize(l, position, p.size + size)
+    return 0
+
+
+cdef int ledger_open(Ledger* l) except -1 nogil:
+    """At the start, positions whose lots add up to none realise their cost. SEMANTICS §2."""
+    cdef int64_t i
+    for i in range(l.position_count):
+        if l.positions[i].size == 0 and l.positions[i].cost != 0:
+            _realise(l, <int32_t>i, 0, 0)
+    return 0
+
+
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil:
     """Add signed lots at a signed cost and realise what they closed; return what was realised.
 

@@ -88,7 +88,7 @@ cdef int deleverage(State* s, int32_t scope, int64_t parent, int64_t row) except
     set_outcome(s, row, DELEVERAGED)
     if row != NIL:
         log_set(s.log, T_LIQUIDATIONS, row, LIQ_SHORTFALL, larger(0, -m.equity))
-        log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_ADL, -m.equity)
+        log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_ADL, larger(0, -m.equity))
     s.sub = SUB_ADL
     s.sub_scope = scope
     s.sub_parent = parent
@@ -258,8 +258,8 @@ cdef int waterfall(State* s, int32_t scope, int64_t row) except -1 nogil:
     if paid > 0:
         ledger_post(&s.ledger, fund, scope, paid)
         write_posting(s, step, fund, scope, paid, REASON_FUND_PAYS)
-        if s.ledger.holders[fund].collateral == 0:
-            note(s, step, NOTE_FUND_EMPTY, NIL, scope, paid, deficit - paid)
+    if 0 < paid < deficit:
+        note(s, step, NOTE_FUND_EMPTY, NIL, scope, paid, deficit - paid)
     if s.rules.social and deficit > paid:
         charged = _socialise(s, step, scope, deficit - paid)
     rest = deficit - paid - charged

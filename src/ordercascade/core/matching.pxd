@@ -13,7 +13,13 @@ cdef int64_t book_cancel(Book* b, int64_t order_id, int32_t account) except? -1 
 cdef int64_t book_amend(Book* b, int64_t order_id, int32_t account, Tick price,
                         Lot size) except -1 nogil
 cdef int book_cancel_all(Book* b, int32_t account) except -1 nogil
+
+# Rare and long, so exported: then the compiler leaves them out of the short hot paths.
 cdef int book_reserve(Book* b, Tick price, int32_t account) except -1 nogil
+cdef int64_t book_cross(Book* b, int side, Tick limit, Lot size, int32_t account, int tif,
+                        int flags) except -1 nogil
+cdef void level_occupy(Book* b, int side, Tick price) noexcept nogil
+cdef void level_vacate(Book* b, int side, Tick price) noexcept nogil
 
 # Batches: the first row that breaks a rule, or `count`; a block of rows that nobody else can write.
 cdef int64_t book_first_bad(const Rules* rules, const Message* rows, int64_t count) noexcept nogil

@@ -64,10 +64,10 @@ class OrderInfo(NamedTuple):
 def message_rows(messages: object) -> npt.NDArray[Any]:
     """Return `messages` as the plain, contiguous MESSAGE_DTYPE array that it must be."""
     if not isinstance(messages, np.ndarray):
-        raise InputTypeError("messages", "a MESSAGE_DTYPE array", messages)
+        raise InputTypeError("messages", "a MESSAGE_DTYPE array", type(messages).__name__)
     if isinstance(messages, np.ma.MaskedArray):
         hint = "its mask would be lost; fill or compress it first"
-        raise InputTypeError("messages", "a MESSAGE_DTYPE array", messages, hint=hint)
+        raise InputTypeError("messages", "a MESSAGE_DTYPE array", "MaskedArray", hint=hint)
     rows = messages.view(np.ndarray)
     if rows.dtype != MESSAGE_DTYPE:
         raise _dtype_error(rows.dtype)
@@ -114,15 +114,13 @@ def why_bad(
     return InputError("size", size, f"must be in [{1 if order else 0}, 2**40]", row=row)
 
 
-def _wrong_header(
-    kind: int, side: int, tif: int, flags: int, row: int | None
-) -> InputError | None:
+def _wrong_header(kind: int, side: int, tif: int, flags: int, row: int | None) -> InputError | None:
     """Return the error for a wrong side, time in force or flag of an order, if there is one."""
     if side not in tuple(Side):
         return InputError("side", side, "must be Side.BID or Side.ASK", row=row)
     if tif not in tuple(TimeInForce):
         return InputError("tif", tif, "must be one of TimeInForce", row=row)
-    unknown = flags & ~(OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY)
+    unknown = flags & ~int(OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY)
     if unknown:
         rule = f"must be bits of OrderFlag: unknown flag bits {unknown:#x}"
         return InputError("flags", flags, rule, row=row)

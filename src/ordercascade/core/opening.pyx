@@ -6,7 +6,9 @@ from ordercascade.core.events cimport (
     ACCOUNT_COLUMNS, FUND_COLUMNS, LEVEL_COLUMNS, MARK_COLUMNS, POSITION_COLUMNS, T_ACCOUNTS,
     T_FUNDS, T_LEVELS, T_MARKS, T_POSITIONS, log_append,
 )
-from ordercascade.core.ledger cimport BAD_DEBT, FUND, Holder, Position, VAULT, ledger_holder
+from ordercascade.core.ledger cimport (
+    BAD_DEBT, FUND, Holder, Position, VAULT, ledger_holder, ledger_open,
+)
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport MarketView
 from ordercascade.core.state cimport Market, State, market_view
@@ -36,6 +38,7 @@ cdef int opening(State* s) except -1 nogil:
         m.mark = (<Oracle>m.oracle).take(&view, s.time_ns)
         m.mark_before = m.mark
         m.mark_written = m.mark
+    ledger_open(&s.ledger)
     s.running = True
     for i in range(s.ledger.holder_count):
         write_holder(s, <int32_t>i)

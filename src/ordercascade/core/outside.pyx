@@ -9,8 +9,8 @@ from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_s
 from ordercascade.core.records cimport IOC, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
-    Market, REASON_DEPOSIT, REASON_WITHDRAWAL, State, STEP_AGENTS, step_begin, STEP_SHOCK,
-    write_posting,
+    Market, State, STEP_AGENTS, step_begin, STEP_SHOCK,
+    write_outside,
 )
 from ordercascade.core.statecopy cimport scopes_reserve
 from ordercascade.core.units cimport Cash, Lot, LOT_MAX, smaller, Tick
@@ -35,8 +35,7 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
         scope = new_scope(s, account, asset, NIL)
     if amount > 0 or free_collateral(s, scope) >= -amount:
         ledger_deposit(&s.ledger, scope, amount)
-        write_posting(s, step, NIL, scope, amount,
-                      REASON_DEPOSIT if amount > 0 else REASON_WITHDRAWAL)
+        write_outside(s, step, scope, amount)
         touch(s, scope)
     return finish(s, step)
 

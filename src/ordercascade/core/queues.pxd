@@ -1,4 +1,4 @@
-# The machinery under the book: the rows of orders, levels and accounts, and the rings that join them.
+# The machinery under the book: rows of orders, levels and accounts, and the rings that join them.
 #
 # A queue is a ring through its level's row, an account's orders are a ring through the account's
 # row: taking an order out is the same few stores wherever it stands. Both sides share one ladder,
@@ -35,6 +35,7 @@ cdef extern from *:
 cdef enum:
     ORDERS_MIN = 64         # rows made at first; doubled from there
     ACCOUNTS_MIN = 64
+    SLOT_MASK = 0xFFFFFFFF  # of an order id
 
 ctypedef struct Order:      # 32 bytes
     int32_t next            # link: the next in the queue, the level after the last; next free slot
@@ -95,9 +96,10 @@ cdef inline int64_t order_id_of(const Book* b, int64_t slot) noexcept nogil:
 
 cdef inline int64_t slot_of(const Book* b, int64_t order_id) noexcept nogil:
     """The slot of a resting order, or NIL: any 64 bits may be asked for."""
-    cdef int64_t slot = order_id & <int64_t>0xFFFFFFFF
-    cdef const Order* order = order_at(b, slot)
-    if slot >= b.used or order.generation != order_id >> 32 or order.size == 0:
+    cdef int64_t slot = order_id & SLOT_MASK
+    if slot >= b.used:
+        return NIL
+    if order_at(b, slot).generation != order_id >> 32 or order_at(b, slot).size == 0:
         return NIL
     return slot
 
@@ -141,52 +143,6 @@ cdef inline void slot_release(Book* b, int32_t slot) noexcept nogil:
         order.generation += 1
         order.next = b.free
         b.free = slot
-
-
-cdef inline void queue_append(Book* b, int32_t slot, int side, Tick price,
-                              Lot size) noexcept nogil:
-    """Put an order at the end of the queue of its price, whose page exists."""
-    cdef int64_t row = ladder_row(&b.ladder, price)
-    cdef Level* cells = <Level*>b.rows.middle
-    cdef Level* level = cells + ~row
-    cdef Level* node = cells + 2 * <int64_t>slot
-    cdef int32_t last = level.prev
-    cdef Lot total = level.size
-    if total == 0:
-        last = ~<int32_t>row
-        level_occupy(b, side, price)
-    (<Order*>node).price = <int32_t>price
-    node.size = size
-    node.next = ~<int32_t>row
-    node.prev = last
-    level.size = total + size
-    level.prev = 2 * slot
-    cells[last].next = 2 * slot
-
-
-cdef inline void queue_unlink(Book* b, int64_t slot) noexcept nogil:
-    """Take an order out of its queue."""
-    cdef const Order* order = order_at(b, slot)
-    cdef Level* cells = <Level*>b.rows.middle
-    cdef Level* level = level_of(b, order.price)
-    cdef Level node = cells[2 * slot]
-    cells[node.prev].next = node.next
-    cells[node.next].prev = node.prev
-    level.size -= node.size
-    if level.size == 0:
-        level_vacate(b, order.side, order.price)
-
-
-cdef inline void level_occupy(Book* b, int side, Tick price) noexcept nogil:
-    ladder_set(&b.ladder, price)
-    if (price - b.best[side]) * (1 - 2 * side) > 0:
-        b.best[side] = price
-
-
-cdef inline void level_vacate(Book* b, int side, Tick price) noexcept nogil:
-    ladder_clear(&b.ladder, price)
-    if price == b.best[side]:
-        b.best[side] = level_worse(b, side, price)
 
 
 cdef inline Tick side_none(const Book* b, int side) noexcept nogil:
@@ -281,7 +237,8 @@ cdef inline int room_changes(Book* b, int64_t count) except -1 nogil:
     return 0
 
 
-cdef inline void* room_grow(void* rows, int64_t* capacity, int64_t need, int64_t row_bytes) except NULL nogil:
+cdef inline void* room_grow(void* rows, int64_t* capacity, int64_t need,
+                            int64_t row_bytes) except NULL nogil:
     """Like slab_grow without the zeroes: much is reserved that is never touched."""
     cdef int64_t wanted = larger(need, 2 * capacity[0])
     cdef void* grown = PyMem_RawRealloc(rows, <size_t>(wanted * row_bytes))

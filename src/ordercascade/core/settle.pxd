@@ -4,6 +4,7 @@ from ordercascade.core.state cimport State
 from ordercascade.core.units cimport TimeNs
 
 cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil
+cdef int marks_advance(State* s) except -1 nogil
 cdef int round_advance(State* s) except -1 nogil
 cdef int bound_row(State* s) except -1 nogil
-cdef TimeNs next_retry(const State* s, TimeNs after) noexcept nogil
+cdef TimeNs next_retry(const State* s) noexcept nogil

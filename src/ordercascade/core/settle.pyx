@@ -1,7 +1,8 @@
 """One round of one venue, step by step, in the order of SEMANTICS §3.
 
-round_begin() takes the marks; round_advance() then does the next piece of the round until it has
-written a row (and returns 1) or the round is over (0). Between two calls everything that is left
+round_begin() takes the marks and marks_advance() writes them, for all venues of a world first;
+round_advance() then does the next piece of the round until it has written a row (and returns 1)
+or the round is over (0). Between two calls everything that is left
 to do stands in the State.
 """
 
@@ -51,8 +52,6 @@ cdef int round_advance(State* s) except -1 nogil:
     while s.phase != IDLE:
         if s.sub != SUB_NONE:
             sub_step(s)
-        elif s.phase == MARKS:
-            _marks(s)
         elif s.phase == BELOW_ZERO:
             _below_zero(s)
         elif s.phase == QUEUE:
@@ -61,6 +60,16 @@ cdef int round_advance(State* s) except -1 nogil:
             _round_table(s)
         else:
             _sweep(s)
+        if log_rows(s.log, T_STEPS) > steps:
+            return 1
+    return 0
+
+
+cdef int marks_advance(State* s) except -1 nogil:
+    """Write the next row of a changed mark (1); 0 when the marks stand and are written."""
+    cdef int64_t steps = log_rows(s.log, T_STEPS)
+    while s.phase == MARKS:
+        _marks(s)
         if log_rows(s.log, T_STEPS) > steps:
             return 1
     return 0
@@ -166,14 +175,14 @@ cdef int bound_row(State* s) except -1 nogil:
     return finish(s, step)
 
 
-cdef TimeNs next_retry(const State* s, TimeNs after) noexcept nogil:
-    """The earliest end of a cooldown later than `after`; NIL without one."""
+cdef TimeNs next_retry(const State* s) noexcept nogil:
+    """The earliest end of a cooldown later than the venue's clock; NIL without one."""
     cdef TimeNs earliest = NIL
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):
         sc = &s.scopes[s.pending[i]]
-        if sc.pending and sc.retry_ns > after and (earliest == NIL or sc.retry_ns < earliest):
+        if sc.pending and sc.retry_ns > s.time_ns and (earliest == NIL or sc.retry_ns < earliest):
             earliest = sc.retry_ns
     return earliest
 

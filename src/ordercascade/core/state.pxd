@@ -318,10 +318,17 @@ cdef inline int write_posting(State* s, int64_t step, int32_t source, int32_t ta
                               int reason) except -1 nogil:
     cdef int64_t row[6]
     row[0] = step
-    row[1] = s.ledger.holders[target].asset
+    row[1] = s.ledger.holders[source if target == NIL else target].asset
     row[2] = source
     row[3] = target
     row[4] = amount
     row[5] = reason
     log_append(s.log, T_POSTINGS, row)
     return 0
+
+
+cdef inline int write_outside(State* s, int64_t step, int32_t holder, Cash amount) except -1 nogil:
+    """A deposit (amount > 0) or withdrawal (< 0): holder NIL is the outside."""
+    if amount > 0:
+        return write_posting(s, step, NIL, holder, amount, REASON_DEPOSIT)
+    return write_posting(s, step, holder, NIL, -amount, REASON_WITHDRAWAL)

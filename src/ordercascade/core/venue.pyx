@@ -17,7 +17,7 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deposit,
-    ledger_enter, ledger_find, ledger_holder, ledger_position, ledger_post, ledger_scope,
+    ledger_place, ledger_find, ledger_holder, ledger_position, ledger_post, ledger_scope,
     Position, SCOPE,
 )
 from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
@@ -25,8 +25,8 @@ from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport Bracket, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    IDLE, liquidatable, Margin, margin_of, Market, REASON_DEPOSIT, REASON_TRANSFER,
-    REASON_WITHDRAWAL, STEP_AGENTS, step_begin, write_posting,
+    IDLE, liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
+    STEP_AGENTS, step_begin, write_outside, write_posting,
 )
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
@@ -229,8 +229,8 @@ cdef class Venue:
             raise InputError("size", size, "must not be 0")
         scope = self._scope_made(account, m)
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
-        ledger_enter(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
-        ledger_enter(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
+        ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
+        ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
         return scope
 
     def fund_deposit(self, asset, amount):
@@ -297,8 +297,7 @@ cdef class Venue:
         if not self.s.running:
             return
         step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-        write_posting(&self.s, step, NIL, holder, amount,
-                      REASON_DEPOSIT if amount > 0 else REASON_WITHDRAWAL)
+        write_outside(&self.s, step, holder, amount)
         touch(&self.s, holder)
         finish(&self.s, step)
 

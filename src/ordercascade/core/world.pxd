@@ -37,6 +37,7 @@ cdef class World:
     cdef int32_t phase
     cdef int64_t turn           # the venue whose turn it is
     cdef bint wrote             # this round wrote a step
+    cdef bint bound             # a venue reached its round_max in this settlement
     cdef bint started
     cdef bint opened            # the settlement at the start has begun
     cdef bint bounded           # steps_max was reached
@@ -46,6 +47,8 @@ cdef class World:
 
     cdef int advance(self, bint here) except -1 nogil
     cdef int _perform(self) except -1 nogil
+    cdef int64_t _due(self) noexcept nogil
+    cdef bint _awake(self) noexcept nogil
     cdef int _round(self) except -1 nogil
     cdef int _bounds(self) except -1 nogil
     cdef int _instant(self, TimeNs time_ns) except -1 nogil

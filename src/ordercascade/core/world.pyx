@@ -13,7 +13,9 @@ from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.events cimport EventLog, T_STEPS, log_rows
 from ordercascade.core.outside cimport index_tick, shock, transfer
-from ordercascade.core.settle cimport bound_row, next_retry, round_advance, round_begin
+from ordercascade.core.settle cimport (
+    bound_row, marks_advance, next_retry, round_advance, round_begin,
+)
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
@@ -30,8 +32,9 @@ from ordercascade.mechanisms.closing import Deleverage, Tranche
 cdef enum:
     QUIET = 0               # between settlements
     AGENDA = 1              # step 1 of a round: what is due
-    VENUES = 2              # steps 2 to 7, venue by venue
-    BOUNDS = 3              # who reached its round_max
+    TAKING = 2              # step 2: every venue's marks
+    VENUES = 3              # steps 3 to 7, venue by venue
+    BOUNDS = 4              # who reached its round_max
 
 cdef enum:                  # agenda ranks, SEMANTICS §3
     PRICE_TICK = 0
@@ -225,7 +228,7 @@ cdef class World:
         """
         cdef int64_t steps = log_rows(&self.events.log, T_STEPS)
         cdef TimeNs at
-        while not self.bounded:
+        while not self.bounded and self.venue_count > 0:
             if steps >= self.steps_max:
                 self.bounded = True
                 bound_row(&(<Venue>self.members[self.turn % self.venue_count]).s)
@@ -237,7 +240,7 @@ cdef class World:
                 self._instant(at)
             elif self.phase == AGENDA:
                 self._perform()
-            elif self.phase == VENUES:
+            elif self.phase == TAKING or self.phase == VENUES:
                 self._round()
             else:
                 self._bounds()
@@ -255,7 +258,7 @@ cdef class World:
         if self.agenda_count > 0:
             at = self.agenda[0].time_ns
         for i in range(self.venue_count):
-            retry = next_retry(&(<Venue>self.members[i]).s, self.now)
+            retry = next_retry(&(<Venue>self.members[i]).s)
             if retry != NIL and (at == NIL or retry < at):
                 at = retry
         if at != NIL and at < self.now:
@@ -271,6 +274,7 @@ cdef class World:
         self.now = time_ns
         self.round = 0
         self.wrote = False
+        self.bound = False
         self.phase = AGENDA
         for i in range(self.venue_count):
             s = &(<Venue>self.members[i]).s
@@ -284,21 +288,20 @@ cdef class World:
     cdef int _perform(self) except -1 nogil:
         """Step 1: the next item that is due; without one the venues take their marks."""
         cdef Item item
-        cdef int64_t i
+        cdef int64_t i = self._due()
         cdef State* s
-        if self.agenda_count > 0:
-            item = self.agenda[0]
+        if i != NIL:
+            item = self.agenda[i]
+            _take_out(self.agenda, &self.agenda_count, i)
             s = &(<Venue>self.members[item.venue]).s
-            if item.time_ns <= self.instant + self.round * s.rules.round_ns:
-                _pop(self.agenda, &self.agenda_count)
-                s.time_ns = item.time_ns
-                s.wrote = True
-                self.wrote = True
-                if item.kind == PRICE_TICK:
-                    return index_tick(s, item.market, item.a)
-                if item.kind == TRANSFER:
-                    return transfer(s, item.account, item.market, item.a)
-                return shock(s, item.market, item.side, item.a, item.b, item.c)
+            s.time_ns = item.time_ns
+            s.wrote = True
+            self.wrote = True
+            if item.kind == PRICE_TICK:
+                return index_tick(s, item.market, item.a)
+            if item.kind == TRANSFER:
+                return transfer(s, item.account, item.market, item.a)
+            return shock(s, item.market, item.side, item.a, item.b, item.c)
         for i in range(self.venue_count):
             s = &(<Venue>self.members[i]).s
             if s.muted:
@@ -306,20 +309,41 @@ cdef class World:
             round_begin(s, self.instant + self.round * s.rules.round_ns, self.round)
             if s.time_ns > self.now:
                 self.now = s.time_ns
-        self.phase = VENUES
+        self.phase = TAKING
         self.turn = 0
         return 0
 
+    cdef int64_t _due(self) noexcept nogil:
+        """The row of the first item in agenda order that its venue's clock has reached, or NIL.
+
+        A venue that rests until the next settlement leaves its items there.
+        """
+        cdef int64_t i
+        cdef int64_t first = NIL
+        cdef State* s
+        for i in range(self.agenda_count):
+            s = &(<Venue>self.members[self.agenda[i].venue]).s
+            if s.muted or self.agenda[i].time_ns > self.instant + self.round * s.rules.round_ns:
+                if self.venue_count == 1:
+                    break           # the heap's first is the earliest of all
+                continue
+            if first == NIL or _earlier(&self.agenda[i], &self.agenda[first]):
+                first = i
+            if self.venue_count == 1:
+                break
+        return first
+
     cdef int _round(self) except -1 nogil:
-        """Steps 2 to 7 of the venue whose turn it is."""
+        """Steps 2 to 7 of the venue whose turn it is; all marks are written before any step 3."""
         cdef State* s = &(<Venue>self.members[self.turn]).s
-        if not s.muted and round_advance(s):
+        cdef bint taking = self.phase == TAKING
+        if not s.muted and (marks_advance(s) if taking else round_advance(s)):
             s.wrote = True
             self.wrote = True
             return 0
         self.turn += 1
         if self.turn == self.venue_count:
-            self.phase = BOUNDS
+            self.phase = VENUES if taking else BOUNDS
             self.turn = 0
         return 0
 
@@ -329,19 +353,29 @@ cdef class World:
         while self.turn < self.venue_count:
             s = &(<Venue>self.members[self.turn]).s
             self.turn += 1
-            if s.wrote and not s.muted and self.round + 1 >= s.rules.round_max:
+            if not s.muted and self.round + 1 >= s.rules.round_max:
                 s.muted = True
-                s.wrote = False
-                return bound_row(s)
+                if s.wrote:
+                    s.wrote = False
+                    self.bound = True
+                    return bound_row(s)
             s.wrote = False
         self.turn = 0
         self.phase = QUIET
-        if self.wrote:
+        if self.wrote and self._awake():
             self.wrote = False
             self.round += 1
             self.phase = AGENDA
             _set_round(self)
         return 0
+
+    cdef bint _awake(self) noexcept nogil:
+        """True while a venue has rounds left in this settlement."""
+        cdef int64_t i
+        for i in range(self.venue_count):
+            if not (<Venue>self.members[i]).s.muted:
+                return True
+        return False
 
     def draw(self, name):
         """The next 64 random bits of a named stream, opened on first use; part of the state.
@@ -378,6 +412,7 @@ cdef class World:
         other.instant, other.now, other.round = self.instant, self.now, self.round
         other.phase, other.turn, other.wrote = self.phase, self.turn, self.wrote
         other.started, other.opened, other.bounded = self.started, self.opened, self.bounded
+        other.bound = self.bound
         return other
 
     def state_hash(self):
@@ -395,7 +430,7 @@ cdef class World:
         digest_word(&d, self.round)
         digest_word(&d, self.phase)
         digest_word(&d, self.turn)
-        digest_word(&d, (self.wrote << 3) | (self.started << 2) | (self.opened << 1) | self.bounded)
+        digest_word(&d, (self.bound << 4) | (self.wrote << 3) | (self.started << 2) | (self.opened << 1) | self.bounded)
         for i in range(len(self.stream_names)):
             digest_word(&d, self.streams[i].key[0])
             digest_word(&d, self.streams[i].key[1])
@@ -443,11 +478,11 @@ cdef class World:
             return Stop.STEP_BOUND
         if self.phase != QUIET or not self.opened or self._next() != NIL:
             return Stop.RUNNING
+        if self.bound:
+            return Stop.ROUND_BOUND
         pending = False
         for i in range(self.venue_count):
             s = &(<Venue>self.members[i]).s
-            if s.muted:
-                return Stop.ROUND_BOUND
             for k in range(s.pending_count):
                 pending = pending or s.scopes[s.pending[k]].pending
         return Stop.NOTHING_TO_FILL if pending else Stop.NOBODY_AT_RISK
@@ -533,13 +568,14 @@ cdef void _sift_up(Item* heap, int64_t i) noexcept nogil:
     heap[i] = item
 
 
-cdef void _pop(Item* heap, int64_t* count) noexcept nogil:
-    """Take the first item out of the heap."""
+cdef void _take_out(Item* heap, int64_t* count, int64_t i) noexcept nogil:
+    """Take row `i` out of the heap."""
     cdef Item item
-    cdef int64_t i = 0
     cdef int64_t child
     count[0] -= 1
     item = heap[count[0]]
+    if i == count[0]:
+        return
     while True:
         child = 2 * i + 1
         if child >= count[0]:
@@ -551,3 +587,4 @@ cdef void _pop(Item* heap, int64_t* count) noexcept nogil:
         heap[i] = heap[child]
         i = child
     heap[i] = item
+    _sift_up(heap, i)

@@ -129,8 +129,8 @@ def read_brackets(path: Path, *, symbol: str, as_of: str) -> tuple[Bracket, ...]
         printed = table.number(index, "cum")
         if abs(printed - cum) > CUM_TOLERANCE:
             rule = f"tiers[{number}] is not continuous: amount must be {plain(cum)}"
-            place = {"row": index + 2, "column": "cum"}
-            raise DataFileError(table.file, rule, value=plain(printed), **place)  # type: ignore[arg-type]
+            row, value = index + 2, plain(printed)
+            raise DataFileError(table.file, rule, row=row, column="cum", value=value)
         cap, rate = table.number(index, "notional_cap"), maintenance
         leverage = int(table.number(index, "max_leverage"))
         brackets.append(Bracket(floor=floor, maintenance=maintenance, leverage_max=leverage))

@@ -71,8 +71,7 @@ def read_positions(path: Path, markets: Mapping[str, Market]) -> list[Opening]:
     openings: list[Opening] = []
     seen: set[tuple[str, str]] = set()
     for row, cells in source:
-        place = {"file": path.name, "row": row}
-        found = _opening(cells, markets, **place)  # type: ignore[arg-type]
+        found = _opening(cells, markets, file=path.name, row=row)
         key = (found.account, found.market)
         if key in seen:
             rule = f"account {found.account!r} has a position in {found.market!r} already"

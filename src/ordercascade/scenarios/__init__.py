@@ -21,8 +21,8 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
 
 
-def load(name: str) -> Scenario:
-    """Return a shipped scenario."""
+def load(name: str, *changes: str) -> Scenario:
+    """Return a shipped scenario, with keys changed: `load("t2a", "seed=2")`."""
     if name not in names():
         raise ConfigError("scenario", f"is not shipped{toml.nearest(name, names())}", name)
-    return Scenario.load(os.fspath(_HERE / f"{name}.toml"))
+    return Scenario.load(os.fspath(_HERE / f"{name}.toml"), *changes)

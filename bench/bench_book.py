@@ -1,0 +1,207 @@
+"""The order book beside the C ceiling: the same messages, the same machine, the same run.
+
+Thread CPU time, minimum of N. `python bench/bench_book.py [--json] [--repeat N] [--messages N]`.
+The ceiling (recipes/book_bench in the shared folder: $ORDERCASCADE_SHARED, else ../shared) is a
+bare C book without accounts, checks or stale-safe ids. V=2 finds ids in a dense table, V=3 is told
+the slot. It is compiled twice, with its recipe's flags and with those of this project.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import workloads
+from ordercascade.core.book import OrderBook
+from ordercascade.enums import OrderType
+
+CLONE = Path(__file__).resolve().parent.parent
+RECIPE = Path(os.environ.get("ORDERCASCADE_SHARED", CLONE.parent / "shared"), "recipes/book_bench")
+FLAGS = {"recipe": ["-O3", "-march=native"], "project": ["-O2", "-g0"]}
+# The ceiling's record: 16 bytes.
+RECORD = np.dtype("u4, i4, i4, u1, u1, u2")
+RECORD.names = ("id", "price", "size", "type", "side", "pad")
+PIECE = 65_536
+State = dict[str, int]
+
+
+def state_of(book: OrderBook, fills: int, volume: int) -> State:
+    """Return what both engines must agree on."""
+    best_bid = book.best_bid or -1
+    return {"best_bid": best_bid, "n_resting": len(book), "n_trades": fills, "volume": volume}
+
+
+def batch(messages: np.ndarray, piece: int) -> tuple[float, State]:
+    """Return seconds and final state of one pass through `apply` in calls of `piece` rows."""
+    book = OrderBook(workloads.PRICE_MAX)
+    pieces = [messages[start : start + piece] for start in range(0, len(messages), piece)]
+    count = 0
+    start = time.thread_time()
+    for rows in pieces:
+        count += len(book.apply(rows))
+    seconds = time.thread_time() - start
+    again = OrderBook(workloads.PRICE_MAX)
+    volume = sum(int(again.apply(rows)["size"].sum()) for rows in pieces)
+    return seconds, state_of(book, count, volume)
+
+
+def single(messages: np.ndarray) -> tuple[float, State]:
+    """Return seconds and final state of one Python call a message."""
+    book = OrderBook(workloads.PRICE_MAX)
+    submit, cancel, amend, market = book.submit, book.cancel, book.amend, book.market
+    rows = messages.tolist()
+    start = time.thread_time()
+    for kind, side, _, _, account, order, price, size in rows:
+        if kind == OrderType.LIMIT:
+            submit(side, price, size, account=account)
+        elif kind == OrderType.CANCEL:
+            cancel(order, account=account)
+        elif kind == OrderType.AMEND:
+            amend(order, size=size, account=account)
+        else:
+            market(side, size, account=account)
+    return time.thread_time() - start, state_of(book, -1, -1)
+
+
+def as_records(messages: np.ndarray) -> np.ndarray:
+    """Return the messages in the ceiling's form: orders numbered 1, 2, … as they come."""
+    book = OrderBook(workloads.PRICE_MAX)
+    book.apply(messages)
+    records = np.zeros(len(messages), RECORD)
+    number: dict[int, int] = {}
+    ids = []
+    triples = zip(
+        messages["type"].tolist(), messages["order_id"].tolist(), book.results.tolist(), strict=True
+    )
+    for kind, order, result in triples:
+        new = kind in (OrderType.LIMIT, OrderType.MARKET)
+        ids.append(len(ids) + 1 if new else number[order])
+        if new and result > 0:
+            number[result] = ids[-1]
+    records["id"] = ids
+    for field in ("price", "size", "side"):
+        records[field] = messages[field]
+    # ADD, MARKET, CANCEL, REDUCE in the order of OrderType LIMIT, MARKET, CANCEL, AMEND.
+    records["type"] = np.array([0, 3, 1, 2], np.uint8)[messages["type"]]
+    return records
+
+
+def compiled(folder: Path) -> dict[str, Path]:
+    """Compile the ceilings; return them by name."""
+    found = {}
+    for variant in (2, 3):
+        for name, flags in FLAGS.items():
+            program = folder / f"ceiling-{variant}-{name}"
+            source = str(RECIPE / "ceiling.cpp")
+            order = ["g++", *flags, f"-DV={variant}", source, "-o", str(program)]
+            subprocess.run(order, check=True)
+            found[f"C ceiling V={variant}, {name} flags ({' '.join(flags)})"] = program
+    return found
+
+
+def ceiling(program: Path, records: Path, repeat: int) -> tuple[float, State]:
+    """Return the best seconds and the final state of the C book."""
+    order = [str(program), str(records), "thr", str(repeat)]
+    done = subprocess.run(order, cwd=program.parent, capture_output=True, text=True, check=True)
+    best = re.search(r" max=([\d.]+) ", done.stdout)
+    said = {
+        name: re.search(rf"{name}=(-?\d+)", done.stdout) for name in state_of(OrderBook(1), 0, 0)
+    }
+    if best is None:
+        raise SystemExit(f"the ceiling said something new: {done.stdout}")
+    count = records.stat().st_size // RECORD.itemsize
+    return count / float(best[1]) / 1e6, {k: int(v[1]) if v else -2 for k, v in said.items()}
+
+
+def measure(messages: np.ndarray, repeat: int) -> dict[str, tuple[float, State]]:
+    """Return best seconds and state by engine; the engines take turns, so that a busy moment of
+    the machine meets them all."""
+    with tempfile.TemporaryDirectory() as folder:
+        records = Path(folder, "records.bin")
+        as_records(messages).tofile(records)
+        engines: dict[str, Callable[[], tuple[float, State]]] = {
+            f"apply, {PIECE:,} messages a call": lambda: batch(messages, PIECE),
+            "apply, all in one call": lambda: batch(messages, len(messages)),
+        }
+        if RECIPE.is_dir() and shutil.which("g++"):
+            for name, program in compiled(Path(folder)).items():
+                engines[name] = lambda program=program: ceiling(program, records, 3)
+        best = {name: engine() for name, engine in engines.items()}
+        for _ in range(repeat - 1):
+            for name, engine in engines.items():
+                best[name] = min(best[name], engine(), key=lambda pair: pair[0])
+        slow = min((single(messages[:200_000]) for _ in range(3)), key=lambda pair: pair[0])
+        best["one Python call a message"] = (
+            slow[0] * len(messages) / min(200_000, len(messages)),
+            {},
+        )
+    return best
+
+
+def table(messages: np.ndarray, best: dict[str, tuple[float, State]]) -> list[dict[str, Any]]:
+    """Return one row an engine; the ratio is to V=2 with the recipe's flags."""
+    peer = next((pair[0] for name, pair in best.items() if "V=2, recipe" in name), None)
+    want = next(iter(best.values()))[1]
+    rows = []
+    for name, (seconds, state) in best.items():
+        if state and state != want:
+            raise SystemExit(f"{name} ends elsewhere: {state}, not {want}")
+        rows.append(
+            {
+                "engine": name,
+                "ns_a_message": seconds / len(messages) * 1e9,
+                "million_a_second": len(messages) / seconds / 1e6,
+                "of_the_ceiling": peer / seconds if peer else None,
+            }
+        )
+    return rows
+
+
+def main() -> int:
+    """Measure both workloads and print a table each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--repeat", type=int, default=7)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    if not RECIPE.is_dir():
+        print(f"no ceiling: {RECIPE} is missing (set ORDERCASCADE_SHARED)", file=sys.stderr)
+    elif not shutil.which("g++"):
+        print("no ceiling: g++ is missing (apt install g++)", file=sys.stderr)
+    report = {}
+    for name, messages in (
+        ("mixed", workloads.mixed(chosen.messages, seed=chosen.seed)),
+        ("crash", workloads.crash(seed=chosen.seed)),
+    ):
+        best = measure(messages, chosen.repeat)
+        rows = table(messages, best)
+        state = next(iter(best.values()))[1]
+        report[name] = {"messages": len(messages), "seed": chosen.seed, "end": state, "rows": rows}
+        if not chosen.json:
+            print(f"\n{name}: {len(messages):,} messages, seed {chosen.seed}; all end with {state}")
+            for row in rows:
+                share = row["of_the_ceiling"]
+                print(
+                    f"{row['ns_a_message']:9.1f} ns {row['million_a_second']:8.2f} M/s"
+                    f" {f'{share:6.2f}' if share else '     -'}  {row['engine']}"
+                )
+    if chosen.json:
+        print(json.dumps(report, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The README: what it shows runs, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ordercascade import cli, scenarios
+
+pytest.importorskip("ordercascade.core.world")
+
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+PACKAGE = Path(cli.__file__).resolve().parent.parent
+
+
+def test_the_python_example_runs_and_prints_what_it_says(tmp_path: Path) -> None:
+    found = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    program = f"import sys; sys.path.insert(0, {str(PACKAGE)!r})\n{found[1]}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for promised in re.findall(r"print\(.*\) +# ([\[\d].*)", found[1]):
+        assert promised in done.stdout
+    assert (tmp_path / "run.oct").exists()
+
+
+def test_every_shipped_scenario_is_named() -> None:
+    for name in scenarios.names():
+        assert f"`{name}`" in README
+
+
+def test_the_demo_shown_is_the_demo_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every line of the excerpt, so that a change of the scenario is pasted again."""
+    found = re.search(r"```text\n(.*?)```", README, re.DOTALL)
+    assert found is not None
+    assert cli.main(["run", "btc-cascade", "--story", "--quiet"]) == 0
+    told = capsys.readouterr().out.splitlines()
+    missing = [line for line in found[1].splitlines() if line != "..." and line not in told]
+    assert missing == []
+
+
+def test_the_exit_codes_are_those_of_the_command() -> None:
+    table = [int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)]
+    assert table == [0, 1, 2, 3, 4, 5, 130]
+    for code in (cli.OK, cli.INTERNAL, cli.USAGE, cli.MISMATCH, cli.MISSING, cli.INTERRUPTED):
+        assert code in table
