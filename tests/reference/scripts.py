@@ -92,7 +92,8 @@ def state(world: Any, twin: World) -> dict[str, Any]:
 
     `twin` says which venues, scopes and holders there are.
     """
-    found: dict[str, Any] = {"time_ns": world.time_ns}
+    # Inside a settlement the clock is the round's or the settlement's: an engine's own affair.
+    found: dict[str, Any] = {"time_ns": -1 if twin.settling else world.time_ns}
     for number, like in enumerate(twin.venues):
         venue, markets = world.venue(number), range(len(like.markets))
         found[f"marks[{number}]"] = [int(mark) for mark in venue.marks()]

@@ -347,6 +347,11 @@ class Venue:
     def _new_scope(self, account: int, asset: int, market: int) -> int:
         number = self.ledger.add_holder(HolderKind.SCOPE, asset, account, market)
         self.scopes[number] = Scope(number, account, asset, market)
+        if self.world.started:  # The tape's list of holders grows with them.
+            self.world.tables.append(
+                "accounts", venue=self.id, scope=number, account=account,
+                kind=HolderKind.SCOPE, asset=asset, market=market, collateral=0,
+            )  # fmt: skip
         return number
 
     def _as_step(self, work: Any) -> int:

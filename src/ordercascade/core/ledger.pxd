@@ -28,7 +28,7 @@ ctypedef struct Holder:
 ctypedef struct Position:
     Lot size                # signed lots
     Cash cost               # signed units paid for them
-    Cash handover           # cost at which an ADL in progress hands the leg over
+    Cash handover           # cost at which an ADL in progress hands the leg over; else scratch
     int32_t scope
     int32_t market
     int32_t next            # the scope's next position; NIL

@@ -438,7 +438,6 @@ cdef void ledger_digest(const Ledger* l, Digest* d) noexcept nogil:
         digest_word(d, (<int64_t>p.scope << 32) | <int64_t>p.market)
         digest_word(d, p.size)
         digest_word(d, p.cost)
-        digest_word(d, p.handover)
         digest_word(d, p.held)
     for i in range(l.asset_count):
         digest_word(d, l.deposited[i])

@@ -196,9 +196,12 @@ cdef inline int room_to_rest(Book* b, Tick price, int32_t account) except -1 nog
 
 
 cdef inline int room_page(Book* b, Tick price) except -1 nogil:
+    cdef int64_t rows
     if oc_rarely(b.ladder.slot[price >> PAGE_BITS] == NIL):
         # The levels grow first: a page must not exist without its rows.
-        ends_grow(&b.rows, (b.ladder.slots + 1) * PAGE * <int64_t>sizeof(Level), 0)
+        rows = (b.ladder.slots + 1) * PAGE
+        ends_grow(&b.rows, rows * <int64_t>sizeof(Level), 0)
+        memset(level_at(b, rows - 1), 0, PAGE * sizeof(Level))
         ladder_page(&b.ladder, price)
     return 0
 
@@ -285,8 +288,10 @@ cdef inline int book_copy(Book* to, const Book* b) except -1 nogil:
     to.ids = NULL
     to.fill_count = to.fill_capacity = to.change_count = to.change_capacity = to.id_capacity = 0
     ladder_copy(&to.ladder, &b.ladder)
-    ends_copy(&to.rows, &b.rows)
-    return ends_copy(&to.ring, &b.ring)
+    ends_copy(&to.rows, &b.rows, b.ladder.slots * PAGE * <int64_t>sizeof(Level),
+              b.used * <int64_t>sizeof(Order))
+    return ends_copy(&to.ring, &b.ring, b.account_count * <int64_t>sizeof(Peer),
+                     b.used * <int64_t>sizeof(Peer))
 
 
 cdef inline void book_clear(Book* b) noexcept nogil:

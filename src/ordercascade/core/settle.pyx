@@ -38,6 +38,7 @@ from ordercascade.core.watch cimport (
 cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     """Take the marks that stand in this round."""
     s.time_ns = time_ns
+    s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
     take_marks(s)
@@ -176,13 +177,13 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The earliest end of a cooldown later than the venue's clock; NIL without one."""
+    """The earliest end of a cooldown later than the venue's latest round; NIL without one."""
     cdef TimeNs earliest = NIL
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):
         sc = &s.scopes[s.pending[i]]
-        if sc.pending and sc.retry_ns > s.time_ns and (earliest == NIL or sc.retry_ns < earliest):
+        if sc.pending and sc.retry_ns > s.settled_ns and (earliest == NIL or sc.retry_ns < earliest):
             earliest = sc.retry_ns
     return earliest
 

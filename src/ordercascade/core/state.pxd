@@ -180,7 +180,8 @@ ctypedef struct State:
     void* backstop              # borrowed Backstop
     Log* log                    # the world's
     int32_t venue
-    TimeNs time_ns              # of the round
+    TimeNs time_ns              # of the round; between settlements the world's
+    TimeNs settled_ns           # of its latest round
     int64_t round
     int64_t clock               # counts changes of marks and books
     bint running                # started: rows are written

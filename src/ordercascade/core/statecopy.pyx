@@ -14,7 +14,7 @@ from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, Entry, Margin, Market, Scope, State, liquidatable, margin_of,
+    ARMED, Entry, Margin, Market, SUB_ADL, Scope, State, liquidatable, margin_of,
 )
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
@@ -210,6 +210,12 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.sub_parent)
     digest_word(d, s.sub_row)
     digest_word(d, (s.sub_unfilled << 3) | (s.muted << 2) | (s.running << 1) | s.wrote)
+    if s.sub == SUB_ADL:
+        i = s.ledger.holders[s.sub_scope].first
+        while i != NIL:
+            digest_word(d, s.ledger.positions[i].handover)
+            i = s.ledger.positions[i].next
+    digest_word(d, s.settled_ns)
     _digest_ids(s.loose, s.loose_count, d)
     _digest_ids(s.hot, s.hot_count, d)
     _digest_ids(s.pending, s.pending_count, d)

@@ -330,15 +330,13 @@ cdef class Venue:
         m = self._market(market)
         asset = self.s.markets[m].asset
         scope = ledger_scope(&self.s.ledger, account, m, asset)
-        if scope >= 0 and self.s.ledger.holders[scope].market == m:
-            return scope
-        if scope >= 0:
-            p = ledger_find(&self.s.ledger, scope, m)
-            if p >= 0 and self.s.ledger.positions[p].size:
+        if scope < 0 or self.s.ledger.holders[scope].market != m:
+            if open_orders(&self.s, account, m) or (scope >= 0 and self.position(scope, m)[0]):
                 return Reject.POSITION_OPEN
-        if open_orders(&self.s, account, m):
-            return Reject.POSITION_OPEN
-        return new_scope(&self.s, account, asset, m)
+            scope = new_scope(&self.s, account, asset, m)
+        if self.s.running:
+            finish(&self.s, step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL))
+        return scope
 
     def move_isolated(self, account, market, amount):
         """Move collateral from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -357,10 +355,12 @@ cdef class Venue:
         if source < 0 or self._free(source) < abs(amount):
             return Reject.INSUFFICIENT
         cross = self._cross(account, asset)
+        source = cross if amount > 0 else isolated
         ledger_post(&self.s.ledger, cross, isolated, amount)
         if self.s.running:
             step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-            write_posting(&self.s, step, cross, isolated, amount, REASON_TRANSFER)
+            write_posting(&self.s, step, source, isolated if amount > 0 else cross, abs(amount),
+                          REASON_TRANSFER)
             touch(&self.s, cross)
             touch(&self.s, isolated)
             finish(&self.s, step)

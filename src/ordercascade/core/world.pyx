@@ -307,8 +307,6 @@ cdef class World:
             if s.muted:
                 continue
             round_begin(s, self.instant + self.round * s.rules.round_ns, self.round)
-            if s.time_ns > self.now:
-                self.now = s.time_ns
         self.phase = TAKING
         self.turn = 0
         return 0
@@ -367,6 +365,12 @@ cdef class World:
             self.round += 1
             self.phase = AGENDA
             _set_round(self)
+            return 0
+        for self.turn in range(self.venue_count):
+            s = &(<Venue>self.members[self.turn]).s
+            s.time_ns = self.now
+            s.round = 0
+        self.turn = 0
         return 0
 
     cdef bint _awake(self) noexcept nogil:
@@ -543,6 +547,8 @@ cdef void _set_round(World world) noexcept nogil:
         if not s.muted:
             s.round = world.round
             s.time_ns = world.instant + world.round * s.rules.round_ns
+            if s.time_ns > world.now:
+                world.now = s.time_ns
 
 
 cdef bint _earlier(const Item* x, const Item* y) noexcept nogil:
