@@ -14,7 +14,6 @@ import time
 from typing import Any
 
 from crash import BRACKETS, MULTIPLIER, PRICE, build, draw_accounts
-
 from ordercascade.enums import MarkRefresh, QueueOrder
 
 
@@ -91,8 +90,11 @@ def main() -> int:
         return 0
     print(f"{chosen.accounts} accounts, price {PRICE}, brackets {BRACKETS}; thread CPU seconds")
     for row in rows:
-        print("  ".join(f"{k}={v:.3f}" if isinstance(v, float) else f"{k}={v}"
-                        for k, v in row.items()))
+        print(
+            "  ".join(
+                f"{k}={v:.3f}" if isinstance(v, float) else f"{k}={v}" for k, v in row.items()
+            )
+        )
     return 0
 
 

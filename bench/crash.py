@@ -1,4 +1,4 @@
-"""The crash workload: accounts spread below the price, a thin book, a shock that fells 80 % of them.
+"""The crash workload: leveraged longs, a thin book, a shock that fells some 80 % of them.
 
 Seeded and integer: the same world everywhere. One linear market, mark = last, market orders,
 insurance fund. Levels hold just enough for the sale of what falls, so the price walks down.

@@ -38,13 +38,15 @@ LATER = {
     "hedge": "margin",
 }
 LATER_VALUES = frozenset(
-    ("ema", "median", "median3", "twap")  # oracle.kind
-    + ("inverse", "spot", "option")  # market.kind
-    + ("most_liquid", "pro_rata")  # leg
-    + ("fillable", "tier_down", "dutch")  # limit, liquidation.kind
-    + ("poisson", "power", "exponential")  # book.kind
-    + ("lobster", "bitstamp", "tardis", "bitmex")  # book.format
-    + ("entropy",)  # seed
+    (
+        *("ema", "median", "median3", "twap"),  # oracle.kind
+        *("inverse", "spot", "option"),  # market.kind
+        *("most_liquid", "pro_rata"),  # leg
+        *("fillable", "tier_down", "dutch"),  # limit, liquidation.kind
+        *("poisson", "power", "exponential"),  # book.kind
+        *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
+        *("entropy",),  # seed
+    )
 )
 
 Whole = Annotated[int, Meta(ge=0, le=2**62)]

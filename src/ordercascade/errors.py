@@ -24,9 +24,7 @@ class OrderCascadeError(Exception):
 class InputError(OrderCascadeError, ValueError):
     """A value lies outside its domain."""
 
-    def __init__(
-        self, field: str, value: object, rule: str, *, row: int | None = None
-    ) -> None:
+    def __init__(self, field: str, value: object, rule: str, *, row: int | None = None) -> None:
         self.field, self.value, self.rule, self.row = field, value, rule, row
         place = "" if row is None else f" (row {row})"
         super().__init__(f"{field} {rule}, got {show(value)}{place}")

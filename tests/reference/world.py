@@ -130,7 +130,8 @@ class World:
     def _plan(
         self, time_ns: int, kind: int, venue: int, market: int, account: int, what: tuple[int, ...]
     ) -> None:
-        if time_ns < self.time_ns:
+        # A venue's clock may be behind the world's: its cooldowns are due at once then.
+        if time_ns < self.time_ns and kind != COOLDOWN:
             raise InputError("time_ns", time_ns, f"must not be before {self.time_ns}")
         self.sequence += 1
         self.agenda.append(Item(time_ns, kind, venue, market, account, self.sequence, what))

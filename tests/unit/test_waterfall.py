@@ -5,6 +5,8 @@ Multiplier 100: a long of 10 lots entered at 100 has cost 100,000. Maintenance i
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from ordercascade.enums import (
@@ -23,7 +25,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
-from tests.unit.worlds import holding, make, rows, run_checked
+from unit.worlds import holding, make, rows, run_checked
 
 
 def outcomes(world):
@@ -171,7 +173,9 @@ def test_fee_never_makes_a_deficit():
 
 def test_fee_to_fees_where_the_rule_says_so():
     world, venue = make(
-        bids={99: 1, 98: 1000}, asks={101: 5}, liquidation_fee_ppm=1_000,
+        bids={99: 1, 98: 1000},
+        asks={101: 5},
+        liquidation_fee_ppm=1_000,
         liquidation_fee_to=FeeTo.FEES,
     )
     holding(venue, 100, 100, 52_000)
@@ -183,7 +187,7 @@ def test_fee_to_fees_where_the_rule_says_so():
 
 
 def test_socialised_loss_is_charged_to_winners_by_profit():
-    """Deficit 8,000; shorts in profit by 60,000 and 30,000 pay 5,334 and 2,666 (floored credits)."""
+    """Deficit 8,000; at the standing mark of 99 two shorts have won 10,000 and 5,000."""
     world, venue = make(bids={99: 1, 94: 1000}, asks={101: 5}, social=True)
     holding(venue, 100, 100, 52_000)
     first = holding(venue, -100, 100, 500_000)
@@ -195,8 +199,9 @@ def test_socialised_loss_is_charged_to_winners_by_profit():
     assert venue.bad_debt == 0
     paid = rows(world, "postings", "from_holder", "amount", "reason")
     social = [(h, a) for h, a, r in paid if r == PostReason.SOCIALISED]
-    # The standing mark is still 99 when the table runs: profits 10,000 and 5,000.
-    assert social == [(first, 5_333), (second, 2_667)] or social == [(first, 5_334), (second, 2_666)]
+
+    # Credits of -5,333.3 and -2,666.7 are floored; the unit left goes to the larger remainder.
+    assert social == [(first, 5_333), (second, 2_667)]
     assert venue.collateral(loser) == 900_000
 
 
@@ -271,13 +276,17 @@ def test_bankruptcy_limit_leaves_lots_unfilled_rather_than_lose_more():
     world.start()
     assert venue.bankruptcy_price(scope, 0) == 95
     run_checked(world)
-    assert rows(world, "liquidations", "limit_price", "lots_filled", "worst_price")[0] == (95, 10, 95)
+    first = rows(world, "liquidations", "limit_price", "lots_filled", "worst_price")[0]
+    assert first == (95, 10, 95)
 
 
 def test_tranche_cooldown_retries_after_its_time():
     world, venue = make(
-        bids={99: 1, 98: 20, 97: 20, 96: 200}, asks={101: 5}, fraction_ppm=200_000,
-        cooldown_ns=30 * 10**9, mark_refresh=MarkRefresh.ORDER,
+        bids={99: 1, 98: 20, 97: 20, 96: 200},
+        asks={101: 5},
+        fraction_ppm=200_000,
+        cooldown_ns=30 * 10**9,
+        mark_refresh=MarkRefresh.ORDER,
     )
     holding(venue, 100, 100, 52_000)
     world.schedule_shock(10**9, 0, 0, Side.ASK, size=1)
@@ -285,7 +294,7 @@ def test_tranche_cooldown_retries_after_its_time():
     run_checked(world)
     times = [t for t, k in rows(world, "steps", "time_ns", "kind") if k == StepKind.LIQUIDATION]
     assert len(times) >= 2
-    assert all(b - a == 30 * 10**9 for a, b in zip(times, times[1:], strict=False))
+    assert all(b - a == 30 * 10**9 for a, b in itertools.pairwise(times))
     asked = [n for (n,) in rows(world, "liquidations", "lots_asked")]
     assert asked[0] == 20 and asked[1] == 16
 

@@ -44,6 +44,4 @@ def run_checked(world: World) -> None:
     """Run to the end, every invariant checked after every step."""
     while world.step() >= 0:
         world._check()
-        for number in range(1):
-            venue = world.venue(number)
-            assert not any(venue.audit().values())
+        assert not any(world.venue(0).audit().values())

@@ -4,7 +4,8 @@ cdef extern from *:
     #include <stdio.h>
     #include <stdlib.h>
     static inline void oc_fail(const char *file, int line, const char *what) {
-        fprintf(stderr, "ordercascade: %s:%d: a check of the engine failed: %s\\n", file, line, what);
+        fprintf(stderr, "ordercascade: %s:%d: a check of the engine failed: %s\\n",
+                file, line, what);
         abort();
     }
     #define oc_check(cond) \

@@ -80,8 +80,8 @@ cdef Cash _charge(State* s, int64_t step, int32_t scope, Cash value, Cash equity
     return fee
 
 
-cdef int _order_row(State* s, int64_t step, int32_t market, int32_t account, int side, bint at_market,
-                    Tick limit, Lot size, Lot filled) except -1 nogil:
+cdef int _order_row(State* s, int64_t step, int32_t market, int32_t account, int side,
+                    bint at_market, Tick limit, Lot size, Lot filled) except -1 nogil:
     cdef int64_t row[ORDER_COLUMNS]
     row[0] = step
     row[1] = 0

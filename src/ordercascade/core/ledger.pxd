@@ -65,11 +65,13 @@ cdef int ledger_copy(Ledger* to, const Ledger* l) except -1 nogil
 # Set-up. Markets first, then accounts: holder ids are 5 an asset, 1 a market, then scopes.
 cdef int32_t ledger_add_market(Ledger* l, int32_t asset) except -2 nogil
 cdef int32_t ledger_add_account(Ledger* l) except -2 nogil
-cdef int32_t ledger_add_scope(Ledger* l, int32_t account, int32_t asset, int32_t market) except -2 nogil
+cdef int32_t ledger_add_scope(Ledger* l, int32_t account, int32_t asset,
+                              int32_t market) except -2 nogil
 
 # Queries; they cannot fail.
 cdef int32_t ledger_holder(const Ledger* l, int kind, int32_t which) noexcept nogil
-cdef int32_t ledger_scope(const Ledger* l, int32_t account, int32_t market, int32_t asset) noexcept nogil
+cdef int32_t ledger_scope(const Ledger* l, int32_t account, int32_t market,
+                          int32_t asset) noexcept nogil
 cdef int32_t ledger_find(const Ledger* l, int32_t scope, int32_t market) noexcept nogil
 cdef bint ledger_flat(const Ledger* l, int32_t scope) noexcept nogil
 

@@ -66,7 +66,8 @@ cdef int ledger_copy(Ledger* to, const Ledger* l) except -1 nogil:
 cdef int32_t _add_holder(Ledger* l, int kind, int32_t account, int32_t asset,
                          int32_t market) except -2 nogil:
     cdef Holder* h
-    l.holders = <Holder*>slab_grow(l.holders, &l.holder_capacity, l.holder_count + 1, sizeof(Holder))
+    l.holders = <Holder*>slab_grow(
+        l.holders, &l.holder_capacity, l.holder_count + 1, sizeof(Holder))
     h = &l.holders[l.holder_count]
     h.collateral = 0
     h.account = account

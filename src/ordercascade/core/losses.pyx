@@ -37,7 +37,8 @@ cdef int residual(State* s, int32_t scope, Cash amount) except -1 nogil:
     """What a closed scope has left goes to the fund."""
     cdef int32_t fund = ledger_holder(&s.ledger, FUND, s.ledger.holders[scope].asset)
     cdef int64_t parent = s.scopes[scope].moved_step
-    cdef int64_t step = step_begin(s, STEP_WATERFALL, NIL, scope, parent, generation_of(s, parent), NIL)
+    cdef int64_t step = step_begin(
+        s, STEP_WATERFALL, NIL, scope, parent, generation_of(s, parent), NIL)
     ledger_post(&s.ledger, scope, fund, amount)
     write_posting(s, step, scope, fund, amount, REASON_RESIDUAL)
     touch(s, scope)

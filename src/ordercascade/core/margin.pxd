@@ -19,7 +19,8 @@ cdef inline int32_t bracket_of(const Bracket* brackets, int32_t count, Wide valu
     return i
 
 
-cdef inline Wide maintenance_wide(const Bracket* brackets, int32_t count, Wide value) noexcept nogil:
+cdef inline Wide maintenance_wide(const Bracket* brackets, int32_t count,
+                                  Wide value) noexcept nogil:
     """max(0, ceil(value * rate) - amount) of a non-negative value. SEMANTICS §1."""
     cdef const Bracket* b = brackets + bracket_of(brackets, count, value)
     cdef Wide product = value * <Wide>b.maintenance_ppm
@@ -45,7 +46,7 @@ cdef inline Cash initial_of(const Bracket* brackets, int32_t count, Cash value) 
 
 cdef inline Wide slack_at(Wide base, Lot size, int64_t multiplier, const Bracket* brackets,
                           int32_t count, Tick price) noexcept nogil:
-    """Equity minus maintenance at a price; `base` is all of it that this leg's price cannot move."""
+    """Equity minus maintenance at a price; `base` is what this leg's price cannot move."""
     cdef Wide value = <Wide>size * <Wide>price * <Wide>multiplier
     if value < 0:
         return base + value - maintenance_wide(brackets, count, -value)

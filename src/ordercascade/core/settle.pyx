@@ -183,7 +183,9 @@ cdef TimeNs next_retry(const State* s) noexcept nogil:
     cdef const Scope* sc
     for i in range(s.pending_count):
         sc = &s.scopes[s.pending[i]]
-        if sc.pending and sc.retry_ns > s.settled_ns and (earliest == NIL or sc.retry_ns < earliest):
+        if not sc.pending or sc.retry_ns <= s.settled_ns:
+            continue
+        if earliest == NIL or sc.retry_ns < earliest:
             earliest = sc.retry_ns
     return earliest
 

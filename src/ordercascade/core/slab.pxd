@@ -9,7 +9,7 @@ cdef enum:
 
 cdef inline void* slab_grow(void* rows, int64_t* capacity, int64_t need,
                             int64_t row_bytes) except NULL nogil:
-    """Return `rows` with room for `need` rows, new ones zeroed; doubles; MemoryError changes nothing."""
+    """Return `rows` with room for `need` rows, new ones zeroed; a MemoryError changes nothing."""
     cdef int64_t wanted = capacity[0]
     cdef void* grown
     if need <= wanted and rows != NULL:
@@ -27,7 +27,8 @@ cdef inline void* slab_grow(void* rows, int64_t* capacity, int64_t need,
     return grown
 
 
-cdef inline void* slab_copy(const void* rows, int64_t capacity, int64_t row_bytes) except? NULL nogil:
+cdef inline void* slab_copy(const void* rows, int64_t capacity,
+                            int64_t row_bytes) except? NULL nogil:
     """Return a copy of a slab of `capacity` rows; NULL for a slab that was never grown."""
     cdef void* copied
     if rows == NULL or capacity == 0:

@@ -159,7 +159,8 @@ cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
     return 0
 
 
-cdef Cash _fee(State* s, int64_t step, int32_t scope, Cash value, Ppm rate, int reason) except? -1 nogil:
+cdef Cash _fee(State* s, int64_t step, int32_t scope, Cash value, Ppm rate,
+               int reason) except? -1 nogil:
     """Charge ceil(value * rate), or pay a rebate floored; zero posts nothing."""
     cdef Cash fee = mul_ppm_up(value, rate)
     cdef int32_t fees = ledger_holder(&s.ledger, FEES, s.ledger.holders[scope].asset)

@@ -217,7 +217,7 @@ cdef class Venue:
         return ledger_add_account(&self.s.ledger)
 
     def open_position(self, account, market, size, cost):
-        """Give a scope `size` lots that cost `cost` before the start; `external` is the other side."""
+        """Give a scope `size` lots that cost `cost`; `external` is the other side."""
         cdef int32_t scope
         self._set_up()
         account = self._account(account)
@@ -252,8 +252,8 @@ cdef class Venue:
         if self.s.busy:
             raise BusyError("the world")
         if self.s.phase != IDLE:
-            raise InputError("call", "inside a settlement", "must wait until the settlement is over: "
-                             "step() or run() the world to its end")
+            raise InputError("call", "inside a settlement", "must wait until the settlement is "
+                             "over: step() or run() the world to its end")
 
     def _set_up(self):
         self._idle()
@@ -499,10 +499,11 @@ cdef class Venue:
 
     def balance(self, holder):
         """The money of any holder."""
-        return self.s.ledger.holders[whole("holder", holder, 0, self.s.ledger.holder_count - 1)].collateral
+        number = whole("holder", holder, 0, self.s.ledger.holder_count - 1)
+        return self.s.ledger.holders[number].collateral
 
     def holder(self, kind, which=0):
-        """The id of one of the venue's own holders; `which` is the asset, or a clearing's market."""
+        """The id of a holder of the venue; `which` is the asset, or a clearing's market."""
         kind = HolderKind(kind)
         if kind == HolderKind.SCOPE:
             raise InputError("kind", kind, "must be a holder of the venue; see scope_of()")
@@ -635,8 +636,10 @@ cdef class Venue:
         cdef int64_t i
         out = {}
         for asset in range(self.s.ledger.asset_count):
-            held = sum(self.s.ledger.holders[i].collateral for i in range(self.s.ledger.holder_count)
-                       if self.s.ledger.holders[i].asset == asset)
+            held = 0
+            for i in range(self.s.ledger.holder_count):
+                if self.s.ledger.holders[i].asset == asset:
+                    held += self.s.ledger.holders[i].collateral
             out[f"money of asset {asset}"] = held - self.s.ledger.deposited[asset]
         for market in range(self.s.market_count):
             sizes = 0

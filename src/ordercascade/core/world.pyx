@@ -131,7 +131,7 @@ cdef class World:
         item.side = side_of(side)
         item.a = whole("size", size, 0, 2**40)
         item.b = whole("notional", notional, 0, 2**60)
-        item.c = whole("limit", limit, 0, (<Venue>self.venues[item.venue]).s.markets[item.market].price_max)
+        item.c = whole("limit", limit, 0, _price_max(self, &item))
         if bool(item.a) == bool(item.b):
             raise InputError("size", size, "or else notional must be given, one of the two")
         self._schedule(&item)
@@ -142,7 +142,7 @@ cdef class World:
         memset(&item, 0, sizeof(Item))
         _place_checked(self, &item, time_ns, venue, market)
         item.kind = PRICE_TICK
-        item.a = whole("price", price, 1, (<Venue>self.venues[item.venue]).s.markets[item.market].price_max)
+        item.a = whole("price", price, 1, _price_max(self, &item))
         self._schedule(&item)
 
     def schedule_transfer(self, time_ns, venue, account, asset, amount):
@@ -434,7 +434,8 @@ cdef class World:
         digest_word(&d, self.round)
         digest_word(&d, self.phase)
         digest_word(&d, self.turn)
-        digest_word(&d, (self.bound << 4) | (self.wrote << 3) | (self.started << 2) | (self.opened << 1) | self.bounded)
+        digest_word(&d, (self.bound << 4) | (self.wrote << 3) | (self.started << 2)
+                    | (self.opened << 1) | self.bounded)
         for i in range(len(self.stream_names)):
             digest_word(&d, self.streams[i].key[0])
             digest_word(&d, self.streams[i].key[1])
@@ -536,6 +537,10 @@ cdef int _place_checked(World world, Item* item, time_ns, venue, market) except 
     item.venue = venue
     item.market = v._market(market)
     return 0
+
+
+cdef int64_t _price_max(World world, const Item* item) noexcept:
+    return (<Venue>world.members[item.venue]).s.markets[item.market].price_max
 
 
 cdef void _set_round(World world) noexcept nogil:
