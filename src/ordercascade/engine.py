@@ -80,7 +80,15 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
         "wall_s": 0.0,
         "cpu_s": 0.0,
         "engine_s": 0.0,
-        "venues": [{"id": index, "name": venue.name} for index, venue in enumerate(venues)],
+        "venues": [
+            {
+                "id": index,
+                "name": venue.name,
+                "preset": venue.config.preset,
+                "trigger_strict": bool(venue.arguments["trigger_strict"]),
+            }
+            for index, venue in enumerate(venues)
+        ],
         "markets": [
             {
                 "venue": index,
@@ -95,6 +103,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "multiplier": item.market.multiplier,
                 "price_max": item.market.price_max,
                 "size_max": item.market.size_max,
+                "brackets": [list(row) for row in item.arguments["brackets"]],
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)

@@ -122,6 +122,13 @@ class WorldMachine(RuleBasedStateMachine):
         account, market, order = data.draw(st.sampled_from(self.orders), "order")
         self.do("cancel", account, market, order)
 
+    @rule(data=st.data(), size=st.sampled_from([0, 1, 3, 12]), by=st.integers(-9, 9))
+    @precondition(lambda self: self.orders)
+    def amend(self, data: st.DataObject, size: int, by: int) -> None:
+        account, market, order = data.draw(st.sampled_from(self.orders), "order")
+        price = draw.BASE + by if by % 3 else 0  # 0 keeps the price.
+        self.do("amend", account, market, order, price=price, size=size)
+
     @rule(data=st.data(), amount=st.sampled_from([1, 40, 700]))
     def deposit(self, data: st.DataObject, amount: int) -> None:
         asset = data.draw(st.integers(0, self.assets - 1), "asset")
