@@ -70,10 +70,12 @@ def market(draw: st.DrawFn, asset: int) -> dict[str, Any]:
     """Draw the arguments of `add_market`."""
     found: dict[str, Any] = {
         "asset": asset,
-        "multiplier": draw(st.sampled_from([1, 1, 7])),
+        "multiplier": draw(st.sampled_from([1, 1, 7, 10**9 + 7])),
         "price_max": draw(st.sampled_from([2**20, 160])),
         "brackets": draw(st.sampled_from(BRACKETS)),
     }
+    if found["multiplier"] > 7:  # Products past 64 bits, within p_max·q_max·m ≤ 2**60.
+        found |= {"price_max": 160, "size_max": 2**22}
     if draw(st.booleans()):
         found["maker_fee_ppm"] = draw(st.sampled_from([-100, 300, 2_000]))
         found["taker_fee_ppm"] = draw(st.sampled_from([100, 5_000]))

@@ -29,7 +29,7 @@ def started(calls: list[Call]) -> World:
     return world
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(draw.scenarios())
 def test_money_lots_and_costs_add_up_after_every_step(calls: list[Call]) -> None:
     """`_check()` asserts money, sizes, cost + clearing, flat costs, fund ≥ 0 and bad debt ≤ 0."""
@@ -40,7 +40,7 @@ def test_money_lots_and_costs_add_up_after_every_step(calls: list[Call]) -> None
         venue._check()
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(draw.scenarios())
 def test_only_deposits_and_withdrawals_change_the_sum_of_equities(calls: list[Call]) -> None:
     """At any fixed marks: here at those before the step."""
@@ -55,7 +55,7 @@ def test_only_deposits_and_withdrawals_change_the_sum_of_equities(calls: list[Ca
         assert sum(equities(venue, marks).values()) - before == moved
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(draw.scenarios())
 def test_adl_moves_exactly_the_equity_of_the_bankrupt_to_its_counterparties(
     calls: list[Call],
@@ -89,7 +89,7 @@ def test_adl_moves_exactly_the_equity_of_the_bankrupt_to_its_counterparties(
     assert not owed
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(draw.scenarios())
 def test_every_liquidation_row_accounts_for_its_deficit(calls: list[Call]) -> None:
     world = started(calls)
@@ -104,7 +104,7 @@ def test_every_liquidation_row_accounts_for_its_deficit(calls: list[Call]) -> No
         assert row["outcome"] != Outcome.OPEN
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(draw.scenarios())
 def test_parents_come_earlier_and_generations_follow_them(calls: list[Call]) -> None:
     world = started(calls)
@@ -117,7 +117,7 @@ def test_parents_come_earlier_and_generations_follow_them(calls: list[Call]) -> 
         assert row["generation"] == inherited + child
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(draw.scenarios())
 def test_the_fund_pays_only_what_it_has_and_users_get_it_whole(calls: list[Call]) -> None:
     world = started(calls)

@@ -90,6 +90,7 @@ cdef int deleverage(State* s, int32_t scope, int64_t parent, int64_t row) except
     if row != NIL:
         log_set(s.log, T_LIQUIDATIONS, row, LIQ_SHORTFALL, larger(0, -m.equity))
         log_set(s.log, T_LIQUIDATIONS, row, LIQ_PAID_ADL, larger(0, -m.equity))
+    s.adl_event += 1
     s.sub = SUB_ADL
     s.sub_scope = scope
     s.sub_parent = parent
@@ -142,6 +143,8 @@ cdef int64_t _counterparties(State* s, int32_t market, bint of_long) except -1 n
         c.cost = position.cost
         c.value = position.size * m.mark * m.multiplier
         c.equity = margin_of(s, position.scope, False).equity
+        if s.scopes[position.scope].adl_event == s.adl_event:
+            c.equity = s.scopes[position.scope].adl_equity      # an earlier leg changed it
         c.taken = 0
         c.rank = 0
         count += 1
@@ -189,6 +192,9 @@ cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const
                     int64_t rank, int sign) except -1 nogil:
     """One counterparty's part of a handed-over leg."""
     cdef int64_t row[ADL_COLUMNS]
+    if s.scopes[c.scope].adl_event != s.adl_event:
+        s.scopes[c.scope].adl_event = s.adl_event
+        s.scopes[c.scope].adl_equity = c.equity
     enter(s, step, c.scope, market, sign * c.taken, c.cost)
     touch(s, c.scope)
     row[0] = step

@@ -32,7 +32,7 @@ cdef int opening(State* s) except -1 nogil:
         market_view(m, &view)
         if m.last == 0 and view.best_bid > 0 and view.best_ask > 0:
             m.last = (view.best_bid + view.best_ask) / 2
-        elif m.last == 0:
+        elif m.last == 0 and m.index == 0:      # with an index, that is the first price
             m.last = larger(view.best_bid, view.best_ask)
         market_view(m, &view)
         m.mark = (<Oracle>m.oracle).take(&view, s.time_ns)

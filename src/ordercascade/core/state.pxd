@@ -137,6 +137,8 @@ ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are 
     int64_t order_step          # its last liquidation order; NIL
     int64_t order_clock         # the venue's clock just before it
     int64_t moved_step          # the step that last changed its position; NIL
+    int64_t adl_event           # the latest ADL in which it took over lots; 0 = none
+    Cash adl_equity             # its equity just before that ADL: ranks are frozen for the event
     int8_t watch                # ARMED LOOSE HOT PARKED
     int8_t pending              # an order was sent; neither healthy nor flat since
     int8_t listed               # is in the list of pending scopes
@@ -195,6 +197,7 @@ ctypedef struct State:
     int32_t sub_scope
     int64_t sub_parent          # parent of the rows that follow; -2: the step that moved it
     int64_t sub_row             # liquidation row to complete; NIL
+    int64_t adl_event           # counts deleveragings begun
     int8_t sub_unfilled         # its order left lots unfilled
     bint muted                  # round_max reached in this settlement
     # buffers; `*_count` are state, capacities are not

@@ -185,6 +185,8 @@ cdef void _digest_scope(const Scope* sc, Digest* d) noexcept nogil:
     digest_word(d, sc.order_step)
     digest_word(d, sc.order_clock)
     digest_word(d, sc.moved_step)
+    digest_word(d, sc.adl_event)
+    digest_word(d, sc.adl_equity)
     digest_word(d, (sc.watch << 2) | (sc.pending << 1) | sc.listed)
 
 
@@ -215,6 +217,7 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
         while i != NIL:
             digest_word(d, s.ledger.positions[i].handover)
             i = s.ledger.positions[i].next
+    digest_word(d, s.adl_event)
     digest_word(d, s.settled_ns)
     _digest_ids(s.loose, s.loose_count, d)
     _digest_ids(s.hot, s.hot_count, d)

@@ -1,0 +1,150 @@
+"""A compiled hand inside a world: changes one named field of its state at a time.
+
+The names come from the text of the shipped .pxd files, so a field that is added there appears here
+by itself. `build()` writes and compiles the hand; see test_state_hash_fields.py for its use.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ordercascade
+
+PACKAGE = Path(ordercascade.__file__).parent
+
+# Where the rows of a struct are reached from a world `w`, its venue `v`, that one's state `s` and
+# market `m`; and how many rows there are.
+PLACES = {
+    "World": ("core/world.pxd", "w", "1"),
+    "Item": ("core/world.pxd", "w.agenda[row]", "w.agenda_count"),
+    "Stream": ("core/stream.pxd", "w.streams[row]", "len(w.stream_names)"),
+    "State": ("core/state.pxd", "s", "1"),
+    "Rules": ("core/state.pxd", "s.rules", "1"),
+    "Market": ("core/state.pxd", "s.markets[row]", "s.market_count"),
+    "Scope": ("core/state.pxd", "s.scopes[row]", "s.ledger.holder_count"),
+    "Entry": ("core/state.pxd", "s.queue[row]", "s.queue_count"),
+    "Ledger": ("core/ledger.pxd", "s.ledger", "1"),
+    "Holder": ("core/ledger.pxd", "s.ledger.holders[row]", "s.ledger.holder_count"),
+    "Position": ("core/ledger.pxd", "s.ledger.positions[row]", "s.ledger.position_count"),
+    "Bracket": ("core/records.pxd", "m.brackets[row]", "m.bracket_count"),
+    "Book": ("core/queues.pxd", "m.book", "1"),
+    "Order": ("core/queues.pxd", "order_at(&m.book, row)[0]", "m.book.used"),
+    "Triggers": ("core/triggers.pxd", "s.triggers", "1"),
+    "TriggerNode": ("core/triggers.pxd", "s.triggers.nodes[row]", "s.triggers.node_count"),
+    "Tranche": ("mechanisms/closing.pxd", "(<Tranche>v.policy)", "1"),
+    "Deleverage": ("mechanisms/closing.pxd", "(<Deleverage>v.backstop)", "1"),
+    "OwnBook": ("mechanisms/prices.pxd", "(<OwnBook>v.oracles[0])", "1"),
+}
+# Lists of plain numbers that a struct points to: cell and length.
+LISTS = {
+    "State.loose": ("s.loose[row]", "s.loose_count"),
+    "State.hot": ("s.hot[row]", "s.hot_count"),
+    "State.pending": ("s.pending[row]", "s.pending_count"),
+    "State.broke": ("s.broke[row]", "s.broke_count"),
+    "State.rows": ("s.rows[row]", "s.row_count"),
+    "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
+    "Ledger.deposited": ("s.ledger.deposited[row]", "s.ledger.asset_count"),
+}
+WHOLE = frozenset(
+    "int bint int8_t int32_t int64_t uint8_t uint16_t uint64_t Cash Lot Tick Ppm TimeNs".split()
+)
+
+
+class Field(NamedTuple):
+    """One line of a struct: `kind` is its C type with stars, `length` 0 unless an array."""
+
+    name: str
+    kind: str
+    length: int
+
+
+def fields_of(struct: str) -> list[Field]:
+    """Return every field that the .pxd gives a struct or cdef class, in its order."""
+    text = (PACKAGE / PLACES[struct][0]).read_text("utf-8")
+    start = re.search(rf"^(?:ctypedef struct|cdef class) {struct}\b.*:.*\n", text, re.MULTILINE)
+    assert start is not None, struct
+    found = []
+    for line in text[start.end() :].splitlines():
+        line = line.partition("#")[0].rstrip()
+        if line and not line.startswith("    "):
+            break
+        if not line or "(" in line or line.strip() == ")":
+            continue
+        shape = r" +(?:cdef )?(?:readonly |const )?(\w+\**) (\w+)(?:\[(\d+)\])?$"
+        declared = re.match(shape, line)
+        assert declared is not None, f"{struct}: {line!r} is not understood"
+        found.append(Field(declared[2], declared[1], int(declared[3] or 0)))
+    return found
+
+
+def cells() -> dict[str, str]:
+    """Return the C expression of every number: scalars, elements of arrays, lists."""
+    out = {}
+    for struct, (_, place, _) in PLACES.items():
+        for name, kind, length in fields_of(struct):
+            if kind not in WHOLE:
+                continue
+            if not length:
+                out[f"{struct}.{name}"] = f"{place}.{name}"
+            for i in range(length):
+                out[f"{struct}.{name}[{i}]"] = f"{place}.{name}[{i}]"
+    return out | {name: cell for name, (cell, _) in LISTS.items()}
+
+
+def source() -> str:
+    """Return the Cython text of the hand."""
+    lines = [
+        "from ordercascade.core.ledger cimport Ledger",
+        "from ordercascade.core.queues cimport order_at",
+        "from ordercascade.core.state cimport Market, State",
+        "from ordercascade.core.venue cimport Venue",
+        "from ordercascade.core.world cimport World",
+        "from ordercascade.mechanisms.closing cimport Deleverage, Tranche",
+        "from ordercascade.mechanisms.prices cimport OwnBook",
+    ]
+    start = ["    cdef Venue v = w.venues[0]", "    cdef State* s = &v.s"]
+    start += ["    cdef Market* m = &s.markets[0]"]
+    lines += ["", "", "def count(World w, str name):", *start]
+    counts = {struct: count for struct, (_, _, count) in PLACES.items()}
+    for name, length in (counts | {name: length for name, (_, length) in LISTS.items()}).items():
+        lines += [f"    if name == {name!r}:", f"        return {length}"]
+    for verb, arguments in (("read", ""), ("write", ", object value")):
+        lines += ["", "", f"def {verb}(World w, str name, Py_ssize_t row{arguments}):", *start]
+        for name, cell in cells().items():
+            body = f"{cell} = value" if arguments else f"return {cell}"
+            lines += [f"    if name == {name!r}:", f"        {body}"]
+            lines += ["        return"] if arguments else []
+    return "\n".join(lines) + "\n"
+
+
+SETUP = """
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+setup(
+    script_args=["-q", "build_ext", "--inplace"],
+    ext_modules=cythonize(
+        [Extension("hand", ["hand.pyx"], extra_compile_args=["-O0", "-w"])],
+        include_path=[{include!r}],
+        compiler_directives={{"language_level": 3}},
+    ),
+)
+"""
+
+
+def build(folder: Path) -> Any:
+    """Compile the hand in a folder and import it."""
+    (folder / "hand.pyx").write_text(source(), "utf-8")
+    (folder / "setup.py").write_text(SETUP.format(include=str(PACKAGE.parent)), "utf-8")
+    done = subprocess.run([sys.executable, "setup.py"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (library,) = folder.glob("hand*.so")
+    spec = importlib.util.spec_from_file_location("hand", library)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
