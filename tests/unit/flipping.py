@@ -130,7 +130,7 @@ setup(
     ext_modules=cythonize(
         [Extension("hand", ["hand.pyx"], extra_compile_args=["-O0", "-w"])],
         include_path=[{include!r}],
-        compiler_directives={{"language_level": 3}},
+        compiler_directives={{"language_level": 3, "cdivision": True}},
     ),
 )
 """
