@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from enum import IntEnum
+from typing import TypeVar
 
-from ordercascade.enums import Side
+from ordercascade.enums import OrderFlag, Side
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
 
 INT64_MAX = 2**63 - 1
+Member = TypeVar("Member", bound=IntEnum)
 
 
 def whole(field: str, value: object, low: int, high: int, *, hint: str = "") -> int:
@@ -37,6 +40,24 @@ def side_of(value: object) -> int:
     if number not in (Side.BID, Side.ASK):
         raise InputError("side", number, "must be Side.BID or Side.ASK")
     return number
+
+
+def member(field: str, kind: type[Member], value: object) -> Member:
+    """Return the member of a closed list that `value` is or numbers; names are no values."""
+    choices = ", ".join(f"{kind.__name__}.{item.name}" for item in kind)
+    number = whole(field, value, -(2**62), 2**62, hint=f"use one of {choices}")
+    if number not in tuple(kind):
+        raise InputError(field, number, f"must be one of {choices}")
+    return kind(number)
+
+
+def flags_of(value: object) -> OrderFlag:
+    """Return an order's flags; unknown bits are refused."""
+    known = OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY
+    number = whole("flags", value, -(2**62), 2**62, hint="use OrderFlag.POST_ONLY, …")
+    if number & ~int(known):
+        raise InputError("flags", number, "must be bits of OrderFlag: POST_ONLY, REDUCE_ONLY")
+    return OrderFlag(number)
 
 
 Bracket = tuple[int, int, int, int]

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
-from ordercascade.errors import InputError
+from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan
@@ -46,8 +46,12 @@ def spelt(
     fund: Number,
 ) -> dict[str, Any]:
     """Write a venue of ready-made markets as the keys of a scenario."""
+    if not isinstance(markets, list | tuple):
+        raise InputTypeError("markets", "a list of Market", markets)
     listed: list[dict[str, Any]] = []
-    for market in markets:
+    for number, market in enumerate(markets):
+        if not isinstance(market, Market):
+            raise InputTypeError(f"markets[{number}]", "a Market", market)
         spelt: dict[str, Any] = {
             "name": market.name,
             "kind": market.kind,

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.enums import HolderKind, Side
+from ordercascade.enums import HolderKind, Side, StepKind
 from ordercascade.errors import InputError
 from ordercascade.tables import Column, Table
 
@@ -27,7 +28,7 @@ KEYFRAME_ROWS = 4096
 TICK_END = 2**31  # prices are below it
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Frame:
     """One market of one venue after step `k`; every number in raw units, every array read-only."""
 
@@ -50,6 +51,24 @@ class Frame:
     fund: int
     vault: int
     bad_debt: int
+
+    def __repr__(self) -> str:
+        """Say what a reader looks for first; the arrays are a word away."""
+        kind = StepKind(self.step["kind"]).name if self.step else "the opening"
+        best = [_best(side) for side in (self.bids, self.asks)]
+        return (
+            f"<Frame k={self.k} {kind} t={self.time_ns / 1e9:g} s venue={self.venue}"
+            f" market={self.market}: bid {best[0]}, ask {best[1]}, {_last_mark(self.marks)},"
+            f" {len(self.fills['step'])} fills, fund {self.fund}, bad debt {self.bad_debt}>"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = [("step", dict(self.step)), ("came from steps", self.ancestors.tolist())]
+        rows += [("bids", self.bids[:5].tolist()), ("asks", self.asks[:5].tolist())]
+        rows += [("eaten (side, price, lots)", self.eaten[:5].tolist())]
+        rows += [("liquidation", dict(self.liquidation))]
+        body = "".join(f"<tr><th>{name}</th><td>{escape(str(v))}</td></tr>" for name, v in rows)
+        return f"<table><caption>{escape(repr(self))}</caption><tbody>{body}</tbody></table>"
 
 
 class Latest:
@@ -286,6 +305,14 @@ class Frames:
             funds = self._tables["funds"]["balance"]
             total += int(funds[index.rows[last[0]]]) if len(last) else int(opening)
         return total
+
+
+def _best(side: Int64) -> str:
+    return f"{side[0, 1]} @ {side[0, 0]}" if len(side) else "none"
+
+
+def _last_mark(marks: Columns) -> str:
+    return f"mark {marks['mark'][-1]}" if len(marks["mark"]) else "no mark"
 
 
 def _eaten(fills: Columns, venue: int, market: int) -> Int64:

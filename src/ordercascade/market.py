@@ -6,6 +6,7 @@ import math
 from decimal import Decimal
 from typing import NoReturn
 
+from ordercascade.checks import whole
 from ordercascade.errors import ConfigError, InputError, RangeError
 from ordercascade.exact import CASH_MAX, LOT_MAX, TICK_MAX, Exact, exact, name, plain, units
 
@@ -98,15 +99,15 @@ class Market:
 
     def to_price(self, ticks: int) -> Decimal:
         """Return a price in people's units, exactly."""
-        return _times(ticks, self.tick_size)
+        return _times(_counted("ticks", ticks), self.tick_size)
 
     def to_size(self, lots: int) -> Decimal:
         """Return a size in people's units, exactly; a position's sign stays."""
-        return _times(lots, self.lot_size)
+        return _times(_counted("lots", lots), self.lot_size)
 
     def to_money(self, amount: int) -> Decimal:
         """Return an amount in the settlement asset, exactly."""
-        return _times(amount, self.unit)
+        return _times(_counted("amount", amount), self.unit)
 
     def to_cost(self, entry_price: Number, lots: int) -> int:
         """Return what `lots` bought at an average entry price cost, signed like `lots`.
@@ -257,6 +258,11 @@ def _decimals(market: str, decimals: int) -> int:
         rule = f"must be in [0, {DECIMALS_MAX}]; 2**60 units of an 18-decimals asset are 1.15 of it"
         raise ConfigError(f"{market}.decimals", rule, decimals)
     return decimals
+
+
+def _counted(field: str, count: object) -> int:
+    hint = "people's numbers go in by to_ticks, to_lots and to_amount"
+    return whole(field, count, -(2**63), 2**63 - 1, hint=hint)
 
 
 def _off_grid(field: str, number: Exact, whole: int, unit: Decimal, off: str) -> NoReturn:

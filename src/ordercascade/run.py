@@ -9,11 +9,12 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+from ordercascade.checks import whole
 from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
 from ordercascade.enums import Side, Stop
-from ordercascade.errors import ConfigError, InputError
+from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.scenario import Scenario
 from ordercascade.venue import Owners, Venue
@@ -44,6 +45,9 @@ class World:
 
     def __init__(self, scenario: Scenario, *, engine: Any = None) -> None:
         """Build a scenario's opening; `engine` is another module with the engine's doors."""
+        if not isinstance(scenario, Scenario):
+            hint = "Scenario.load(path) reads a file, scenarios.load(name) a shipped one"
+            raise InputTypeError("scenario", "a Scenario", scenario, hint=hint)
         built = build(scenario, engine)
         self._scenario = scenario
         self._world: Any = built.world
@@ -64,6 +68,16 @@ class World:
         other._scenario, other._owners, other._meta = self._scenario, self._owners, self._meta
         other._world = self._open().fork()
         return other
+
+    def __copy__(self) -> World:
+        return self.fork()
+
+    def __deepcopy__(self, memo: object) -> World:
+        return self.fork()
+
+    def __reduce__(self) -> NoReturn:
+        hint = "send the Scenario, and run or world_at() it there"
+        raise InputTypeError("World", "rebuilt in the other process", "pickle", hint=hint)
 
     def venue(self, name: str) -> Venue:
         """Return a venue of this world by its name, in people's units."""
@@ -148,10 +162,12 @@ def run(scenario: Scenario, *, progress: Progress | bool | None = None, engine: 
 
 
 def world_at(scenario: Scenario, step: int) -> World:
-    """Return the world right after a step; -1 is the opening."""
+    """Return the world right after a step (-1: the opening); one that never comes is refused."""
+    number = whole("step", step, -1, 2**62)
     world = World(scenario)
-    if step >= 0:
-        world.run(step + 1)
+    written = world.run(number + 1)
+    if written <= number:
+        raise InputError("step", number, f"must be in [-1, {written}): the run ends there")
     return world
 
 

@@ -14,13 +14,13 @@ import os
 from collections.abc import Mapping
 from hashlib import blake2b
 from html import escape
-from operator import index
 from types import MappingProxyType
 from typing import Any, NoReturn, SupportsIndex
 
 import numpy as np
 
 from ordercascade import tape_file
+from ordercascade.checks import whole
 from ordercascade.core.events import SCHEMA, EventLog
 from ordercascade.errors import InputError, InputTypeError, SnapshotError
 from ordercascade.frames import TICK_END, Frame, Frames, Zoom
@@ -62,7 +62,7 @@ MARKET: Mapping[str, Any] = MappingProxyType(
 
 
 class Tape:
-    """The tables of one run and what they mean; frozen, equal for equal runs.
+    """The tables of one run and what they mean; frozen, equal where `state_hash()` is.
 
     `tape.steps`, `tape.fills`, ... are Tables; `tape.tables` has all of them by name, among them
     `accounts` and `positions`, the opening. `tape.markets`, `tape.venues` and `tape.accounts` are
@@ -103,6 +103,22 @@ class Tape:
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a tape is frozen: {name!r} cannot be set")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tape) and self.state_hash() == other.state_hash()
+
+    def __hash__(self) -> int:
+        return hash(self.state_hash())
+
+    def __copy__(self) -> Tape:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Tape:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        hint = "save(path) it, and Tape.load(path) there"
+        raise InputTypeError("Tape", "sent as a file", "pickle", hint=hint)
+
     @property
     def markets(self) -> list[dict[str, Any]]:
         """Names and units of the markets."""
@@ -111,6 +127,7 @@ class Tape:
 
     @property
     def venues(self) -> list[dict[str, Any]]:
+        """Names of the venues."""
         found: list[dict[str, Any]] = self.meta["venues"]
         return found
 
@@ -136,14 +153,19 @@ class Tape:
 
         Without `market`, the step's own, else the first. `zoom` is a range of ticks [low, high)
         that bids and asks are cut to. O(log of the rows + what is shown), in any order of k.
+        InputError for a step, a market or a range that is not there.
         """
-        step = index(k)
-        if not -1 <= step < len(self):
-            raise InputError("k", step, f"must be in [-1, {len(self)})")
+        step = whole("k", k, -1, len(self) - 1)
         if market is None:
             own = int(self.steps["market"][step]) if step >= 0 else -1
             venue = int(self.steps["venue"][step]) if own >= 0 else venue
             market = max(own, 0)
+        here = [each["id"] for each in self.markets if each["venue"] == venue]
+        if self.markets and market not in here:
+            raise InputError("market", market, f"must be one of {here} at venue {venue}")
+        low, high = zoom
+        if low > high:
+            raise InputError("zoom", zoom, "must be (low, high) with low at most high")
         frames: Frames = self.__dict__["_frames"]
         return frames.frame(step, venue, market, zoom)
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ordercascade import presets, toml
-from ordercascade.checks import whole
+from ordercascade.checks import flags_of, member, whole
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
 from ordercascade.enums import (
@@ -27,7 +27,7 @@ from ordercascade.enums import (
     Side,
     TimeInForce,
 )
-from ordercascade.errors import ConfigError, InputError
+from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
@@ -73,7 +73,11 @@ class Venue:
     ) -> None:
         """Open a venue; `rules` are keys of a scenario's [[venue]], `index` outside prices."""
         raw = spelt(preset, markets, rules or {}, index or {}, fund)
-        config = presets.complete(toml.build(raw, VenueConfig), path="venue")
+        try:
+            built = toml.build(raw, VenueConfig)
+        except ConfigError as error:
+            raise ConfigError(f"venue.{error.path}", error.rule, error.value) from None
+        config = presets.complete(built, path="venue")
         self._plan = venue_plan(config, path="venue", base=Path())
         self._engine = engine or default_engine()
         # Margin needs a mark, so the engine starts with the first call that brings a price;
@@ -127,11 +131,16 @@ class Venue:
     def isolate(self, account: int | str, market: str, money: Number = 0) -> int:
         """Isolate the account's coming position in a market, with money from its cross scope.
 
-        0, Reject.POSITION_OPEN, or Reject.INSUFFICIENT.
+        0, Reject.POSITION_OPEN (a position or an order is there), or Reject.INSUFFICIENT; after a
+        refusal nothing has changed.
         """
         owner, at = self._account(account), self._market(market)
         amount = self._settled().to_amount(money)
+        if amount < 0:
+            raise InputError("amount", plain(Decimal(str(money))), "must be 0 or more")
         self._start()
+        if amount > self._free(owner):
+            return Reject.INSUFFICIENT
         scope = int(self._venue.isolate(owner, at))
         if scope < 0:
             return _answer(scope)
@@ -167,15 +176,17 @@ class Venue:
         kind = OrderType.MARKET if price is None else OrderType.LIMIT
         ticks = 0 if price is None else units.to_ticks(price)
         lots, owner = units.to_lots(size), self._account(account)
-        side, tif, flags = Side(side), TimeInForce(tif), OrderFlag(flags)
+        how = kind, member("tif", TimeInForce, tif), flags_of(flags)
+        taken = member("side", Side, side)
         self._start(at, ticks)
-        return _answer(self._venue.submit(owner, at, side, ticks, lots, kind, tif, flags))
+        return _answer(self._venue.submit(owner, at, taken, ticks, lots, *how))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
         """Cancel an order; return the size that was open, or a Reject."""
         owner, at = self._account(account), self._market(market)
+        number = whole("order", order, 1, 2**63 - 1, hint="use what submit() returned")
         self._start()
-        lots = _answer(self._venue.cancel(owner, at, order))
+        lots = _answer(self._venue.cancel(owner, at, number))
         return lots if isinstance(lots, Reject) else self._units(market).to_size(lots)
 
     def seed(self, market: str, side: Side, *, price: Number, size: Number) -> None:
@@ -183,7 +194,7 @@ class Venue:
         if self._world is not None:
             raise ConfigError("venue", "background liquidity must come before the first order")
         units, at = self._units(market), self._market(market)
-        row = at, Side(side), units.to_ticks(price), units.to_lots(size)
+        row = at, member("side", Side, side), units.to_ticks(price), units.to_lots(size)
         self._seeded.add(at)
         self._early.append(lambda venue: venue.seed_level(*row))
 
@@ -293,6 +304,8 @@ class Venue:
         number = whole("account", account, -(2**63), 2**63 - 1)
         if number == 0:
             raise InputError("account", 0, "must not be 0: account 0 is reserved for the outside")
+        if not self._accounts:
+            raise InputError("account", number, "must be open: call open_account() first")
         if not 1 <= number <= self._accounts:
             raise InputError("account", number, f"must be in [1, {self._accounts}]")
         return number
@@ -317,6 +330,14 @@ class Venue:
             unit = plain(self._settled().unit)
             raise InputError("amount", plain(Decimal(str(money))), f"must be at least {unit}")
         return amount
+
+    def _free(self, account: int) -> int:
+        """Return what may leave the cross scope: within collateral, initial margin covered."""
+        scope = int(self._venue.cross_scope(account, 0))
+        if scope < 0:
+            return 0
+        spare = int(self._venue.equity(scope)) - int(self._venue.initial(scope))
+        return max(0, min(spare, int(self._venue.collateral(scope))))
 
     def _asked(self, question: str, account: int | str, market: str) -> int | None:
         self._start()
@@ -362,6 +383,10 @@ class Venue:
         label = None if at is None else self._plan.markets[at].market.name
         money = units.to_money(equity), units.to_money(maintenance)
         return Standing(account, label, *money, bool(lots) and short)
+
+    def __reduce__(self) -> NoReturn:
+        hint = "send the calls that built it, or a Scenario; World.fork() copies a running world"
+        raise InputTypeError("Venue", "rebuilt, not copied or pickled", "a copy", hint=hint)
 
     def __repr__(self) -> str:
         return f"Venue({self.name!r}, [{', '.join(self.markets)}], accounts={self._accounts})"

@@ -4,7 +4,7 @@ Only `ledger_post`, a deposit or withdrawal, and the two equal and opposite cost
 trade change money (SEMANTICS §1). Every amount is an integer; every cell stays within 2**60.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -432,8 +432,9 @@ cdef void ledger_digest(const Ledger* l, Digest* d) noexcept nogil:
     for i in range(l.holder_count):
         h = &l.holders[i]
         digest_word(d, h.collateral)
-        digest_word(d, (<int64_t>h.account << 32) | <int64_t>h.asset)
-        digest_word(d, (<int64_t>h.market << 8) | h.kind)
+        # NIL is -1, and C leaves a shift of a negative number undefined.
+        digest_word(d, (<uint64_t>h.account << 32) | <uint64_t>h.asset)
+        digest_word(d, (<uint64_t>h.market << 8) | <uint64_t>h.kind)
     for i in range(l.position_count):
         p = &l.positions[i]
         digest_word(d, (<int64_t>p.scope << 32) | <int64_t>p.market)

@@ -7,6 +7,9 @@ from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
 from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.events cimport (
+    LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
+)
 from ordercascade.core.ledger cimport (
     SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
 )
@@ -146,9 +149,18 @@ cdef void _digest_rules(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.rules.liquidation_fee_to)
     digest_word(d, s.rules.liquidation_pays_taker)
     digest_word(d, s.rules.adl_trigger)
+    digest_word(d, s.rules.adl_rule)
 
 
-cdef void _digest_market(const Market* m, Digest* d) noexcept nogil:
+cdef void _digest_step(const Log* log, int64_t step, Digest* d) noexcept nogil:
+    """A step that later rows may have as parent: its number, and what they will read of it."""
+    digest_word(d, step)
+    if step >= 0:
+        digest_word(d, log_get(log, T_STEPS, step, STEP_GENERATION))
+        digest_word(d, log_get(log, T_STEPS, step, STEP_MARKET))
+
+
+cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept nogil:
     cdef int32_t i
     book_digest(&m.book, d)
     (<Oracle>m.oracle).digest(d)
@@ -171,20 +183,22 @@ cdef void _digest_market(const Market* m, Digest* d) noexcept nogil:
     digest_word(d, m.mark_before)
     digest_word(d, m.mark_written)
     digest_word(d, m.changed_at)
-    digest_word(d, m.trade_step)
-    digest_word(d, m.mark_trade_step)
+    digest_word(d, m.peek)
+    digest_word(d, (m.stale << 1) | m.noted)
+    _digest_step(log, m.trade_step, d)
+    _digest_step(log, m.mark_trade_step, d)
 
 
-cdef void _digest_scope(const Scope* sc, Digest* d) noexcept nogil:
-    digest_word(d, sc.parent)
+cdef void _digest_scope(const Log* log, const Scope* sc, Digest* d) noexcept nogil:
+    _digest_step(log, sc.parent, d)
     digest_word(d, sc.generation)
-    digest_word(d, sc.hit)
-    digest_word(d, sc.hit_before)
+    _digest_step(log, sc.hit, d)
+    _digest_step(log, sc.hit_before, d)
     digest_word(d, sc.tranche)
     digest_word(d, sc.retry_ns)
-    digest_word(d, sc.order_step)
+    _digest_step(log, sc.order_step, d)
     digest_word(d, sc.order_clock)
-    digest_word(d, sc.moved_step)
+    _digest_step(log, sc.moved_step, d)
     digest_word(d, sc.adl_event)
     digest_word(d, sc.adl_equity)
     digest_word(d, (sc.watch << 2) | (sc.pending << 1) | sc.listed)
@@ -226,6 +240,7 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.row_count)
     for i in range(s.row_count):
         digest_word(d, s.rows[i])
+        digest_word(d, log_get(s.log, T_LIQUIDATIONS, s.rows[i] >> 1, LIQ_SCOPE))
     digest_word(d, s.queue_count)
     for i in range(s.queue_count):
         e = &s.queue[i]
@@ -240,15 +255,18 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     """Fold everything that decides what happens next."""
     cdef int64_t i
+    digest_word(d, s.venue)
     _digest_rules(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
-        _digest_market(&s.markets[i], d)
+        _digest_market(s.log, &s.markets[i], d)
     for i in range(s.ledger.holder_count):
-        _digest_scope(&s.scopes[i], d)
+        _digest_scope(s.log, &s.scopes[i], d)
     for i in range(s.ledger.position_count):
         digest_word(d, triggers_tick(&s.triggers, <int32_t>i)
                     if triggers_armed(&s.triggers, <int32_t>i) else NIL)
+    for i in range(3 * s.ledger.asset_count):
+        digest_word(d, s.written[i])
     (<LiquidationPolicy>s.policy).digest(d)
     (<Backstop>s.backstop).digest(d)
     _digest_progress(s, d)

@@ -4,6 +4,9 @@ from typing import NoReturn, final
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.enums import HolderKind, OrderType, PriceSource, Side, TimeInForce
 
+INT64: int
+NS_MAX: int
+
 @final
 class Venue:
     def __reduce__(self) -> NoReturn: ...

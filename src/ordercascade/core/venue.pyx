@@ -26,7 +26,7 @@ from ordercascade.core.records cimport Bracket, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     IDLE, liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
-    STEP_AGENTS, step_begin, write_outside, write_posting,
+    STEP_AGENTS, step_begin, SUB_ADL, write_outside, write_posting,
 )
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
@@ -563,7 +563,8 @@ cdef class Venue:
         cdef int32_t p = ledger_find(&self.s.ledger, number, self._market(market))
         if p < 0 or self.s.ledger.positions[p].size == 0:
             return None
-        fix_handover(&self.s, number)
+        if self.s.sub != SUB_ADL or self.s.sub_scope != number:
+            fix_handover(&self.s, number)       # fixed already while it is being handed over
         return price_of_cost(self.s.ledger.positions[p].handover, self.s.ledger.positions[p].size,
                              self.s.markets[self.s.ledger.positions[p].market].multiplier)
 

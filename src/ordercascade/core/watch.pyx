@@ -48,7 +48,8 @@ cdef int _by_id(const void* a, const void* b) noexcept nogil:
 
 
 cdef void sort_ids(int32_t* list, int64_t count) noexcept nogil:
-    qsort(list, <size_t>count, sizeof(int32_t), &_by_id)
+    if count > 1:           # A list that never grew is NULL, which qsort may not be given.
+        qsort(list, <size_t>count, sizeof(int32_t), &_by_id)
 
 
 # --- the index ---------------------------------------------------------------------------------
@@ -216,6 +217,8 @@ cdef int collect(State* s) except -1 nogil:
     for i in range(s.hot_count):
         push(&s.loose, &s.loose_count, &s.loose_capacity, s.hot[i])
     s.hot_count = 0
+    # Triggers fire in no promised order; the rows of the tape and the policy's have one.
+    sort_ids(s.loose, s.loose_count)
     s.work_count = 0
     count = 0
     for i in range(s.loose_count):

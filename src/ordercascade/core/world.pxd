@@ -10,10 +10,10 @@ ctypedef struct Item:       # something that is due at a time
     int64_t sequence
     int32_t kind            # agenda rank: price tick < transfer < order
     int32_t venue
-    int32_t market
+    int32_t market          # NIL for a transfer
     int32_t account
     int64_t a               # price | amount | size
-    int64_t b               # shock: notional
+    int64_t b               # shock: notional; transfer: asset
     int64_t c               # shock: limit
     int8_t side
 

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
-from ordercascade.core.events cimport EventLog, T_STEPS, log_rows
+from ordercascade.core.events cimport EventLog, TABLES, T_STEPS, log_rows
 from ordercascade.core.outside cimport index_tick, shock, transfer
 from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
@@ -156,7 +156,8 @@ cdef class World:
         item.venue = venue
         item.kind = TRANSFER
         item.account = v._account(account)
-        item.market = whole("asset", asset, 0, v.s.ledger.asset_count - 1)
+        item.market = NIL           # none: transfers of one instant go by account
+        item.b = whole("asset", asset, 0, v.s.ledger.asset_count - 1)
         item.a = whole("amount", amount, -2**60, 2**60)
         if item.a == 0:
             raise InputError("amount", amount, "must not be 0")
@@ -300,7 +301,7 @@ cdef class World:
             if item.kind == PRICE_TICK:
                 return index_tick(s, item.market, item.a)
             if item.kind == TRANSFER:
-                return transfer(s, item.account, item.market, item.a)
+                return transfer(s, item.account, <int32_t>item.b, item.a)
             return shock(s, item.market, item.side, item.a, item.b, item.c)
         for i in range(self.venue_count):
             s = &(<Venue>self.members[i]).s
@@ -436,6 +437,8 @@ cdef class World:
         digest_word(&d, self.turn)
         digest_word(&d, (self.bound << 4) | (self.wrote << 3) | (self.started << 2)
                     | (self.opened << 1) | self.bounded)
+        for i in range(TABLES):         # numbers of rows to come, and the steps left
+            digest_word(&d, log_rows(&self.events.log, i))
         for i in range(len(self.stream_names)):
             digest_word(&d, self.streams[i].key[0])
             digest_word(&d, self.streams[i].key[1])
@@ -447,7 +450,7 @@ cdef class World:
             digest_word(&d, item.time_ns)
             digest_word(&d, item.sequence)
             digest_word(&d, (<int64_t>item.kind << 40) | (<int64_t>item.venue << 8) | item.side)
-            digest_word(&d, (<int64_t>item.market << 32) | <int64_t>item.account)
+            digest_word(&d, (<uint64_t>item.market << 32) | <uint64_t>item.account)
             digest_word(&d, item.a)
             digest_word(&d, item.b)
             digest_word(&d, item.c)

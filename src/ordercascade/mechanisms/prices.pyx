@@ -56,3 +56,4 @@ cdef class OwnBook(Oracle):
     cdef void digest(self, Digest* d) noexcept nogil:
         digest_word(d, self.source)
         digest_word(d, self.own_weight_ppm)
+        digest_word(d, self.price_max)
