@@ -5,6 +5,9 @@ profile  Levels stand as in a ladder (step: one tick unless said). V(x), the val
          distance x of the mid, runs straight between the points (0, 0), (bps, quote), …, floored
          to a unit. A level holds what V adds since the level before it, plus what that one could
          not spend on whole lots; so each point is met to less than one lot.
+power, exponential
+         The same with V(x) by its formula, up to reach_bps; levels too thin for a lot add to the
+         next.
 levels   As listed.
 file     A recorded book, replayed (data/neutral.py).
 """
@@ -17,10 +20,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ordercascade.config import Book, FileBook, LadderBook, LevelsBook, ProfileBook
+import numpy as np
+
 from ordercascade.enums import Side
 from ordercascade.errors import ConfigError, InputError, RangeError
 from ordercascade.exact import Exact, plain
+from ordercascade.keys import (
+    Book,
+    ExponentialBook,
+    FileBook,
+    LadderBook,
+    LevelsBook,
+    PowerBook,
+    ProfileBook,
+)
 from ordercascade.market import Market
 
 BPS = 10**4
@@ -49,6 +62,8 @@ def levels(market: Market, book: Book | None, *, base: Path, path: str) -> Level
             made = _ladder(market, book)
         elif isinstance(book, ProfileBook):
             made = _profile(market, book)
+        elif isinstance(book, PowerBook | ExponentialBook):
+            made = _formula(market, book)
         elif isinstance(book, LevelsBook):
             made = Levels(_listed(market, book.bids, -1), _listed(market, book.asks, 1))
         else:
@@ -117,12 +132,48 @@ def _points(market: Market, book: ProfileBook, mid2: int) -> list[tuple[int, int
     return points
 
 
+def _formula(market: Market, book: PowerBook | ExponentialBook) -> Levels:
+    """Lay out a book whose depth is a curve: core/populate.curve gives the value in whole units."""
+    from ordercascade.core.populate import curve
+
+    mid2 = _mid2(market, book.mid)
+    step = 1 if book.step is None else _step(market, book.step)
+    total = market.to_amount(book.quote, field="quote")
+    reach, far_away = _distance("reach_bps", book.reach_bps, mid2)
+    if isinstance(book, PowerBook):
+        kind, scale, power = "power", far_away, float(book.exponent)
+        if not 0 < power <= 10:
+            raise InputError("exponent", plain(book.exponent), "must be in (0, 10]")
+    else:
+        kind, power = "exponential", 1.0
+        scale = _distance("scale_bps", book.scale_bps, mid2)[1]
+    sides = []
+    for sign in (-1, 1):
+        prices = []
+        for price in _grid(market, mid2, step, sign, LEVELS_MAX):
+            if abs(2 * price - mid2) > reach:
+                break
+            prices.append(price)
+        far = np.array([abs(2 * price - mid2) for price in prices], dtype=np.int64)
+        sides.append(_spend(market, prices, curve(kind, far, total, scale, power).tolist()))
+    return Levels(*sides)
+
+
+def _distance(field: str, bps: Exact, mid2: int) -> tuple[int, float]:
+    """Return so many bps of the mid in half ticks, whole ones and exactly."""
+    top, bottom = bps.as_integer_ratio()
+    if not 0 < bps < BPS or mid2 * top < BPS * bottom:
+        raise InputError(field, plain(bps), "must be in (0, 10000) and at least half a tick")
+    return mid2 * top // (BPS * bottom), mid2 * top / (BPS * bottom)
+
+
 def _spread(
     market: Market, points: Sequence[tuple[int, int]], mid2: int, step: int, sign: int
 ) -> Rows:
-    """Spend the value between one level and the next in whole lots; the rest goes outward."""
-    made: Rows = []
-    spent, k = 0, 1
+    """Return the levels of a depth profile: straight lines between its points."""
+    prices: list[int] = []
+    values: list[int] = []
+    k = 1
     for price in _grid(market, mid2, step, sign, LEVELS_MAX):
         distance = abs(2 * price - mid2)
         if distance > points[-1][0]:
@@ -130,9 +181,18 @@ def _spread(
         while points[k][0] < distance:
             k += 1
         (from_x, from_v), (to_x, to_v) = points[k - 1], points[k]
-        value = from_v + (to_v - from_v) * (distance - from_x) // (to_x - from_x)
+        prices.append(price)
+        values.append(from_v + (to_v - from_v) * (distance - from_x) // (to_x - from_x))
+    return _spend(market, prices, values)
+
+
+def _spend(market: Market, prices: Sequence[int], values: Sequence[int]) -> Rows:
+    """Spend the value between one level and the next in whole lots; the rest goes outward."""
+    made: Rows = []
+    spent = 0
+    for price, value in zip(prices, values, strict=True):
         size = (value - spent) // (price * market.multiplier)
-        if size:
+        if size > 0:
             made.append((price, size))
             spent += size * price * market.multiplier
     return made

@@ -206,8 +206,8 @@ def _check(arguments: argparse.Namespace) -> int:
     from ordercascade.run import World
 
     scenario = _load(arguments)
-    World(scenario).close()  # Reads every file and judges the opening, without a step.
-    accounts = sum(len(scenario.accounts(venue)) for venue in scenario.venues)
+    with World(scenario) as world:  # Reads every file and judges the opening, without a step.
+        accounts = len(world.tape().accounts)
     markets = sum(len(venue.markets) for venue in scenario.venues)
     counts = [(len(scenario.venues), "venue"), (markets, "market"), (accounts, "account")]
     counted = ", ".join(plural(count, noun) for count, noun in counts)

@@ -13,10 +13,10 @@ from msgspec import Meta
 
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
+from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
-    "population": "positions",
     "breaker": "liquidation",
     "agent": "shock",
     "maker": "book",
@@ -43,20 +43,10 @@ LATER_VALUES = frozenset(
         *("inverse", "spot", "option"),  # market.kind
         *("most_liquid", "pro_rata"),  # leg
         *("fillable", "tier_down", "dutch"),  # limit, liquidation.kind
-        *("poisson", "power", "exponential"),  # book.kind
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
         *("entropy",),  # seed
     )
 )
-
-Whole = Annotated[int, Meta(ge=0, le=2**62)]
-Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-
-
-class Strict(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=False
-):
-    """A table whose unknown keys are errors."""
 
 
 class FundConfig(Strict, frozen=True, kw_only=True):
@@ -142,7 +132,7 @@ class PresetConfig(Rules, frozen=True, kw_only=True):
     """A venue's rules with their brackets by market; `default` serves every other market."""
 
     about: str
-    brackets: dict[str, tuple[Bracket, ...]] = {}
+    brackets: dict[str, tuple[Bracket, ...]] = msgspec.field(default_factory=dict)
 
 
 class BracketFile(Strict, frozen=True, kw_only=True):
@@ -151,48 +141,6 @@ class BracketFile(Strict, frozen=True, kw_only=True):
     file: str
     as_of: str
     symbol: str | None = None
-
-
-class LadderBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="ladder"):
-    """A uniform ladder: level i at mid ∓ i·step, rounded toward the mid, the same size each."""
-
-    mid: Exact
-    step: Exact
-    levels: Annotated[int, Meta(ge=1, le=10**6)]
-    size: Exact
-
-
-class DepthPoint(Strict, frozen=True, kw_only=True):
-    """The value on each side of the book within so many basis points of the mid."""
-
-    bps: Exact
-    quote: Exact
-
-
-class ProfileBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="profile"):
-    """A depth profile: cumulative value by distance, straight lines between the points."""
-
-    mid: Exact
-    depth: tuple[DepthPoint, ...]
-    step: Exact | None = None
-
-
-class LevelsBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="levels"):
-    """An explicit list of [price, size] on each side."""
-
-    bids: tuple[tuple[Exact, Exact], ...] = ()
-    asks: tuple[tuple[Exact, Exact], ...] = ()
-
-
-class FileBook(Strict, frozen=True, kw_only=True, tag_field="kind", tag="file"):
-    """A recorded book replayed to a time (RFC 3339); prices in ticks, sizes in lots."""
-
-    file: str
-    format: Literal["neutral-l2"]
-    at: str | None = None
-
-
-Book = LadderBook | ProfileBook | LevelsBook | FileBook
 
 
 class MarketConfig(Strict, frozen=True, kw_only=True):
@@ -253,6 +201,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     market: tuple[MarketConfig, ...] = ()
     account: tuple[AccountConfig, ...] = ()
     positions: tuple[PositionsConfig, ...] = ()
+    population: tuple[PopulationConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

@@ -113,6 +113,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
             for number, item in enumerate(venue.markets)
         ],
         "accounts": [],
+        "populations": [],
     }
 
 

@@ -151,7 +151,13 @@ class Figures:
 
     def account(self, venue: int, account: int) -> str:
         """Name an account: by the scenario's word, else by its number."""
-        return f"account {self.names.get((venue, account), account)}"
+        if (venue, account) in self.names:
+            return f"account {self.names[venue, account]}"
+        for run in self.tape.meta["populations"]:
+            number = account - int(run["first"])
+            if int(run["venue"]) == venue and 0 <= number < int(run["count"]):
+                return f"account {run['name']}-{number + 1}"
+        return f"account {account}"
 
     def prices(self, venue: int, market: int) -> Mapping[str, Any]:
         """Return the summary's prices of a market: first_mark, last_mark, ..."""

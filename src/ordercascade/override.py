@@ -54,11 +54,24 @@ def _only_place(raw: dict[str, Any], path: Path, key: str) -> Path:
     if not places:
         known = {field for _, fields in tables for field in fields}
         raise ConfigError(key, f"unknown key {word!r}{nearest(word, sorted(known))}")
+    if len(path) > 1 and len(places) > 1:
+        # A population's market is a word; only a table or a list has what the path asks for.
+        roomy = [place for place in places if not isinstance(_value(raw, (*place, word)), str)]
+        places = roomy or places
     if len(places) > 1:
         listed = ", ".join(key_path((*where, word)) for where in places[:4])
         more = ", …" if len(places) > 4 else ""
         raise ConfigError(key, f"has {len(places)} places; say which: {listed}{more}")
     return places[0]
+
+
+def _value(raw: Any, path: Path) -> Any:
+    """Return what lies at a path, {} where nothing does yet; lists of words count as words."""
+    node: Any = raw
+    for part in path:
+        node = node.get(part, {}) if isinstance(node, dict) else node[part]
+    words = isinstance(node, list) and any(isinstance(item, str) for item in node)
+    return "" if words else node
 
 
 def _put(node: Any, path: Path, value: object, key: str) -> None:

@@ -6,11 +6,12 @@ positions, which may be large files, when it is built.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ordercascade.books import Levels
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -38,6 +39,7 @@ from ordercascade.enums import (
 from ordercascade.errors import ConfigError
 from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
 from ordercascade.market import Market
+from ordercascade.populations import Cohort, cohort, judge
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
@@ -64,6 +66,16 @@ class MarketPlan(NamedTuple):
             weight = PPM
         mark = (weight * own + 2 * (PPM - weight) * index + PPM) // (2 * PPM)
         return max(1, min(self.market.price_max, mark))
+
+    def opening_mark(self, book: Levels) -> int:
+        """Return the mark at which the engine will start; 0 where nothing gives a price."""
+        bid, ask = (rows[0][0] if rows else 0 for rows in book)
+        last, index = int(self.arguments["last"]), int(self.arguments["index"])
+        if last == 0 and bid and ask:
+            last = (bid + ask) // 2
+        elif last == 0 and index == 0:
+            last = max(bid, ask)
+        return self.mark_of(last, index, 0, bid, ask) if last or index else 0
 
     def maintenance(self, value: int) -> int:
         """max(0, ceil(value * rate) - amount); a floor is inclusive. SEMANTICS §1."""
@@ -114,6 +126,8 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         fund = located(f"{path}.fund.balance", first.to_amount, balance)
         if fund < 0:
             raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
+    said = [account.name for account in config.account]
+    judge(config.population, [item.market for item in markets], said, path)
     return VenuePlan(config.name, config, path, arguments, markets, fund)
 
 
@@ -139,6 +153,29 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
             made[account] = Account(account, deposit, tuple(positions))
     _judge(venue, made)
     return list(made.values())
+
+
+def cohorts(
+    venue: VenuePlan, books: Sequence[Levels], *, base: Path, seed: int, said: Collection[str]
+) -> list[Cohort]:
+    """Draw a venue's populations at its opening marks; `said` are the names that are taken."""
+    configs = venue.config.population
+    judge(configs, [item.market for item in venue.markets], list(said), venue.path)
+    marks = [item.opening_mark(book) for item, book in zip(venue.markets, books, strict=True)]
+    return [
+        cohort(
+            config,
+            [item.market for item in venue.markets],
+            marks,
+            [item.arguments["brackets"] for item in venue.markets],
+            path=f"{venue.path}.population[{index}]",
+            base=base,
+            seed=seed,
+            stream=f"population/{venue.name}/{config.name}",
+            insolvent=venue.config.allow_insolvent,
+        )
+        for index, config in enumerate(configs)
+    ]
 
 
 def _market_plan(

@@ -16,6 +16,7 @@ from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
 from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
+from ordercascade.populations import Names, insolvent
 from ordercascade.scenario import Scenario
 from ordercascade.venue import Owners, Venue
 
@@ -177,12 +178,17 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
     owners: list[Owners] = []
     for plan in scenario.venues:
         venue = raise_venue(world, plan)
-        for index, item in enumerate(plan.markets):
-            book = scenario.book(item)
+        books = [scenario.book(item) for item in plan.markets]
+        for index, book in enumerate(books):
             for side, rows in zip(Side, book, strict=True):
                 for price, size in rows:
                     venue.seed_level(index, side, price, size)
-        owners.append(_open_accounts(venue, plan, scenario.accounts(plan)))
+        said = _open_accounts(venue, plan, scenario.accounts(plan))
+        runs = []
+        for crowd in scenario.cohorts(plan, books, said):
+            first = int(venue.open_accounts(crowd.drawn.deposits, crowd.drawn.openings))
+            runs.append((crowd.name, first, len(crowd.drawn.deposits)))
+        owners.append(Owners(Names(said, runs)))
     _schedule(world, scenario, owners)
     world.start()
     for index, plan in enumerate(scenario.venues):
@@ -190,10 +196,10 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
     return Built(world, tuple(owners))
 
 
-def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> Owners:
+def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> dict[str, int]:
+    """Open the accounts that are said one by one; return their ids by name."""
     markets = {item.market.name: index for index, item in enumerate(plan.markets)}
     names: dict[str, int] = {}
-    isolated: set[tuple[int, int]] = set()
     for account in accounts:
         owner = names[account.name] = int(venue.open_account())
         apart = [row for row in account.positions if row.isolated]
@@ -202,13 +208,12 @@ def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> Owne
             venue.deposit(owner, 0, money)
         # Money moves before positions open: nothing can be short of margin then.
         for row in apart:
-            isolated.add((owner, markets[row.market]))
             venue.isolate(owner, markets[row.market])
             if row.collateral:
                 venue.move_isolated(owner, markets[row.market], row.collateral)
         for row in account.positions:
             venue.open_position(owner, markets[row.market], row.size, row.cost)
-    return Owners(names, frozenset(isolated))
+    return names
 
 
 def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
@@ -235,19 +240,9 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
 
 def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:
     """Refuse an account that starts below zero, unless the scenario says that is meant."""
-    if plan.config.allow_insolvent:
-        return
-    unit = plan.markets[0].market if plan.markets else None
-    for name, account in owners.names.items():
-        scopes = {int(venue.scope_of(account, at)) for at in range(len(plan.markets))}
-        for scope in sorted(scopes - {-1}):
-            equity = int(venue.equity(scope))
-            if equity < 0 and unit is not None:
-                rule = (
-                    f"account {name!r} starts below zero at the opening mark; give it more"
-                    " collateral or set allow_insolvent = true: equity must be 0 or more"
-                )
-                raise InputError(f"venue[{index}]", str(unit.to_money(equity)), rule)
+    if not plan.config.allow_insolvent and plan.markets:
+        found = venue.below_zero()
+        insolvent(owners.names, found, plan.markets[0].market, f"venue[{index}]")
 
 
 def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
@@ -261,7 +256,12 @@ def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
         "accounts": [
             {"venue": index, "id": account, "name": name}
             for index, owners in enumerate(built.owners)
-            for name, account in owners.names.items()
+            for name, account in owners.names.said.items()
+        ],
+        "populations": [
+            {"venue": index, "name": name, "first": first, "count": count}
+            for index, owners in enumerate(built.owners)
+            for name, first, count in owners.names.runs
         ],
     }
 

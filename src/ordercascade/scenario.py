@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,12 +13,22 @@ import msgspec
 from ordercascade import presets, toml
 from ordercascade.agenda import Agenda, agenda
 from ordercascade.books import Levels, levels
-from ordercascade.config import BracketFile, FileBook, ScenarioConfig
+from ordercascade.config import BracketFile, ScenarioConfig
 from ordercascade.data.table import read_bytes, sha256
 from ordercascade.errors import ConfigError
 from ordercascade.exact import name
+from ordercascade.keys import FileBook, FileEntry, FileLaw
 from ordercascade.override import override
-from ordercascade.plan import Account, MarketPlan, VenuePlan, accounts, unique, venue_plan
+from ordercascade.plan import (
+    Account,
+    MarketPlan,
+    VenuePlan,
+    accounts,
+    cohorts,
+    unique,
+    venue_plan,
+)
+from ordercascade.populations import Cohort
 
 
 class Scenario:
@@ -128,9 +138,19 @@ class Scenario:
         """Return a venue's accounts in whole numbers, in the order of their ids (1, 2, …)."""
         return accounts(venue, base=Path(self.base))
 
+    def cohorts(
+        self, venue: VenuePlan, books: Sequence[Levels], said: Collection[str] = ()
+    ) -> list[Cohort]:
+        """Return a venue's populations as drawn from the seed, given its opening books."""
+        return cohorts(venue, books, base=Path(self.base), seed=self.seed, said=said)
+
     def _files(self) -> Iterator[str]:
         for venue in self.resolved.venue:
             yield from (source.file for source in venue.positions)
+            for crowd in venue.population:
+                for law in (crowd.leverage, crowd.notional, crowd.size, crowd.entry):
+                    if isinstance(law, FileLaw | FileEntry):
+                        yield law.file
             for market in venue.market:
                 if isinstance(market.book, FileBook):
                     yield market.book.file

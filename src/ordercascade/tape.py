@@ -45,6 +45,7 @@ META: Mapping[str, Any] = MappingProxyType(
         "venues": [],
         "markets": [],
         "accounts": [],
+        "populations": [],  # runs of accounts called name-1, name-2, …: first id, count
     }
 )
 MARKET: Mapping[str, Any] = MappingProxyType(
@@ -134,7 +135,13 @@ class Tape:
     @property
     def accounts(self) -> list[dict[str, Any]]:
         """Names of the accounts; what they own at the opening is `tables["accounts"]`."""
-        found: list[dict[str, Any]] = self.meta["accounts"]
+        found: list[dict[str, Any]] = list(self.meta["accounts"])
+        for run in self.meta["populations"]:
+            first, count = int(run["first"]), int(run["count"])
+            found += (
+                {"venue": run["venue"], "id": first + k, "name": f"{run['name']}-{k + 1}"}
+                for k in range(count)
+            )
         return found
 
     def __len__(self) -> int:
@@ -241,6 +248,7 @@ def _filled(meta: Mapping[str, Any]) -> dict[str, Any]:
     plain["markets"] = _listed(plain, "markets", MARKET)
     plain["venues"] = _listed(plain, "venues", {})
     plain["accounts"] = _listed(plain, "accounts", None)
+    plain["populations"] = _listed(plain, "populations", None)
     return plain
 
 

@@ -27,7 +27,10 @@ TEXT_MAX = 2**24
 LISTED_MAX = 24
 # Arrays of these tables are written as [[…]]; everything else goes inline.
 _TABLES = frozenset(
-    ("venue", "market", "account", "positions", "liquidation", "shock", "index", "transfer")
+    (
+        *("venue", "market", "account", "positions", "population", "liquidation"),
+        *("shock", "index", "transfer"),
+    )
 )
 _FIRST = ("schema", "name", "preset")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
@@ -114,9 +117,11 @@ def _encode(value: object) -> object:
 
 
 def _prepared(node: Any) -> Any:
-    """Spell TOML times as text, and a book without a kind as the file it must be."""
+    """Spell TOML times as text, a book without a kind as the file it must be, laws in full."""
     if isinstance(node, dict):
         made = {key: _prepared(value) for key, value in node.items()}
+        if isinstance(made.get("population"), list):
+            made["population"] = [_law_spelt(item) for item in made["population"]]
         book = made.get("book")
         if isinstance(book, dict) and "file" in book:
             made["book"] = {"kind": "file"} | book
@@ -126,6 +131,22 @@ def _prepared(node: Any) -> Any:
     if isinstance(node, datetime.datetime):
         return node.isoformat()
     return node
+
+
+def _law_spelt(population: Any) -> Any:
+    """Spell a plain number as the law it stands for, and a law by its keys where they say it."""
+    if not isinstance(population, dict):
+        return population
+    made = dict(population)
+    for key in ("leverage", "notional", "size"):
+        law = made.get(key)
+        if isinstance(law, int | Decimal | str) and not isinstance(law, bool):
+            made[key] = {"kind": "constant", "value": law}
+        elif isinstance(law, dict) and "kind" not in law and "values" in law:
+            made[key] = {"kind": "values"} | law
+    if isinstance(made.get("correlation"), int | Decimal | str):
+        made["correlation"] = [[made["correlation"]]]
+    return made
 
 
 def _refuse_text(message: str, text: str, file: str) -> NoReturn:
@@ -254,7 +275,7 @@ def _write(lines: list[str], path: str, table: Raw) -> None:
     tables = {
         key: value
         for key, value in said.items()
-        if isinstance(value, dict) or (key in _TABLES and isinstance(value, list | tuple))
+        if isinstance(value, dict) or (key in _TABLES and _is_tables(value))
     }
     lines.extend(f"{_key(k)} = {_inline(v)}" for k, v in said.items() if k not in tables)
     for key, value in tables.items():
@@ -263,6 +284,10 @@ def _write(lines: list[str], path: str, table: Raw) -> None:
             lines.append("")
             lines.append(f"[{inner}]" if isinstance(value, dict) else f"[[{inner}]]")
             _write(lines, inner, item)
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, dict) for item in value)
 
 
 def _key(key: str) -> str:

@@ -31,16 +31,16 @@ from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
+from ordercascade.populations import Names
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
 
 class Owners(NamedTuple):
-    """Whose the accounts of a built venue are: ids by name, and (account, market) isolated."""
+    """Whose the accounts of a built venue are: ids by name."""
 
-    names: Mapping[str, int]
-    isolated: frozenset[tuple[int, int]]
+    names: Names
 
 
 class Standing(NamedTuple):
@@ -86,8 +86,7 @@ class Venue:
         self._seeded: set[int] = set()
         self._world: Any = None
         self._venue: Any = None
-        self._names: dict[str, int] = {}
-        self._isolated: set[tuple[int, int]] = set()
+        self._names: Mapping[str, int] = {}
         self._accounts = 0
         self._meta = meta_of((self._plan,))
 
@@ -98,7 +97,7 @@ class Venue:
         """Return the face of a venue that a World has built and started."""
         made = object.__new__(cls)
         made._world, made._venue, made._plan = world, venue, plan
-        made._names, made._isolated = dict(owners.names), set(owners.isolated)
+        made._names = owners.names
         made._accounts, made._meta = len(owners.names), meta
         return made
 
@@ -144,7 +143,6 @@ class Venue:
         scope = int(self._venue.isolate(owner, at))
         if scope < 0:
             return _answer(scope)
-        self._isolated.add((owner, at))
         if amount == 0:
             return 0
         return _answer(self._venue.move_isolated(owner, at, amount))
@@ -358,8 +356,7 @@ class Venue:
         """Return (scope, market) of an account by id; the cross scope has no market of its own."""
         scopes: dict[int, int | None] = {int(self._venue.cross_scope(account, 0)): None}
         for at in range(len(self._plan.markets)):
-            if (account, at) in self._isolated:
-                scopes[int(self._venue.scope_of(account, at))] = at
+            scopes.setdefault(int(self._venue.scope_of(account, at)), at)
         found = [(scope, at) for scope, at in scopes.items() if scope >= 0]
         return sorted(found, key=lambda item: item[0])
 

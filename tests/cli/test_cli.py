@@ -159,7 +159,7 @@ def test_the_same_run_has_the_same_hash_in_another_process() -> None:
 def test_check_validates_and_writes_nothing(tmp_path: Path) -> None:
     done = command("check", "btc-cascade", cwd=tmp_path)
     assert done.returncode == 0
-    assert "ok (btc-cascade: 1 venue, 1 market, 320 accounts)" in done.stdout
+    assert "ok (btc-cascade: 1 venue, 1 market, 2,000 accounts)" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,6 +1,5 @@
-"""Make the positions files of the demo and of the real-data test. Seeded, kept for the record.
+"""Make the positions file of the real-data test. Seeded, kept for the record.
 
-    python tests/data/make_positions.py demo > src/ordercascade/scenarios/btc-cascade.csv
     python tests/data/make_positions.py real > tests/data/positions_btcusdt_2024-08-08.csv
 
 Every account has one position in BTCUSDT. Nobody starts near liquidation: an account whose
@@ -37,19 +36,6 @@ class Population(NamedTuple):
 
 
 POPULATIONS = {
-    "demo": Population(
-        seed=96,
-        mid=60_000.0,
-        accounts=320,
-        long_share=0.78,
-        cross_share=0.5,
-        leverage=((5, 0.1), (10, 0.2), (20, 0.2), (25, 0.1), (50, 0.2), (75, 0.1), (100, 0.1)),
-        notional_median=120_000,
-        notional_sigma=1.2,
-        notional_max=4_000_000,
-        entry_sigma=0.012,
-        room=0.004,
-    ),
     "real": Population(
         seed=20240808,
         mid=61_660.0,

@@ -89,6 +89,28 @@ class Venue:
         self.accounts += 1
         return self.accounts
 
+    def open_accounts(self, deposits: Any, openings: Any, asset: int = 0) -> int:
+        """Open an account for each deposit, with its rows of positions; return the first."""
+        self._before_start()
+        first = self.accounts + 1
+        rows = openings.tolist()
+        for number, amount in enumerate(deposits.tolist()):
+            account = self.open_account()
+            if amount:
+                self.deposit(account, asset, amount)
+            for _, market, size, cost, collateral, isolated in (r for r in rows if r[0] == number):
+                if isolated:
+                    scope = self.isolate(account, market)
+                    if collateral:
+                        self.ledger.post(OUTSIDE, scope, collateral, PostReason.DEPOSIT)
+                self.open_position(account, market, size, cost)
+        return first
+
+    def below_zero(self) -> list[tuple[int, int, int]]:
+        """Return (scope, account, equity) of users' scopes with less than nothing."""
+        found = [(scope, self.equity(scope)) for scope in sorted(self.scopes)]
+        return [(s, self.ledger.holders[s].account, money) for s, money in found if money < 0]
+
     @recorded
     def open_position(self, account: int, market: int, size: int, cost: int) -> None:
         """Open with a position; `external` gets its opposite."""

@@ -96,14 +96,12 @@ def test_bad_D11_an_unknown_key_names_the_nearest_one(old: str, new: str, said: 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[[venue.liquidation]]", "[[venue.population]]", "the nearest valid key is 'positions'"),
         ("[[venue.liquidation]]", "[[venue.breaker]]", "the nearest valid key is 'liquidation'"),
         ("{ kind", "{ ema_tau_s = 150, kind", "the nearest valid key is 'own_book_weight'"),
         ('"mid"', '"median3"', "oracle.kind: does not exist yet; there are: last, mid, index"),
         ('"mid"', '"twap"', "does not exist yet"),
         ('name = "BTCUSDT"', 'name = "B"\nkind = "inverse"', "does not exist yet; there are: lin"),
         ('format = "neutral-l2"', 'format = "lobster"', "does not exist yet"),
-        ('file = "book.parquet"', 'kind = "poisson"', "there are: ladder, profile, levels, file"),
         ('name = "perp"', 'name = "perp"\nleg = "most_liquid"', "venue[0].leg: does not exist yet"),
     ],
 )

@@ -11,6 +11,7 @@ from ordercascade.core.book cimport (
     book_size_at, book_submit, Order,
 )
 
+from ordercascade.core.bulk cimport below_zero, open_many
 from ordercascade.core.initial cimport free_collateral, initial_margin, open_orders, refusal
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -215,6 +216,12 @@ cdef class Venue:
         if self.s.ledger.account_count >= 2**24:
             raise ConfigError("accounts", "must be at most 2**24")
         return ledger_add_account(&self.s.ledger)
+
+    def open_accounts(self, deposits, openings, asset=0):
+        """Open accounts by the array (core/laws.py: OPENING_DTYPE); returns the first's id."""
+        self._set_up()
+        return open_many(&self.s, deposits, openings,
+                         whole("asset", asset, 0, self.s.ledger.asset_count - 1))
 
     def open_position(self, account, market, size, cost):
         """Give a scope `size` lots that cost `cost`; `external` is the other side."""
@@ -567,6 +574,10 @@ cdef class Venue:
             fix_handover(&self.s, number)       # fixed already while it is being handed over
         return price_of_cost(self.s.ledger.positions[p].handover, self.s.ledger.positions[p].size,
                              self.s.markets[self.s.ledger.positions[p].market].multiplier)
+
+    def below_zero(self):
+        """(scope, account, equity) of users' scopes with negative equity on the standing marks."""
+        return below_zero(&self.s)
 
     def at_risk(self):
         """Scopes that are liquidatable at a peek of the marks' sources now, by id."""

@@ -87,6 +87,20 @@ def read_table(path: Path, *headers: tuple[str, ...]) -> TextTable:
     return TextTable(shown, columns, rows)
 
 
+def read_column(path: Path, column: str) -> list[Exact]:
+    """Return the numbers of one column of a CSV file, which may have others."""
+    data = read_bytes(path)
+    header = data.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0].rstrip(b"\r")
+    columns = tuple(header.decode("utf-8", "replace").split(","))
+    if column not in columns:
+        rule = f"has no column {column!r}; there are {', '.join(columns)}"
+        raise DataFileError(path.name, rule, row=1)
+    table = read_table(path, columns)
+    if not table.rows:
+        raise DataFileError(path.name, "has no rows to draw from")
+    return [table.number(row, column) for row in range(len(table.rows))]
+
+
 def read_parquet(path: Path, wanted: dict[str, tuple[str, ...]]) -> dict[str, list[object]]:
     """Return a Parquet file's columns as lists; `wanted` names the types a column may have."""
     table = parquet_table(path, wanted)
