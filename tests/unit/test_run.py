@@ -91,7 +91,7 @@ def test_a_tenth_of_the_depth_is_more_than_the_fund_can_bear() -> None:
 
 @pytest.mark.parametrize(("size", "r"), [("0.02", 0.2), ("0.05", 0.5), ("0.08", 0.8)])
 def test_the_uniform_ladder_falls_by_one_over_one_minus_r(size: str, r: float) -> None:
-    """The tick of 0.01 may leave a tick undone in each round, and the sale itself starts one off."""
+    """The tick of 0.01 may leave one undone in each round, and the sale itself starts one off."""
     tape = oc.run(oc.scenarios.load("uniform-ladder", f"population.size={size}"), progress=False)
     marks = tape.marks.to_numpy()["mark"]
     fall = (int(marks[0]) - int(marks[-1])) / 100
