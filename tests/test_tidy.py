@@ -48,8 +48,7 @@ CORRIDORS = [
     (4, "analysis"),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "lab"),
-    (4, "figures outcome story"),
+    (4, "figures outcome story lab"),
     (5, "report cli __main__"),
 ]
 RANK = {
