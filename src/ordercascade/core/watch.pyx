@@ -151,12 +151,18 @@ cdef int _fire(State* s, bint peek) except -1 nogil:
 
 cdef int scan(State* s, int64_t step) except -1 nogil:
     """After a step: who is liquidatable at a peek of the marks' sources, and not known to be?"""
+    _read_peeks(s)
+    return look(s, step)
+
+
+cdef int look(State* s, int64_t step) except -1 nogil:
+    """Judge on the peeks whoever is loose or fires there: hot with this step, or armed again."""
     cdef int64_t i
     cdef int32_t scope
     cdef Scope* sc
     cdef Margin m
-    _read_peeks(s)
     _fire(s, True)
+    s.looked += s.loose_count
     for i in range(s.loose_count):
         scope = s.loose[i]
         sc = &s.scopes[scope]

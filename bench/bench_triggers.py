@@ -1,0 +1,243 @@
+"""A million accounts under live marks: the workload of spec/TRIGGERS.md.
+
+    python bench/bench_triggers.py [--scopes N ...] [--repeat N]
+
+Scopes with 1 to 5 positions over five correlated markets (isolated: one position each), leverage
+2 to 50 with median 8, 70 % long, 3 to 10 brackets a market; a tick is about a basis point, a step
+moves all five marks. Thread CPU time, minimum of N; a NumPy full scan and lrvx (pip install lrvx;
+one isolated market, its own layout) beside it in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ordercascade.core.laws import Crowd, Law, LawKind, Terms
+from ordercascade.core.monitor import Monitor
+from ordercascade.core.populate import draw
+from ordercascade.core.world import World
+
+Int64 = npt.NDArray[np.int64]
+MARKS = [10_000, 12_000, 9_000, 15_000, 11_000]  # a tick is about 1 bp
+PRICE_MAX, SIZE_MAX = 2**17, 2**30
+CORRELATION = 0.6
+STEPS = 2_000
+NAMED = {
+    "quiet": 5e-9,
+    "set_mark": 0.5e-6,
+    "walk": 2e-6,
+    "evaluation": 200e-9,
+    "found": 1.5e-6,
+    "build": 250e-9,
+    "bytes": 130.0,
+    "gap": 50e-3,
+    "fill": 0.7e-6,
+    "isolated walk": 80e-9,
+}
+
+
+def brackets(count: int) -> list[tuple[int, int, int, int]]:
+    """Return continuous brackets: rates from 0.4 % up, floors doubling from 10^8 units."""
+    rows = [(0, 4_000, 0, 20_000)]
+    for k in range(1, count):
+        floor, rate = 10**8 << k, 4_000 + 2_500 * k
+        amount = rows[-1][2] + floor * (rate - rows[-1][1]) // 10**6
+        rows.append((floor, rate, amount, 2 * rate + 12_000))
+    return rows
+
+
+def populated(scopes: int, *, cross: bool) -> Any:
+    """Return a started world with so many scopes."""
+    markets = 5 if cross else 1
+    world = World()
+    venue = world.venue(world.add_venue())
+    rules = [brackets(count) for count in (3, 5, 7, 8, 10)][:markets]
+    for k in range(markets):
+        venue.add_market(
+            0, 1, price_max=PRICE_MAX, size_max=SIZE_MAX, brackets=rules[k], last=MARKS[k]
+        )
+    terms = [Terms(MARKS[k], 1, PRICE_MAX, SIZE_MAX, rules[k]) for k in range(markets)]
+    crowd = Crowd(
+        accounts=scopes,
+        long_share=0.7,
+        cross_share=1.0 if cross else 0.0,
+        leverage=Law(LawKind.LOGNORMAL, 8.0, 0.7, 2.0, 50.0),
+        size=Law(LawKind.LOGNORMAL, 3e5, 1.0, 1e4, 4e6),
+        size_is_value=True,
+        entry=Law(LawKind.NORMAL, 1.0, 0.01),
+        entry_in_ticks=False,
+        held=(0.6,) * markets,
+    )
+    drawn = draw(crowd, terms, 7, "triggers")
+    venue.open_accounts(drawn.deposits, drawn.openings)
+    started = time.thread_time()
+    world.start()
+    return world, drawn, time.thread_time() - started
+
+
+def walk(rows: int, markets: int, sigma: float, seed: int = 3) -> Int64:
+    """Return correlated random walks of the marks, sigma (in ticks of 1 bp) a step."""
+    rng = np.random.default_rng(seed)
+    common = rng.standard_normal((rows, 1))
+    own = rng.standard_normal((rows, markets))
+    moves = math.sqrt(CORRELATION) * common + math.sqrt(1 - CORRELATION) * own
+    start = np.array(MARKS[:markets], dtype=np.float64)
+    return np.maximum(1, np.rint(start * (1 + 1e-4 * sigma * np.cumsum(moves, axis=0)))).astype(
+        np.int64
+    )
+
+
+class Scan:
+    """The NumPy full scan: equity and maintenance of every scope at every step, vectorised."""
+
+    def __init__(self, drawn: Any, markets: int, rules: list[Any]) -> None:
+        rows = drawn.openings
+        self.size = np.zeros((markets, len(drawn.deposits)), dtype=np.int64)
+        cost = np.zeros(len(drawn.deposits), dtype=np.int64)
+        self.size[rows["market"], rows["account"]] = rows["size"]
+        np.add.at(cost, rows["account"], rows["cost"])
+        np.add.at(cost, rows["account"], -rows["collateral"])
+        self.fixed = drawn.deposits - cost
+        self.rules = [np.array(rule, dtype=np.int64) for rule in rules]
+
+    def at_risk(self, marks: Int64) -> Int64:
+        """Return the accounts below maintenance."""
+        slack = self.fixed.copy()
+        for k, size in enumerate(self.size):
+            value = size * marks[k]
+            slack += value
+            absolute = np.abs(value)
+            row = np.searchsorted(self.rules[k][:, 0], absolute, side="right") - 1
+            rate, amount = self.rules[k][row, 1], self.rules[k][row, 2]
+            slack -= np.maximum(0, -(-absolute * rate // 10**6) - amount)
+        return np.flatnonzero(slack < 0)
+
+
+def best(repeat: int, work: Any) -> float:
+    """Return the least CPU seconds of several runs of `work`."""
+    spent = []
+    for _ in range(repeat):
+        started = time.thread_time()
+        work()
+        spent.append(time.thread_time() - started)
+    return min(spent)
+
+
+def line(name: str, value: float, unit: float, label: str, named: str = "") -> None:
+    """Print a figure with the named one beside it."""
+    target = NAMED.get(named)
+    shown = "" if target is None else f"   named {target / unit:g}"
+    print(f"    {name:34} {value / unit:10.2f} {label}{shown}")
+
+
+def report(scopes: int, repeat: int, *, cross: bool) -> None:
+    """Print the figures of one size."""
+    markets = 5 if cross else 1
+    world, drawn, _ = populated(scopes, cross=cross)
+    built = min([populated(scopes, cross=cross)[2] for _ in range(1 if scopes > 10**5 else repeat)])
+    venue = world.venue(0)
+    kind = "cross" if cross else "isolated"
+    print(f"\n{scopes:,} {kind} scopes, {len(drawn.openings):,} positions")
+    line("build: start(), a scope", built / scopes, 1e-9, "ns", "build")
+    line("bytes of the index, a scope", Monitor(venue).memory / scopes, 1.0, "B", "bytes")
+
+    still = np.tile(np.array(MARKS[:markets], dtype=np.int64), (100_000, 1))
+    monitor = Monitor(venue)
+    quiet = best(repeat, lambda: monitor.follow(still)) / len(still) / markets
+    line("quiet mark, in the loop", quiet, 1e-9, "ns", "quiet")
+
+    def touch_nobody() -> None:
+        set_mark, mark = monitor.set_mark, MARKS[0]
+        for _ in range(100_000):
+            set_mark(0, mark)
+
+    line("quiet set_mark() from Python", best(repeat, touch_nobody) / 1e5, 1e-6, "us", "set_mark")
+
+    path = walk(STEPS, markets, 1.0)
+    spent, seen, found = [], 0, 0
+    for _ in range(repeat):
+        monitor = Monitor(venue)
+        started = time.thread_time()
+        found = int(monitor.follow(path).sum())
+        spent.append(time.thread_time() - started)
+        seen = monitor.evaluations
+    name = "walk" if cross else "isolated walk"
+    line(f"random walk, a step ({seen / STEPS:.1f} evaluations)", min(spent) / STEPS, 1e-6, "us", name)
+    line("  an evaluation with its re-arming", min(spent) / max(1, seen), 1e-9, "ns", "evaluation")
+
+    crash = np.array(MARKS[:markets]) * (1 - 1e-4 * np.arange(1, 1_001))[:, None]
+    crash = np.rint(crash).astype(np.int64)
+    spent = []
+    for _ in range(repeat):
+        monitor = Monitor(venue)
+        started = time.thread_time()
+        found = int(monitor.follow(crash).sum())
+        spent.append(time.thread_time() - started)
+        seen = monitor.evaluations
+    line(f"crash of 10 % in 1,000 steps: {found:,} found", min(spent), 1e-3, "ms")
+    line(f"  an evaluation ({seen:,} of them)", min(spent) / seen, 1e-9, "ns", "evaluation")
+    line("  a scope found", min(spent) / max(1, found), 1e-6, "us", "found")
+
+    gap = np.array([[mark * 95 // 100 for mark in MARKS[:markets]]])
+    spent = []
+    for _ in range(repeat):
+        monitor = Monitor(venue)
+        started = time.thread_time()
+        found = int(monitor.follow(gap).sum())
+        spent.append(time.thread_time() - started)
+    line(f"gap of -5 % in all: {found:,} found", min(spent), 1e-3, "ms", "gap")
+
+    scan = Scan(drawn, markets, [brackets(count) for count in (3, 5, 7, 8, 10)][:markets])
+    full = best(repeat, lambda: scan.at_risk(gap[0]))
+    line("NumPy full scan, a step", full, 1e-6, "us")
+    agree = len(scan.at_risk(gap[0])) == found
+    print(f"    the scan finds {'the same' if agree else 'OTHER'} scopes after the gap")
+    fills(venue, scopes, repeat)
+
+
+def fills(venue: Any, scopes: int, repeat: int) -> None:
+    """Time a fill and the re-arming of its scope, scopes in random order."""
+    rng = np.random.default_rng(5)
+    monitor = Monitor(venue)
+    first = venue.holders - scopes
+    chosen = (first + rng.permutation(scopes)[: min(scopes, 100_000)]).tolist()
+    market = [venue_market(venue, scope) for scope in chosen]
+    orders = list(zip(chosen, market, strict=True))
+
+    def trade() -> None:
+        fill = monitor.fill
+        for scope, where in orders:
+            fill(scope, where, 1, MARKS[where])
+
+    def nothing() -> None:
+        for scope, where in orders:
+            divmod(scope, MARKS[where])
+
+    spent = (best(repeat, trade) - best(repeat, nothing)) / len(orders)
+    line("fill and re-arm, cold, from Python", spent, 1e-6, "us", "fill")
+
+
+def venue_market(venue: Any, scope: int) -> int:
+    """Return a market in which the scope has a position."""
+    return next(m for m in range(venue.market_count) if venue.position(scope, m)[0])
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--scopes", type=int, nargs="*", default=[10**4, 10**5, 10**6])
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    for scopes in arguments.scopes:
+        for cross in (True, False):
+            report(scopes, arguments.repeat, cross=cross)
+
+
+if __name__ == "__main__":
+    main()
