@@ -168,7 +168,13 @@ def report(scopes: int, repeat: int, *, cross: bool) -> None:
         spent.append(time.thread_time() - started)
         seen = monitor.evaluations
     name = "walk" if cross else "isolated walk"
-    line(f"random walk, a step ({seen / STEPS:.1f} evaluations)", min(spent) / STEPS, 1e-6, "us", name)
+    line(
+        f"random walk, a step ({seen / STEPS:.1f} evaluations)",
+        min(spent) / STEPS,
+        1e-6,
+        "us",
+        name,
+    )
     line("  an evaluation with its re-arming", min(spent) / max(1, seen), 1e-9, "ns", "evaluation")
 
     crash = np.array(MARKS[:markets]) * (1 - 1e-4 * np.arange(1, 1_001))[:, None]

@@ -25,7 +25,7 @@ import numpy as np
 from ordercascade.errors import InputError, InputTypeError, InvariantError
 
 
-cdef int _settle_hot(State* s) except -1 nogil:
+cdef int64_t _settle_hot(State* s) except -1 nogil:
     """Look again at those that were below: some may have recovered."""
     cdef int64_t i
     for i in range(s.hot_count):
@@ -49,7 +49,6 @@ cdef class Monitor:
         self.s.log = NULL
         self.s.policy = NULL
         self.s.backstop = NULL
-        self.s.looked = 0
         for i in range(self.s.market_count):
             self.s.markets[i].oracle = NULL
             self.s.markets[i].stale = 0
@@ -77,7 +76,7 @@ cdef class Monitor:
         """Set one mark; return how many scopes have been found below and not looked at again."""
         cdef int64_t m = within(market, "market", "an int", 0, self.s.market_count - 1)
         self.s.markets[m].peek = within(tick, "tick", "an int", 1, self.s.markets[m].price_max)
-        look(&self.s, NIL)
+        self.looked += look(&self.s, NIL)
         return self.s.hot_count
 
     def set_marks(self, ticks):
@@ -89,7 +88,7 @@ cdef class Monitor:
                   for m, tick in enumerate(ticks)]
         for m, tick in enumerate(wanted):
             self.s.markets[m].peek = tick
-        look(&self.s, NIL)
+        self.looked += look(&self.s, NIL)
         return self.s.hot_count
 
     def follow(self, ticks):
@@ -116,7 +115,7 @@ cdef class Monitor:
                 before = self.s.hot_count
                 for m in range(self.s.market_count):
                     self.s.markets[m].peek = rows[i, m]
-                look(&self.s, NIL)
+                self.looked += look(&self.s, NIL)
                 out[i] = self.s.hot_count - before
         return found
 
@@ -150,14 +149,14 @@ cdef class Monitor:
     cdef int64_t _touched(self, int32_t scope) except -1:
         if self.s.scopes[scope].watch == ARMED:
             touch(&self.s, scope)
-            look(&self.s, NIL)
+            self.looked += look(&self.s, NIL)
         return self.s.hot_count
 
     def at_risk(self):
         """The scopes that are below at the marks now, by id; those that recovered are let go."""
         cdef int64_t i
         cdef int32_t[::1] out
-        _settle_hot(&self.s)
+        self.looked += _settle_hot(&self.s)
         sort_ids(self.s.hot, self.s.hot_count)
         made = np.zeros(self.s.hot_count, dtype=np.int32)
         out = made
@@ -168,7 +167,7 @@ cdef class Monitor:
     @property
     def evaluations(self):
         """How many times a scope has been evaluated."""
-        return self.s.looked
+        return self.looked
 
     @property
     def memory(self):

@@ -3,6 +3,26 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memset
 from cpython.mem cimport PyMem_RawMalloc, PyMem_RawRealloc, PyMem_RawFree
 
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <sys/mman.h>
+    #include <stdint.h>
+    /* Rows are met in random order: with pages of 4 kB most of the time goes into finding them. */
+    static inline void oc_wide_pages(void *rows, int64_t bytes) {
+        uintptr_t from = ((uintptr_t)rows + 4095) & ~(uintptr_t)4095;
+        uintptr_t to = ((uintptr_t)rows + (uintptr_t)bytes) & ~(uintptr_t)4095;
+        if (bytes >= (4 << 20) && to > from)
+            madvise((void *)from, to - from, MADV_HUGEPAGE);    /* Advice: a refusal is no error. */
+    }
+    #else
+    #define oc_wide_pages(rows, bytes) ((void)(rows))
+    #endif
+    #define oc_prefetch(p) __builtin_prefetch(p)
+    """
+    void oc_wide_pages(void* rows, int64_t bytes) noexcept nogil
+    void oc_prefetch(const void* p) noexcept nogil
+
 cdef enum:
     NIL = -1
 
@@ -22,6 +42,7 @@ cdef inline void* slab_grow(void* rows, int64_t* capacity, int64_t need,
     if grown == NULL:
         with gil:
             raise MemoryError()
+    oc_wide_pages(grown, wanted * row_bytes)
     memset(<char*>grown + capacity[0] * row_bytes, 0, <size_t>((wanted - capacity[0]) * row_bytes))
     capacity[0] = wanted
     return grown
@@ -37,5 +58,6 @@ cdef inline void* slab_copy(const void* rows, int64_t capacity,
     if copied == NULL:
         with gil:
             raise MemoryError()
+    oc_wide_pages(copied, capacity * row_bytes)
     memcpy(copied, rows, <size_t>(capacity * row_bytes))
     return copied

@@ -201,7 +201,6 @@ ctypedef struct State:
     int8_t sub_unfilled         # its order left lots unfilled
     bint muted                  # round_max reached in this settlement
     # buffers; `*_count` are state, capacities are not
-    int64_t looked              # scopes evaluated so far; counted, decides nothing
     int32_t* loose
     int64_t loose_count
     int64_t loose_capacity

@@ -6,7 +6,7 @@ cdef int push(int32_t** list, int64_t* count, int64_t* capacity, int32_t value) 
 cdef void sort_ids(int32_t* list, int64_t count) noexcept nogil
 
 cdef int touch(State* s, int32_t scope) except -1 nogil
-cdef int look(State* s, int64_t step) except -1 nogil
+cdef int64_t look(State* s, int64_t step) except -1 nogil
 cdef int scan(State* s, int64_t step) except -1 nogil
 cdef int window_open(State* s) except -1 nogil
 cdef int collect(State* s) except -1 nogil

@@ -12,22 +12,26 @@ from ordercascade.core.check cimport oc_check
 from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_flat
 from ordercascade.core.margin cimport (
-    armed_tick, bracket_of, initial_of, liquidation_tick, share_weight,
+    armed_tick, bracket_of, initial_of, liquidation_tick, share_of, share_weight,
 )
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport MarketView
-from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.slab cimport NIL, oc_prefetch, slab_grow
 from ordercascade.core.state cimport (
     ARMED, HOT, LOOSE, Margin, Market, NEAREST, PARKED, Scope, State, liquidatable, margin_of,
     market_view, price_at,
 )
 from ordercascade.core.triggers cimport (
-    FALLS, RISES, triggers_arm, triggers_clear_fired, triggers_disarm, triggers_fire,
+    FALLS, RISES, TriggerNode, triggers_arm, triggers_clear_fired, triggers_disarm, triggers_fire,
     triggers_nearest,
 )
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, PPM, TICK_MAX, Tick, Wide, absolute, div_floor, larger,
+    CASH_MAX, Cash, PPM, TICK_MAX, Tick, Wide, absolute, div_floor, larger, smaller,
 )
+
+
+cdef enum:
+    AHEAD = 4               # scopes between asking the memory for a row and using it
 
 
 # --- small lists -------------------------------------------------------------------------------
@@ -89,12 +93,12 @@ cdef int _arm_node(State* s, int32_t p, Tick tick) except -1 nogil:
 
 cdef int _arm(State* s, int32_t scope, const Margin* at) except -1 nogil:
     """Arm a scope that is safe at the peek: exactly for one leg, by shares of slack for several."""
+    cdef int32_t p = s.ledger.holders[scope].first
     cdef int32_t first = NIL
     cdef int32_t legs = 0
-    cdef int32_t p = s.ledger.holders[scope].first
     cdef const Position* position
     cdef const Market* m
-    cdef Wide weights = 0
+    cdef int64_t weights = 0
     cdef Cash slack = at.equity - at.maintenance - (0 if s.rules.trigger_strict else 1)
     cdef Cash value, budget
     while p != NIL:
@@ -103,7 +107,7 @@ cdef int _arm(State* s, int32_t scope, const Margin* at) except -1 nogil:
             legs += 1
             first = p
             m = &s.markets[position.market]
-            weights = weights + share_weight(position.size * m.peek * m.multiplier)
+            weights += share_weight(position.size * m.peek * m.multiplier)
         p = position.next
     if legs == 1:
         position = &s.ledger.positions[first]
@@ -118,7 +122,7 @@ cdef int _arm(State* s, int32_t scope, const Margin* at) except -1 nogil:
         if position.size != 0:
             m = &s.markets[position.market]
             value = absolute(position.size * m.peek * m.multiplier)
-            budget = div_floor(<Wide>slack * share_weight(value), weights)
+            budget = share_of(slack, share_weight(value), weights)
             _arm_node(s, p, armed_tick(
                 position.size, m.multiplier, m.peek, budget,
                 m.brackets[bracket_of(m.brackets, m.bracket_count, <Wide>value + value / 4)]
@@ -138,13 +142,60 @@ cdef void _read_peeks(State* s) noexcept nogil:
             s.markets[i].stale = 0
 
 
+cdef inline void _fetch_scope(const State* s, int32_t scope) noexcept nogil:
+    oc_prefetch(&s.scopes[scope])
+    oc_prefetch(<const char*>&s.scopes[scope] + 64)
+    oc_prefetch(&s.ledger.holders[scope])
+
+
+cdef inline void _fetch_legs(const State* s, int32_t scope) noexcept nogil:
+    """A scope's positions mostly lie side by side, and so do their triggers."""
+    cdef int32_t p = s.ledger.holders[scope].first
+    if p == NIL:
+        return
+    oc_prefetch(&s.ledger.positions[p])
+    oc_prefetch(<const char*>&s.ledger.positions[p] + 64)
+    oc_prefetch(<const char*>&s.ledger.positions[p] + 128)
+    if p < s.triggers.node_count:
+        oc_prefetch(&s.triggers.nodes[p])
+        oc_prefetch(<const char*>&s.triggers.nodes[p] + 48)
+
+
+cdef inline void _fetch_neighbours(const State* s, int32_t scope) noexcept nogil:
+    """What the scope's triggers are linked to: taking them out writes there."""
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const TriggerNode* n
+    while p != NIL and p < s.triggers.node_count:
+        n = &s.triggers.nodes[p]
+        if n.place != NIL and n.next != NIL:
+            oc_prefetch(&s.triggers.nodes[n.next])
+        if n.place != NIL and n.prev != NIL:
+            oc_prefetch(&s.triggers.nodes[n.prev])
+        p = s.ledger.positions[p].next
+
+
 cdef int _fire(State* s, bint peek) except -1 nogil:
     """Loosen every scope that has a trigger at or beyond the prices."""
-    cdef int64_t i
+    cdef int64_t i, count
+    cdef const int32_t* fired
+    cdef const Position* positions = s.ledger.positions
     for i in range(s.market_count):
         triggers_fire(&s.triggers, <int32_t>i, price_at(&s.markets[i], peek))
-    for i in range(s.triggers.fired_count):
-        touch(s, s.ledger.positions[s.triggers.fired[i]].scope)
+    count = s.triggers.fired_count
+    fired = s.triggers.fired
+    # A storm meets scopes in random order; what each will need is asked for while others are done.
+    for i in range(smaller(count, 4 * AHEAD)):
+        oc_prefetch(&positions[fired[i]])
+    for i in range(count):
+        if i + 4 * AHEAD < count:
+            oc_prefetch(&positions[fired[i + 4 * AHEAD]])
+        if i + 3 * AHEAD < count:
+            _fetch_scope(s, positions[fired[i + 3 * AHEAD]].scope)
+        if i + 2 * AHEAD < count:
+            _fetch_legs(s, positions[fired[i + 2 * AHEAD]].scope)
+        if i + AHEAD < count:
+            _fetch_neighbours(s, positions[fired[i + AHEAD]].scope)
+        touch(s, positions[fired[i]].scope)
     triggers_clear_fired(&s.triggers)
     return 0
 
@@ -152,18 +203,25 @@ cdef int _fire(State* s, bint peek) except -1 nogil:
 cdef int scan(State* s, int64_t step) except -1 nogil:
     """After a step: who is liquidatable at a peek of the marks' sources, and not known to be?"""
     _read_peeks(s)
-    return look(s, step)
+    look(s, step)
+    return 0
 
 
-cdef int look(State* s, int64_t step) except -1 nogil:
-    """Judge on the peeks whoever is loose or fires there: hot with this step, or armed again."""
-    cdef int64_t i
+cdef int64_t look(State* s, int64_t step) except -1 nogil:
+    """Judge on the peeks whoever is loose or fires there: hot with this step, or armed again.
+
+    Returns how many were evaluated."""
+    cdef int64_t i, count
     cdef int32_t scope
     cdef Scope* sc
     cdef Margin m
     _fire(s, True)
-    s.looked += s.loose_count
+    count = s.loose_count
     for i in range(s.loose_count):
+        if i + 2 * AHEAD < s.loose_count:
+            _fetch_scope(s, s.loose[i + 2 * AHEAD])
+        if i + AHEAD < s.loose_count:
+            _fetch_legs(s, s.loose[i + AHEAD])
         scope = s.loose[i]
         sc = &s.scopes[scope]
         oc_check(sc.watch == LOOSE)
@@ -177,7 +235,7 @@ cdef int look(State* s, int64_t step) except -1 nogil:
             if not m.flat:
                 _arm(s, scope, &m)
     s.loose_count = 0
-    return 0
+    return count
 
 
 cdef int arm_all(State* s) except -1 nogil:
