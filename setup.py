@@ -4,6 +4,7 @@ ORDERCASCADE_ONLY=core.book,core.events compiles just those (development); `none
 """
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -59,7 +60,9 @@ def extensions() -> list[Extension]:
 # Each flavour keeps its own objects; in place there is room for one, and only a newer file is
 # copied there, so the other flavour's go first.
 mark = Path("build/flavour")
-if not ONLY and (not mark.exists() or mark.read_text() != FLAVOUR):
+if "--inplace" in sys.argv and not ONLY and (
+    not mark.exists() or mark.read_text() != FLAVOUR
+):
     for library in Path("src/ordercascade").glob("*/*.so"):
         library.unlink()
     mark.parent.mkdir(exist_ok=True)
