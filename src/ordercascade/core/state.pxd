@@ -188,6 +188,7 @@ ctypedef struct State:
     int64_t clock               # counts changes of marks and books
     bint running                # started: rows are written
     bint busy                   # the world is inside a call
+    bint settling               # the world is inside a settlement
     bint wrote                  # it wrote a step in this round
     # the cascade in progress
     int32_t phase

@@ -25,7 +25,7 @@ from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport Bracket, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    IDLE, liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
+    liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
     STEP_AGENTS, step_begin, SUB_ADL, write_outside, write_posting,
 )
 from ordercascade.core.statecopy cimport (
@@ -251,7 +251,7 @@ cdef class Venue:
     def _idle(self):
         if self.s.busy:
             raise BusyError("the world")
-        if self.s.phase != IDLE:
+        if self.s.settling:
             raise InputError("call", "inside a settlement", "must wait until the settlement is "
                              "over: step() or run() the world to its end")
 
