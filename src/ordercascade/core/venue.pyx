@@ -414,7 +414,7 @@ cdef class Venue:
 
     def amend(self, account, market, order_id, *, price=0, size):
         """Change a resting order: its id, 0 if done, or a Reject code. A smaller size at the same
-        price keeps its priority."""
+        price keeps its priority; what grows or moves is admitted like a new order."""
         cdef const Order* order
         self._started()
         account = self._account(account)
@@ -428,7 +428,7 @@ cdef class Venue:
         if order.account != account:
             return Reject.NOT_OWNER
         side = order.side
-        if size > order.size:
+        if size > order.size or (size > 0 and price and price != order.price):
             refused = refusal(&self.s, account, m, side, size - order.size)
             if refused:
                 return refused
