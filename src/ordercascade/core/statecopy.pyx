@@ -250,7 +250,7 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
         digest_word(d, e.limit)
         digest_word(d, e.trigger)
         digest_word(d, e.cooldown_ns)
-        digest_word(d, (e.at_market << 1) | e.last)
+        digest_word(d, (e.side << 2) | (e.at_market << 1) | e.last)
 
 
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:
