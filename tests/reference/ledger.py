@@ -87,16 +87,15 @@ class Ledger:
 
     def position(self, holder: int, market: int) -> Position:
         """Return a holder's position in a market: a fresh, empty one if it has none."""
-        return self.positions.get((holder, market), Position())
+        return self.positions.get((holder, market)) or Position()
 
     def legs(self, holder: int) -> list[tuple[int, Position]]:
         """Return the (market, position) pairs in which a holder has lots, in market order."""
-        found = [
-            (market, position)
-            for (owner, market), position in self.positions.items()
-            if owner == holder and position.size != 0
-        ]
-        return sorted(found, key=lambda leg: leg[0])
+        found = [(market, self.positions.get((holder, market))) for market in self._markets()]
+        return [(market, held) for market, held in found if held is not None and held.size != 0]
+
+    def _markets(self) -> range:
+        return range(len(self.clearing))
 
     def post(self, source: int, target: int, amount: int, reason: PostReason) -> None:
         """Move `amount` from one holder to another; `OUTSIDE` is where deposits come from."""

@@ -56,8 +56,8 @@ def settlement(world: World) -> Iterator[int]:
         # The clock never goes back, also when the venue with the longest rounds rests.
         world.time_ns = max(world.time_ns, *(venue.now for venue in running))
         yield from world.due_items(running)
-        for venue in running:
-            yield from take_marks(venue)
+        for venue, changed in [(venue, take_marks(venue)) for venue in running]:
+            yield from write_marks(venue, changed)
         for venue in running:
             yield from liquidate(venue)
         if world.step_count == first:
@@ -80,10 +80,12 @@ def write_bound(venue: Venue) -> int:
     return step
 
 
-def take_marks(venue: Venue) -> Iterator[int]:
-    """Let every market's peeked mark stand; a row for each that changed."""
-    changed = [market for market in venue.markets if market.take_mark()]
-    yield from write_marks(venue, [market.id for market in changed])
+def take_marks(venue: Venue) -> list[int]:
+    """Let every market's peeked mark stand; return the markets whose mark changed.
+
+    Every venue's marks are taken before the first row is written: they are the round's.
+    """
+    return [market.id for market in venue.markets if market.take_mark()]
 
 
 def write_marks(venue: Venue, changed: list[int]) -> Iterator[int]:
@@ -223,7 +225,7 @@ def retake_marks(venue: Venue) -> list[int]:
     """Take all marks again if the venue does so after each order; return the changed markets."""
     if venue.rules.mark_refresh != MarkRefresh.ORDER:
         return []
-    return [market.id for market in venue.markets if market.take_mark()]
+    return take_marks(venue)
 
 
 def find_parent(venue: Venue, scope: int) -> int:

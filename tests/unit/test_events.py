@@ -81,6 +81,7 @@ def test_a_row_comes_back_at_every_width() -> None:
             row = {c: sign * (2 ** (8 * width - 1) - 1) for c, (width, _) in columns.items()}
             number = log.append(name, row)
             assert {c: log.get(name, number, c) for c in columns} == row
+            assert log.row(name, number) == tuple(row[c] for c in columns)
         assert log.rows(name) == 2
     assert len(log) == 2 * len(SCHEMA)
 

@@ -131,6 +131,8 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     held = absolute(s.ledger.positions[p].size)
     lots = smaller(entry.lots, held)
     side = 1 if s.ledger.positions[p].size > 0 else 0
+    if side != entry.side:
+        return 0
     if not sc.pending:
         sc.parent = parent_of(s, scope)
         sc.generation = 0 if sc.parent == NIL else generation_of(s, sc.parent) + 1

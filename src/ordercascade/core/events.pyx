@@ -586,6 +586,14 @@ cdef class EventLog:
         cdef int number = self._table(table)
         return log_get(&self.log, number, self._row(number, row), self._column(table, column))
 
+    def row(self, table, row):
+        """Return one row, a tuple of whole numbers in the order of the columns."""
+        cdef int number = self._table(table)
+        cdef int64_t at = self._row(number, row)
+        cdef int c
+        return tuple([log_get(&self.log, number, at, c)
+                      for c in range(self.log.table[number].columns)])
+
     def digest(self):
         """Return 32 hexadecimal digits over every cell of every table."""
         cdef Digest d

@@ -4,7 +4,7 @@
 # so that a (scope, market) pair has one handle for ever.
 from libc.stdint cimport int8_t, int32_t, int64_t
 from ordercascade.core.digest cimport Digest
-from ordercascade.core.units cimport Cash, Lot
+from ordercascade.core.units cimport Cash, Lot, Wide
 
 # The numbers are those of ordercascade.enums.HolderKind.
 cdef enum:
@@ -84,5 +84,7 @@ cdef int ledger_open(Ledger* l) except -1 nogil
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil
 
 cdef int split_shares(Cash total, const int64_t* weights, int64_t count, Cash* out) except -1 nogil
+cdef void ledger_audit(const Ledger* l, Wide* off) noexcept nogil
+cdef dict ledger_deltas(const Ledger* l)
 cdef int64_t ledger_check(const Ledger* l) noexcept nogil
 cdef void ledger_digest(const Ledger* l, Digest* d) noexcept nogil

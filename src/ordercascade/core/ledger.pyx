@@ -9,14 +9,19 @@ from libc.stdlib cimport qsort
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from ordercascade.core.check cimport oc_check
-from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
-from ordercascade.core.units cimport CASH_MAX, Cash, LOT_MAX, Lot, Wide, absolute, div_floor
+from ordercascade.core.units cimport (
+    CASH_MAX, Cash, LOT_MAX, Lot, Wide, absolute, div_floor, larger, smaller,
+)
 
-from ordercascade.errors import RangeError
+from ordercascade.checks import whole
+from ordercascade.errors import ConfigError, InputError, InvariantError, RangeError
 
 cdef enum:
     KINDS = 5               # holders an asset, before the clearings
+    AUDIT_ASSET = 3         # sums an asset
+    AUDIT_MARKET = 3        # sums a market
 
 
 # --- set-up ------------------------------------------------------------------------------------
@@ -376,6 +381,69 @@ cdef int split_shares(Cash total, const int64_t* weights, int64_t count, Cash* o
 
 # --- checks ------------------------------------------------------------------------------------
 
+cdef void ledger_audit(const Ledger* l, Wide* off) noexcept nogil:
+    """Re-sum everything, in 128 bits: what each sum of SEMANTICS §1 is off by.
+
+    `off` has AUDIT_ASSET cells an asset (money, fund below 0, bad debt above 0), then AUDIT_MARKET
+    a market (sizes, cost and clearing, cost of flat positions). O(holders + positions).
+    """
+    cdef int64_t i
+    cdef const Holder* h
+    cdef const Position* p
+    cdef Wide* cell
+    for i in range(l.asset_count):
+        cell = off + AUDIT_ASSET * i
+        cell[0] = -l.deposited[i]
+        cell[1] = smaller(0, l.holders[ledger_holder(l, FUND, <int32_t>i)].collateral)
+        cell[2] = larger(0, l.holders[ledger_holder(l, BAD_DEBT, <int32_t>i)].collateral)
+    for i in range(l.market_count):
+        cell = off + AUDIT_ASSET * l.asset_count + AUDIT_MARKET * i
+        cell[0] = 0
+        cell[1] = l.holders[l.clearing[i]].collateral
+        cell[2] = 0
+    for i in range(l.holder_count):
+        h = &l.holders[i]
+        cell = off + AUDIT_ASSET * h.asset
+        cell[0] = cell[0] + h.collateral
+    for i in range(l.position_count):
+        p = &l.positions[i]
+        cell = off + AUDIT_ASSET * l.asset_count + AUDIT_MARKET * p.market
+        cell[0] = cell[0] + p.size
+        cell[1] = cell[1] + p.cost
+        if p.size == 0:
+            cell[2] = cell[2] + absolute(p.cost)
+
+
+cdef object _whole(Wide amount):
+    """A 128-bit sum as a Python int; one within 2**62 takes the short way."""
+    if -CASH_MAX <= amount <= CASH_MAX:
+        return <int64_t>amount
+    return (<int64_t>(amount >> 64)) * 2**64 + <uint64_t>amount
+
+
+cdef dict ledger_deltas(const Ledger* l):
+    """ledger_audit() by name: all 0 in a sound ledger."""
+    cdef int64_t cells = AUDIT_ASSET * l.asset_count + AUDIT_MARKET * l.market_count
+    cdef Wide* off = <Wide*>PyMem_RawMalloc(<size_t>(cells * sizeof(Wide)))
+    cdef Wide* cell = off
+    if off == NULL:
+        raise MemoryError()
+    ledger_audit(l, off)
+    out = {}
+    for asset in range(l.asset_count):
+        out[f"money of asset {asset}"] = _whole(cell[0])
+        out[f"fund of asset {asset} below 0"] = _whole(cell[1])
+        out[f"bad debt of asset {asset} above 0"] = _whole(cell[2])
+        cell += AUDIT_ASSET
+    for market in range(l.market_count):
+        out[f"sizes of market {market}"] = _whole(cell[0])
+        out[f"cost and clearing of market {market}"] = _whole(cell[1])
+        out[f"cost of flat positions of market {market}"] = _whole(cell[2])
+        cell += AUDIT_MARKET
+    PyMem_RawFree(off)
+    return out
+
+
 cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
     """Re-sum everything. 0, or the number of the broken invariant: 1 money of an asset, 2 sizes
     of a market, 3 cost and clearing of a market, 4 cost of a flat position, 5 a negative fund,
@@ -467,3 +535,120 @@ def split(total, weights):
         return [cells[count + i] for i in range(count)]
     finally:
         PyMem_RawFree(cells)
+
+
+cdef class AccountLedger:
+    """A stand-alone ledger: holders, their money and positions, and the only ways to move them.
+
+    Holder ids are 5 an asset (external, fund, vault, fees, bad debt), 1 a market (clearing), then
+    scopes. Amounts are units, sizes lots. What would pass 2**60 units or 2**40 lots raises
+    RangeError and changes nothing.
+    """
+
+    cdef Ledger ledger
+
+    def __cinit__(self, assets=1):
+        ledger_init(&self.ledger, whole("assets", assets, 1, 1024))
+
+    def __dealloc__(self):
+        ledger_free(&self.ledger)
+
+    def __reduce__(self):
+        raise TypeError("an AccountLedger cannot be pickled; send the calls and make them there")
+
+    def add_market(self, asset=0):
+        """Add a market settling in an asset, before the first account; return its id."""
+        if self.ledger.account_count > 1:
+            raise ConfigError("market", "must be added before the first account")
+        return ledger_add_market(&self.ledger,
+                                 whole("asset", asset, 0, self.ledger.asset_count - 1))
+
+    def add_account(self):
+        """Add an account without scopes; return its id: 1, 2, …"""
+        return ledger_add_account(&self.ledger)
+
+    def add_scope(self, account, asset=0, market=-1):
+        """Add a scope of an account, cross with `market` -1, else isolated; return its id."""
+        account = whole("account", account, 1, self.ledger.account_count - 1)
+        asset = whole("asset", asset, 0, self.ledger.asset_count - 1)
+        market = whole("market", market, -1, self.ledger.market_count - 1)
+        return ledger_add_scope(&self.ledger, account, asset, market)
+
+    def deposit(self, holder, amount):
+        """Money from outside (amount > 0) or to it (< 0)."""
+        holder = self._holder(holder)
+        ledger_deposit(&self.ledger, holder, whole("amount", amount, -2**60, 2**60))
+
+    def post(self, source, target, amount):
+        """Move an amount of either sign between two holders of one asset."""
+        source, target = self._holder(source), self._holder(target)
+        if self.ledger.holders[source].asset != self.ledger.holders[target].asset:
+            raise InputError("target", target, "must hold the same asset as the source")
+        if source == target:
+            raise InputError("target", target, "must not be the source")
+        ledger_post(&self.ledger, source, target, whole("amount", amount, -2**60, 2**60))
+
+    def trade(self, buyer, seller, market, size, cost):
+        """Let a buyer take `size` lots at a total `cost`; return what (buyer, seller) realised."""
+        cdef Ledger tried
+        cdef Cash bought, sold
+        m = whole("market", market, 0, self.ledger.market_count - 1)
+        buyer, seller = self._trader(buyer, m), self._trader(seller, m)
+        if buyer == seller:
+            raise InputError("seller", seller, "must not be the buyer")
+        size = whole("size", size, 1, LOT_MAX)
+        cost = whole("cost", cost, -2**60, 2**60)
+        try:                # a refusal of the second entry takes back the first
+            ledger_copy(&tried, &self.ledger)
+            bought = ledger_enter(&tried, ledger_position(&tried, buyer, m), size, cost)
+            sold = ledger_enter(&tried, ledger_position(&tried, seller, m), -size, -cost)
+            self.ledger, tried = tried, self.ledger
+        finally:
+            ledger_free(&tried)
+        return bought, sold
+
+    def balance(self, holder):
+        """The money of a holder."""
+        return self.ledger.holders[self._holder(holder)].collateral
+
+    def position(self, holder, market):
+        """(size, cost) of a holder in a market."""
+        market = whole("market", market, 0, self.ledger.market_count - 1)
+        p = ledger_find(&self.ledger, self._holder(holder), market)
+        if p < 0:
+            return 0, 0
+        return self.ledger.positions[p].size, self.ledger.positions[p].cost
+
+    def audit(self):
+        """Re-sum the ledger: deltas by name, all 0 in a sound one."""
+        return ledger_deltas(&self.ledger)
+
+    def _check(self):
+        """Raise InvariantError unless the sums and the lists of longs and shorts are sound."""
+        broken = ledger_check(&self.ledger)
+        if broken:
+            raise InvariantError("ledger", broken)
+
+    def state_hash(self):
+        """128 bits over all holders and positions, as hex."""
+        cdef Digest d
+        digest_start(&d)
+        ledger_digest(&self.ledger, &d)
+        return digest_hex(&d)
+
+    def __len__(self):
+        return self.ledger.holder_count
+
+    def _holder(self, holder):
+        return whole("holder", holder, 0, self.ledger.holder_count - 1)
+
+    def _trader(self, holder, market):
+        """A holder that may have a position in a market."""
+        cdef const Holder* h
+        number = self._holder(holder)
+        h = &self.ledger.holders[number]
+        if h.kind not in (SCOPE, EXTERNAL):
+            raise InputError("holder", holder, "must be a scope or external to hold a position")
+        if h.asset != self.ledger.holders[self.ledger.clearing[market]].asset:
+            raise InputError("holder", holder, "must hold the asset that the market settles in")
+        return number

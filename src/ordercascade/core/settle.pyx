@@ -283,6 +283,7 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
     entry.trigger = liquidation_tick(base, position.size, m.multiplier, m.brackets,
                                      m.bracket_count, s.rules.trigger_strict)
+    entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:
         entry.last = not liquidatable(s, &at)

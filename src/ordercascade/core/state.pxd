@@ -153,6 +153,7 @@ ctypedef struct Entry:          # one order planned for this round
     int64_t rank_above          # sort key: distance beyond the mark, or equity ...
     int64_t rank_below          # ... over mark, or maintenance
     int8_t at_market
+    int8_t side                 # of the order: a leg that has turned since is gone
     int8_t last                 # sorts behind all others
 
 cdef enum:                      # phases of a round
@@ -188,6 +189,7 @@ ctypedef struct State:
     int64_t clock               # counts changes of marks and books
     bint running                # started: rows are written
     bint busy                   # the world is inside a call
+    bint settling               # the world is inside a settlement
     bint wrote                  # it wrote a step in this round
     # the cascade in progress
     int32_t phase

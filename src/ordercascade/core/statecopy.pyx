@@ -225,7 +225,8 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.sub_scope)
     digest_word(d, s.sub_parent)
     digest_word(d, s.sub_row)
-    digest_word(d, (s.sub_unfilled << 3) | (s.muted << 2) | (s.running << 1) | s.wrote)
+    digest_word(d, (s.settling << 4) | (s.sub_unfilled << 3) | (s.muted << 2)
+                | (s.running << 1) | s.wrote)
     if s.sub == SUB_ADL:
         i = s.ledger.holders[s.sub_scope].first
         while i != NIL:
@@ -249,7 +250,7 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
         digest_word(d, e.limit)
         digest_word(d, e.trigger)
         digest_word(d, e.cooldown_ns)
-        digest_word(d, (e.at_market << 1) | e.last)
+        digest_word(d, (e.side << 2) | (e.at_market << 1) | e.last)
 
 
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:

@@ -17,16 +17,16 @@ from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deposit,
-    ledger_place, ledger_find, ledger_holder, ledger_position, ledger_post, ledger_scope,
-    Position, SCOPE,
+    BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
+    ledger_deposit, ledger_place, ledger_find, ledger_holder, ledger_position, ledger_post,
+    ledger_scope, Position, SCOPE,
 )
 from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport Bracket, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    IDLE, liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
+    liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
     STEP_AGENTS, step_begin, SUB_ADL, write_outside, write_posting,
 )
 from ordercascade.core.statecopy cimport (
@@ -258,7 +258,7 @@ cdef class Venue:
     def _idle(self):
         if self.s.busy:
             raise BusyError("the world")
-        if self.s.phase != IDLE:
+        if self.s.settling:
             raise InputError("call", "inside a settlement", "must wait until the settlement is "
                              "over: step() or run() the world to its end")
 
@@ -421,7 +421,7 @@ cdef class Venue:
 
     def amend(self, account, market, order_id, *, price=0, size):
         """Change a resting order: its id, 0 if done, or a Reject code. A smaller size at the same
-        price keeps its priority."""
+        price keeps its priority; what grows or moves is admitted like a new order."""
         cdef const Order* order
         self._started()
         account = self._account(account)
@@ -435,7 +435,7 @@ cdef class Venue:
         if order.account != account:
             return Reject.NOT_OWNER
         side = order.side
-        if size > order.size:
+        if size > order.size or (size > 0 and price and price != order.price):
             refused = refusal(&self.s, account, m, side, size - order.size)
             if refused:
                 return refused
@@ -645,24 +645,13 @@ cdef class Venue:
 
     def audit(self):
         """Re-sum the ledger: deltas by name, all 0 in a sound venue."""
+        return ledger_deltas(&self.s.ledger)
+
+    def _equities(self):
+        """Equity of every holder on the standing marks, by id; the venue's own have their money."""
         cdef int64_t i
-        out = {}
-        for asset in range(self.s.ledger.asset_count):
-            held = 0
-            for i in range(self.s.ledger.holder_count):
-                if self.s.ledger.holders[i].asset == asset:
-                    held += self.s.ledger.holders[i].collateral
-            out[f"money of asset {asset}"] = held - self.s.ledger.deposited[asset]
-        for market in range(self.s.market_count):
-            sizes = 0
-            costs = self.s.ledger.holders[self.s.ledger.clearing[market]].collateral
-            for i in range(self.s.ledger.position_count):
-                if self.s.ledger.positions[i].market == market:
-                    sizes += self.s.ledger.positions[i].size
-                    costs += self.s.ledger.positions[i].cost
-            out[f"sizes of market {market}"] = sizes
-            out[f"cost and clearing of market {market}"] = costs
-        return out
+        return [margin_of(&self.s, <int32_t>i, False).equity
+                for i in range(self.s.ledger.holder_count)]
 
     def _check(self):
         """Raise InvariantError unless books, ledger, triggers and watch lists are sound."""

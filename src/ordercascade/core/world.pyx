@@ -283,6 +283,7 @@ cdef class World:
             s.round = 0
             s.muted = False
             s.wrote = False
+            s.settling = True
             window_open(s)
         return 0
 
@@ -371,6 +372,7 @@ cdef class World:
             s = &(<Venue>self.members[self.turn]).s
             s.time_ns = self.now
             s.round = 0
+            s.settling = False
         self.turn = 0
         return 0
 

@@ -1,0 +1,70 @@
+"""Cheap copies of a twin between two settlements; what never changes afterwards is shared."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from reference.book import OrderBook
+from reference.record import StepWriter
+from reference.tables import Tables
+from reference.world import World
+
+Thing = TypeVar("Thing")
+
+
+def shallow(thing: Thing, **other: Any) -> Thing:
+    """Return a copy with the same fields, but for those given."""
+    made = object.__new__(type(thing))
+    made.__dict__.update(thing.__dict__)
+    made.__dict__.update(other)
+    return made
+
+
+def copy_book(book: OrderBook) -> OrderBook:
+    """Return an independent list book."""
+    orders = {number: shallow(order) for number, order in book.orders.items()}
+    return shallow(
+        book,
+        orders=orders,
+        levels=tuple(
+            {price: [orders[order.id] for order in queue] for price, queue in side.items()}
+            for side in book.levels
+        ),
+        fills=[],
+        changes=[],
+        _generations=list(book._generations),
+        _free=list(book._free),
+        _before={},
+    )
+
+
+def copy_twin(world: World) -> World:
+    """Return an independent twin. Rows of the tape are shared: only their own settlement sets them.
+
+    Calls are not recorded, so this copy cannot fork(); who was due is known from its next step on.
+    """
+    assert not world.settling
+    tables = Tables()
+    tables._rows = {name: list(rows) for name, rows in world.tables._rows.items()}
+    made = shallow(world, tables=tables, agenda=list(world.agenda), history=[])
+    made.venues = []
+    for venue in world.venues:
+        ledger = shallow(
+            venue.ledger,
+            tables=tables,
+            holders=[shallow(holder) for holder in venue.ledger.holders],
+            positions={key: shallow(held) for key, held in venue.ledger.positions.items()},
+            paid_in=list(venue.ledger.paid_in),
+        )
+        copied = shallow(
+            venue,
+            world=made,
+            ledger=ledger,
+            markets=[shallow(market, book=copy_book(market.book)) for market in venue.markets],
+            scopes={number: shallow(scope) for number, scope in venue.scopes.items()},
+            cross=dict(venue.cross),
+            isolated=dict(venue.isolated),
+        )
+        copied.writer = StepWriter(copied)
+        made.venues.append(copied)
+    return made

@@ -1,0 +1,171 @@
+"""What every holder must own, by the tape alone: the transfer invariants of SEMANTICS §1.
+
+The mirror knows lots and equities, no costs: a fill at price p moves `lots · (mark − p) · m` from
+the one side to the other, a posting its amount, a leg that is handed over its value less its cost,
+and a new mark what it makes of the lots. What the engine says must be that, holder by holder; over
+all holders but clearing the sum is what was paid in. Sums of the ledger alone cannot see a transfer
+to the wrong holder.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ordercascade.enums import HolderKind, PostReason, StepKind
+
+OUTSIDE = -1
+REALISE = int(PostReason.REALISE)
+ADL = int(StepKind.ADL)
+CLEARING, SCOPE = int(HolderKind.CLEARING), int(HolderKind.SCOPE)
+
+
+class Mirror:
+    """Follows one venue of a world; `sync()` reads the rows written since the last call."""
+
+    def __init__(self, world: Any, multipliers: list[int]) -> None:
+        self.multipliers = multipliers
+        self.markets = range(len(multipliers))
+        self.look(world)
+        self.equity: list[int] = []
+        self.assets: list[int] = []
+        self.users: list[int] = []  # every holder but clearing
+        self.held: list[dict[int, int]] = [{} for _ in self.markets]
+        self.scopes: dict[tuple[int, int], int] = {}  # (account, market or −1 − asset) -> holder
+        self.isolated: list[tuple[int, int]] = []  # (account, market)
+        self.asset_of: list[int] = []
+        self.clearing: list[int] = []
+        self.rows = dict.fromkeys(("accounts", "steps", "fills", "postings", "adl"), 0)
+        self.marks = self.venue.marks()
+        self.bankrupt = -1  # of the deleveraging that wrote the latest step
+        self._new_holders()
+        for _, scope, market, size, cost in map(
+            lambda row: self.log.row("positions", row), range(self.log.rows("positions"))
+        ):
+            self.held[market][scope] = size
+            self.equity[scope] += size * self.marks[market] * multipliers[market] - cost
+        self.paid_in = [0] * (max(self.asset_of) + 1)
+        for holder in self.users:
+            self.paid_in[self.assets[holder]] += self.equity[holder]
+
+    def look(self, world: Any) -> None:
+        """Follow another world in the same state: a fork."""
+        self.world, self.venue, self.log = world, world.venue(0), world.log
+
+    def _new_holders(self) -> None:
+        rows = self.log.rows("accounts")
+        for number in range(self.rows["accounts"], rows):
+            _, holder, account, kind, asset, market, collateral = self.log.row("accounts", number)
+            assert holder == number == len(self.equity)
+            self.equity.append(collateral)
+            self.assets.append(asset)
+            if kind == CLEARING:
+                self.clearing.append(holder)
+                self.asset_of.append(asset)
+            else:
+                self.users.append(holder)
+            if account >= 0:
+                self.scopes[account, market if market >= 0 else -1 - asset] = holder
+                if market >= 0:
+                    self.isolated.append((account, market))
+        self.rows["accounts"] = rows
+
+    def scope(self, account: int, market: int) -> int:
+        """The holder of an account's lots in a market."""
+        found = self.scopes.get((account, market))
+        return self.scopes[account, -1 - self.asset_of[market]] if found is None else found
+
+    def sync(self) -> None:
+        """Read what is new, step by step, then compare every equity and the sum of all."""
+        rows = self.rows
+        if self.log.rows("accounts") != rows["accounts"]:
+            self._new_holders()
+        steps = self.log.rows("steps")
+        for step in range(rows["steps"], steps):
+            self._step(step)
+        rows["steps"] = steps
+        marks = self.venue.marks()
+        if marks != self.marks:
+            self._move_marks(marks)
+        found = self.venue._equities()
+        if found != self.equity:
+            both = enumerate(zip(found, self.equity, strict=True))
+            off = {holder: pair for holder, pair in both if pair[0] != pair[1]}
+            raise AssertionError(f"equity by holder, (engine, transfers): {off}")
+        if self.bankrupt >= 0:
+            self._adl_is_exact()
+        sums = [0] * len(self.paid_in)
+        for holder in self.users:
+            sums[self.assets[holder]] += found[holder]
+        assert sums == self.paid_in, f"sum of equities {sums}, paid in {self.paid_in}"
+
+    def _step(self, step: int) -> None:
+        row = self.log.row("steps", step)
+        for fill in range(row[12], row[13]):
+            self._fill(self.log.row("fills", fill))
+        at, end = self.rows["postings"], self.log.rows("postings")
+        while at < end and (posting := self.log.row("postings", at))[0] == step:
+            self._posting(posting)
+            at += 1
+        self.rows["postings"] = at
+        self.bankrupt = row[6] if row[4] == ADL else -1
+        if self.bankrupt < 0:
+            return
+        at, end = self.rows["adl"], self.log.rows("adl")
+        while at < end and (handed := self.log.row("adl", at))[0] == step:
+            self._hand_over(handed)
+            at += 1
+        self.rows["adl"] = at
+
+    def _fill(self, row: tuple[int, ...]) -> None:
+        _, _, market, price, size, side, maker, taker = row[:8]
+        if maker == taker:
+            return
+        lots = -size if side else size
+        bought, sold = self.scope(taker, market), self.scope(maker, market)
+        gain = lots * (self.marks[market] - price) * self.multipliers[market]
+        held = self.held[market]
+        held[bought] = held.get(bought, 0) + lots
+        held[sold] = held.get(sold, 0) - lots
+        self.equity[bought] += gain
+        self.equity[sold] -= gain
+
+    def _posting(self, row: tuple[int, ...]) -> None:
+        _, asset, source, target, amount, reason = row
+        if reason == REALISE:  # Out of the cost into the collateral: no equity but clearing's.
+            assert self.assets[target] == asset
+            self.equity[source] -= amount
+            return
+        for holder, signed in ((source, -amount), (target, amount)):
+            if holder == OUTSIDE:
+                self.paid_in[asset] -= signed
+            else:
+                assert self.assets[holder] == asset
+                self.equity[holder] += signed
+
+    def _hand_over(self, row: tuple[int, ...]) -> None:
+        _, market, source, target, lots, cost = row[:6]
+        held = self.held[market]
+        signed = lots if held[source] > 0 else -lots
+        gain = signed * self.marks[market] * self.multipliers[market] - cost
+        held[source] -= signed
+        held[target] = held.get(target, 0) + signed
+        self.equity[source] -= gain
+        self.equity[target] += gain
+
+    def _move_marks(self, marks: list[int]) -> None:
+        for market, (new, old) in enumerate(zip(marks, self.marks, strict=True)):
+            if new == old:
+                continue
+            unit = (new - old) * self.multipliers[market]
+            for holder, lots in self.held[market].items():
+                self.equity[holder] += lots * unit
+        self.marks = marks
+
+    def _adl_is_exact(self) -> None:
+        """At bankruptcy price the counterparties lose minus the bankrupt's equity: it ends at 0."""
+        bankrupt = self.bankrupt
+        lots = [held.get(bankrupt, 0) for held in self.held]
+        assert [self.venue.position(bankrupt, market)[0] for market in self.markets] == lots
+        if not any(lots):
+            assert self.equity[bankrupt] == 0, f"{bankrupt} keeps {self.equity[bankrupt]}"
+            assert self.venue.collateral(bankrupt) == 0
