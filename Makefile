@@ -1,4 +1,5 @@
 # make demo | test | check | build | bench | clean
+# make asan | fuzz | soak | clang: the longer proofs
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -17,7 +18,7 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench clean
+.PHONY: demo test check build bench clean asan fuzz soak clang
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
@@ -38,6 +39,28 @@ build: $(VENV)/.stamp-check
 
 bench: $(BUILT)
 	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+# The sanitized package lies beside the release one: build/asan-lib. ARGS chooses tests.
+asan: $(VENV)/.stamp-test
+	@echo "compile: asan" >&2
+	@ORDERCASCADE_BUILD=asan $(PY) setup.py --quiet build --build-lib build/asan-lib >&2
+	.ci/asan $(ARGS)
+
+# SECONDS=600 fuzzes for longer.
+SECONDS := 60
+fuzz: $(VENV)/.stamp-test $(BUILT)
+	@$(PY) tests/fuzz/build.py >&2
+	.ci/fuzz $(SECONDS)
+
+clang:
+	@command -v clang > /dev/null && ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* \
+		> /dev/null 2>&1 || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends clang libclang-rt-dev; }
+
+# Resumes where build/soak.json says; ctrl-C stops it.
+OPERATIONS := 100000000
+soak: $(VENV)/.stamp-test $(BUILT)
+	$(PY) -m tests.swarm --soak $(OPERATIONS) $(ARGS)
 
 clean:
 	rm -rf build dist src/*.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
