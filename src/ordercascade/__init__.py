@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         MechanismError,
         MissingExtraError,
         OrderCascadeError,
+        PoisonedError,
         RangeError,
         SnapshotError,
     )
@@ -87,6 +88,7 @@ __all__ = [
     "OrderFlag",
     "OrderType",
     "Outcome",
+    "PoisonedError",
     "PostReason",
     "PriceMode",
     "PriceSource",

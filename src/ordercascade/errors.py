@@ -17,6 +17,20 @@ def show(value: object) -> str:
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
 
 
+def span(low: int, high: int) -> str:
+    """Return a range as people read it: [1, 2**40]."""
+    return f"[{_power(low)}, {_power(high)}]"
+
+
+def _power(number: int) -> str:
+    size = abs(number)
+    if size == 2**63 - 1:
+        return "2**63 - 1"
+    if size >= 2**31 and size & (size - 1) == 0:
+        return f"{'-' if number < 0 else ''}2**{size.bit_length() - 1}"
+    return str(number)
+
+
 class OrderCascadeError(Exception):
     """The base of every error of this package."""
 
@@ -99,6 +113,17 @@ class BusyError(OrderCascadeError, RuntimeError):
     def __init__(self, holder: str) -> None:
         self.holder = holder
         super().__init__(f"{holder} is running already; one call at a time")
+
+
+class PoisonedError(OrderCascadeError, RuntimeError):
+    """An earlier call failed half-way and could not be taken back; nothing can be trusted here."""
+
+    def __init__(self, holder: str) -> None:
+        self.holder = holder
+        super().__init__(
+            f"{holder} failed half-way through an earlier call: build it again, or go on"
+            " with a fork() made before"
+        )
 
 
 class InvariantError(OrderCascadeError, AssertionError):

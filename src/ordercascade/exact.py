@@ -60,12 +60,11 @@ def exact(field: str, value: object) -> Exact:
         value = Decimal(value)
     if isinstance(value, Decimal):
         return _bounded(field, value)
-    try:
-        whole = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise InputTypeError(field, _KINDS, value) from None
+    if not hasattr(value, "__index__"):
+        raise InputTypeError(field, _KINDS, value)
+    whole = operator.index(value)
     if abs(whole) >= 10**DIGITS_MAX:
-        raise InputError(field, whole, f"must have at most {DIGITS_MAX} digits")
+        raise RangeError(field, f"must have at most {DIGITS_MAX} digits", bits=whole.bit_length())
     return Exact(whole)
 
 
@@ -123,7 +122,8 @@ def time_ns(field: str, seconds: object) -> int:
     if rest:
         raise InputError(field, plain(number), "must not be finer than a nanosecond (9 decimals)")
     if not 0 <= whole < 2**62:
-        raise InputError(field, plain(number), "must be in [0, 2**62) nanoseconds")
+        hint = "; this looks like milliseconds" if 2**62 <= whole < 1000 * 2**62 else ""
+        raise InputError(field, plain(number), f"must be in [0, 2**62) nanoseconds{hint}")
     return whole
 
 
@@ -143,6 +143,8 @@ def located(path: str, convert: Callable[..., T], *arguments: object, **options:
 
 def name(path: str, value: str) -> str:
     """Return a name that is safe in files, messages and pages, or refuse it."""
+    if not isinstance(value, str):
+        raise InputTypeError(path, "a str", type(value).__name__)
     if _NAME.fullmatch(value) is None:
         raise ConfigError(path, "names must be 1 to 64 of [A-Za-z0-9._-]", value)
     return value

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ordercascade.books import Levels
+from ordercascade.checks import SPAN_NS_MAX, check_pace
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -36,7 +37,7 @@ from ordercascade.enums import (
     Residual,
     ShortfallAt,
 )
-from ordercascade.errors import ConfigError
+from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
 from ordercascade.market import Market
 from ordercascade.populations import Cohort, cohort, judge
@@ -221,11 +222,16 @@ def _brackets(
 
 def _rules(config: VenueConfig, path: str) -> Arguments:
     adl = config.adl
+    round_ns, round_max = config.round_ns or 0, config.round_max or 100_000
+    try:
+        check_pace(round_ns, round_max)
+    except (ConfigError, InputError) as error:
+        raise ConfigError(f"{path}.round_ns", error.rule, round_ns) from None
     return {
         "mark_refresh": word(MarkRefresh, config.mark_refresh),
         "queue": word(QueueOrder, config.queue),
-        "round_ns": config.round_ns or 0,
-        "round_max": config.round_max or 100_000,
+        "round_ns": round_ns,
+        "round_max": round_max,
         "trigger_strict": config.trigger_strict is not False,
         "shortfall_at": word(ShortfallAt, config.shortfall_at),
         "leg": word(LegRule, config.leg),
@@ -250,10 +256,13 @@ def _liquidation(config: VenueConfig, market: Market | None, path: str) -> Argum
     value = located(f"{path}.min_notional", market.to_amount, policy.min_notional or 0)
     if value < 0:
         raise ConfigError(f"{path}.min_notional", "must be 0 or more", value)
+    cooldown = located(path, time_ns, "cooldown_s", policy.cooldown_s or 0)
+    if cooldown > SPAN_NS_MAX:
+        raise ConfigError(f"{path}.cooldown_s", "must be at most 2**61 nanoseconds", cooldown)
     return {
         "fraction_ppm": located(path, ppm, "fraction", policy.fraction, low=1),
         "min_value": value,
-        "cooldown_ns": located(path, time_ns, "cooldown_s", policy.cooldown_s or 0),
+        "cooldown_ns": cooldown,
         "then_all": policy.then == "all",
     }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ordercascade import presets, toml
-from ordercascade.checks import flags_of, member, whole
+from ordercascade.checks import CASH_MAX, check_order, member, whole
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
 from ordercascade.enums import (
@@ -27,7 +27,7 @@ from ordercascade.enums import (
     Side,
     TimeInForce,
 )
-from ordercascade.errors import ConfigError, InputError, InputTypeError
+from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
@@ -88,6 +88,7 @@ class Venue:
         self._venue: Any = None
         self._names: Mapping[str, int] = {}
         self._accounts = 0
+        self._waiting = self._plan.fund  # deposits of before the start
         self._meta = meta_of((self._plan,))
 
     @classmethod
@@ -120,6 +121,10 @@ class Venue:
     def deposit(self, account: int | str, money: Number) -> None:
         """Pay into the account's cross scope."""
         owner, amount = self._account(account), self._paid(money)
+        if self._world is None:
+            if self._waiting + amount > CASH_MAX:
+                raise RangeError("amount", "and the deposits before must sum to at most 2**60")
+            self._waiting += amount
         self._do(lambda venue: venue.deposit(owner, 0, amount))
 
     def withdraw(self, account: int | str, money: Number) -> int:
@@ -174,10 +179,9 @@ class Venue:
         kind = OrderType.MARKET if price is None else OrderType.LIMIT
         ticks = 0 if price is None else units.to_ticks(price)
         lots, owner = units.to_lots(size), self._account(account)
-        how = kind, member("tif", TimeInForce, tif), flags_of(flags)
-        taken = member("side", Side, side)
+        asked, taken, alive, bits = check_order(kind, side, tif, flags)
         self._start(at, ticks)
-        return _answer(self._venue.submit(owner, at, taken, ticks, lots, *how))
+        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
         """Cancel an order; return the size that was open, or a Reject."""

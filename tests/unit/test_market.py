@@ -41,22 +41,6 @@ def test_a_long_decimal_is_not_rounded_by_the_decimal_context() -> None:
         BTC.to_ticks("60000.1000000000000000000000000000000001")
 
 
-def test_bad_A04_a_price_off_the_grid_names_the_nearest_two() -> None:
-    with pytest.raises(oc.InputError, match=r"off tick: nearest are 100\.00 and 100\.01"):
-        CENT.to_ticks(100.003)
-
-
-@pytest.mark.parametrize("price", [float("nan"), float("inf"), Decimal("NaN"), -float("inf")])
-def test_bad_A05_a_price_that_is_not_finite_is_refused(price: float) -> None:
-    with pytest.raises(oc.InputError, match="must be finite"):
-        BTC.to_ticks(price)
-
-
-def test_bad_A05_a_price_beyond_price_max_is_a_range_error() -> None:
-    with pytest.raises(oc.RangeError, match=r"price_max=1677721\.6 of market 'BTCUSDT'"):
-        BTC.to_ticks(1e308)
-
-
 @pytest.mark.parametrize("price", ["0", "-1", 0, -0.1])
 def test_a_price_below_one_tick_is_refused(price: str | float) -> None:
     with pytest.raises(oc.InputError, match="must be in"):
@@ -76,7 +60,7 @@ def test_other_kinds_of_objects_are_type_errors(value: object) -> None:
 
 
 def test_a_huge_int_does_not_fill_the_message() -> None:
-    with pytest.raises(oc.InputError) as caught:
+    with pytest.raises(oc.RangeError) as caught:
         BTC.to_ticks(10**400)
     assert len(str(caught.value)) < 200
 

@@ -20,9 +20,17 @@ cdef inline int64_t within(value, str field, str want, int64_t low, int64_t high
     """An int argument between two bounds."""
     cdef int64_t number = whole(value, field, want)
     if number < low or number > high:
-        from ordercascade.errors import InputError
-        raise InputError(field, value, f"must be in [{low}, {high}]")
+        from ordercascade.errors import InputError, span
+        raise InputError(field, number, f"must be in {span(low, high)}")
     return number
+
+
+cdef inline int64_t wanted(value, str field, int64_t low, int64_t high) except? -1:
+    """An int argument between two bounds, asked for by what its name stands for."""
+    if type(value) is int:
+        return within(value, field, "an int", low, high)
+    from ordercascade.checks import WANTS
+    return within(value, field, WANTS.get(field, "an int"), low, high)
 
 
 cdef inline object _indexed(value, str field, str want):

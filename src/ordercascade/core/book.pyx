@@ -10,7 +10,7 @@ from ordercascade.enums import OrderFlag, OrderType, Reject, Side, TimeInForce
 from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
 
 from libc.stdint cimport INT64_MAX, int32_t, int64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
@@ -22,9 +22,16 @@ from ordercascade.core.rules cimport rules_broken
 from ordercascade.core.slab cimport slab_grow
 from ordercascade.core.units cimport LOT_MAX, TICK_MAX, Lot, Tick, smaller
 
+cdef extern from *:
+    """
+    #define OC_UNSET ((int64_t)0x8080808080808080)
+    """
+    const int64_t UNSET "OC_UNSET"
+
 cdef enum:
+    UNSET_BYTE = 0x80
     BLOCK = 4096                # rows of a batch that are copied, judged and run at a time
-    SIGNAL_BLOCKS = 64          # blocks between two looks for Ctrl-C
+    SIGNAL_WORK = 65536         # rows and fills between two looks for Ctrl-C: some milliseconds
 
 
 cdef class OrderBook:
@@ -89,15 +96,23 @@ cdef class OrderBook:
 
     def depth(self, levels):
         """Return the best `levels` levels of both sides, or as many as there are."""
-        cdef int64_t most = within(levels, "levels", "an int", 1, INT64_MAX)
-        self.idle()
+        cdef int64_t most
+        self.enter()
+        try:
+            most = within(levels, "levels", "an int", 1, INT64_MAX)
+        finally:
+            self.busy = False
         return Depth(_depth(&self.book, BID, most), _depth(&self.book, ASK, most))
 
     def order(self, order_id):
         """Return what rests under an id, or None."""
-        cdef int64_t wanted = whole(order_id, "order_id", "an int")
+        cdef int64_t wanted
         cdef const Order* row
-        self.idle()
+        self.enter()
+        try:
+            wanted = whole(order_id, "order_id", "an int")
+        finally:
+            self.busy = False
         row = book_find(&self.book, wanted)
         if row == NULL:
             return None
@@ -209,7 +224,8 @@ cdef class OrderBook:
 
         All rows are checked first and nothing changes if one is bad; with on_bad="reject" a bad
         row has the result Reject.BAD_MESSAGE instead. CANCEL and AMEND with account -1 mean any
-        owner, AMEND with price 0 keeps the price. After Ctrl-C the first `rows_done` rows have run.
+        owner, AMEND with price 0 keeps the price. After Ctrl-C, or where memory ran out, the first
+        `rows_done` rows have run, whole.
         """
         cdef Py_buffer taken
         cdef Py_buffer given
@@ -218,20 +234,18 @@ cdef class OrderBook:
             if on_bad not in ("raise", "reject"):
                 raise InputError("on_bad", on_bad, "must be 'raise' or 'reject'")
             rows = message_rows(messages)
-            results = np.empty(len(rows), np.int64)
             PyObject_GetBuffer(rows, &taken, PyBUF_SIMPLE)
-            PyObject_GetBuffer(results, &given, PyBUF_WRITABLE)
             try:
                 if on_bad == "raise":
                     self.judge(rows, <const Message*>taken.buf, len(rows))
-                self.forget()
-                self.results_seen = results[:0]
+                results = np.empty(len(rows), np.int64)
+                PyObject_GetBuffer(results, &given, PyBUF_WRITABLE)
                 try:
                     self.run(<const Message*>taken.buf, len(rows), <int64_t*>given.buf)
                 finally:
+                    PyBuffer_Release(&given)
                     self.results_seen = results[:self.rows_done]
             finally:
-                PyBuffer_Release(&given)
                 PyBuffer_Release(&taken)
         finally:
             self.busy = False
@@ -248,20 +262,31 @@ cdef class OrderBook:
     cdef int run(self, const Message* rows, int64_t count, int64_t* results) except -1:
         """Run a batch in blocks, copied so that nobody can change a row after it was judged."""
         cdef int64_t start = 0
+        cdef int64_t looked = 0
         cdef int64_t block
+        self.forget()
         self.rows_done = 0
         self.block = <Message*>slab_grow(self.block, &self.block_rows, smaller(count, BLOCK),
                                          sizeof(Message))
         while start < count:
-            with nogil:
-                while start < count:
-                    block = smaller(count - start, BLOCK)
-                    memcpy(self.block, rows + start, block * sizeof(Message))
-                    book_apply(&self.book, &self.rules, self.block, block, results + start)
-                    start += block
-                    if start % (BLOCK * SIGNAL_BLOCKS) == 0:
-                        break
+            try:
+                with nogil:
+                    while start < count:
+                        block = smaller(count - start, BLOCK)
+                        memcpy(self.block, rows + start, block * sizeof(Message))
+                        # No result is made of such bytes: they show where a failure broke off.
+                        memset(results + start, UNSET_BYTE, block * sizeof(int64_t))
+                        book_apply(&self.book, &self.rules, self.block, block, results + start)
+                        start += block
+                        if start + self.book.fill_count - looked >= SIGNAL_WORK:
+                            break
+            except:
+                while results[start] != UNSET:
+                    start += 1
+                self.rows_done = start
+                raise
             self.rows_done = start
+            looked = start + self.book.fill_count
             PyErr_CheckSignals()
         return 0
 

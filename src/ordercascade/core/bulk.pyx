@@ -162,7 +162,7 @@ cdef int _open(State* s, const Cash* deposits, int64_t accounts, const Opening* 
     return 0
 
 
-cdef object open_many(State* s, deposits, openings, int32_t asset):
+cdef object open_many(State* s, deposits, openings, int32_t asset, bint* torn):
     """Open an account for each deposit, with the positions of `openings`; the first id.
 
     All rows are judged first: an error names rule and row, and nothing has changed.
@@ -196,23 +196,29 @@ cdef object open_many(State* s, deposits, openings, int32_t asset):
         if wrong == 2:
             raise RangeError(f"market[{market}]", "the sum of costs would pass 2**60", bits=60)
         account = s.ledger.account_count
-        with nogil:
-            _open(s, first_paid, paid.shape[0], first_row, rows.shape[0], asset, sums)
+        s.busy = True
+        torn[0] = True
+        try:
+            with nogil:
+                _open(s, first_paid, paid.shape[0], first_row, rows.shape[0], asset, sums)
+            torn[0] = False
+        finally:
+            s.busy = False
     finally:
         PyMem_Free(sums)
     return account
 
 
 def _array(field, value, dtype):
-    """An array of this layout, or a refusal by name; strided ones are copied."""
-    if not isinstance(value, np.ndarray):
+    """A copy of an array of this layout, or a refusal by name: nobody changes what was judged."""
+    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
         raise InputTypeError(field, "a numpy array", type(value).__name__)
     if value.dtype != dtype:
         wanted = "int64" if dtype.names is None else f"OPENING_DTYPE ({', '.join(dtype.names)})"
         raise InputTypeError(field, wanted, str(value.dtype))
     if value.ndim != 1:
         raise InputError(field, value.shape, "must have shape (n,)")
-    return np.ascontiguousarray(value)
+    return np.array(value, order="C", subok=False)
 
 
 cdef list below_zero(const State* s):

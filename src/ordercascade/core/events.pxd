@@ -242,8 +242,12 @@ cdef int log_check(const Log* l) noexcept nogil                # 0, or the broke
 
 cdef class EventLog:
     cdef Log log
+    cdef bint owned         # a world writes it
+    cdef bint busy          # ... at this moment
     cdef object __weakref__
 
+    cdef int _idle(self) except -1
+    cdef int _writable(self) except -1
     cdef int _table(self, object table) except -1
     cdef int _column(self, object table, object column) except -1
     cdef int64_t _row(self, int table, object row) except -1

@@ -9,7 +9,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ordercascade.errors import InputError, InputTypeError, InvariantError, RangeError, show
+from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
+from ordercascade.errors import RangeError, show
 
 from cpython.buffer cimport PyBUF_WRITABLE
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -597,6 +598,7 @@ cdef class EventLog:
     def digest(self):
         """Return 32 hexadecimal digits over every cell of every table."""
         cdef Digest d
+        self._idle()
         digest_start(&d)
         with nogil:
             log_digest(&self.log, &d)
@@ -607,6 +609,7 @@ cdef class EventLog:
         cdef int number = self._table(table)
         cdef int64_t[COLUMN_MAX] cells
         cdef int c
+        self._writable()
         columns = _SCHEMA[table][1]
         self._named(table, row)
         for c, (name, (width, _)) in enumerate(columns.items()):
@@ -619,6 +622,7 @@ cdef class EventLog:
         cdef const char* cells[COLUMN_MAX]
         cdef int c
         cdef int64_t rows
+        self._writable()
         self._named(table, columns)
         held = []
         for name, (width, _) in _SCHEMA[table][1].items():
@@ -633,6 +637,7 @@ cdef class EventLog:
 
     def set(self, table, row, column, value):
         """Change one cell."""
+        self._writable()
         cdef int number = self._table(table)
         cdef int c = self._column(table, column)
         cdef int64_t cell = _whole(f"{table}.{column}", value, _width(&self.log.table[number], c))
@@ -640,6 +645,7 @@ cdef class EventLog:
 
     def truncate(self, table, rows):
         """Forget the rows of a table from `rows` on."""
+        self._writable()
         cdef int number = self._table(table)
         if not 0 <= rows <= self.log.table[number].rows:
             raise InputError("rows", rows, f"must be in [0, {self.log.table[number].rows}]")
@@ -647,6 +653,7 @@ cdef class EventLog:
 
     def fork(self):
         """Return a log that starts as this one; blocks are shared until one side writes."""
+        self._idle()
         return log_share(&self.log)
 
     def _check(self):
@@ -654,8 +661,17 @@ cdef class EventLog:
         if broken:
             raise InvariantError("event log", broken)
 
+    cdef int _idle(self) except -1:
+        if self.busy:
+            raise BusyError("the world")
+
+    cdef int _writable(self) except -1:
+        if self.owned:
+            raise InputError("log", "a world's", "must be written by its world alone; fork() it")
+
     cdef int _table(self, object table) except -1:
         found = _SCHEMA.get(table)
+        self._idle()
         if found is None:
             raise InputError("table", table, f"must be one of {', '.join(_SCHEMA)}")
         return found[0]

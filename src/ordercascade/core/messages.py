@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -68,6 +69,9 @@ def message_rows(messages: object) -> npt.NDArray[Any]:
     if isinstance(messages, np.ma.MaskedArray):
         hint = "its mask would be lost; fill or compress it first"
         raise InputTypeError("messages", "a MESSAGE_DTYPE array", "MaskedArray", hint=hint)
+    if _is_mapped(messages):
+        hint = "a file that shrinks under a map kills the process; read it with numpy.fromfile"
+        raise InputTypeError("messages", "an array in memory", "a memory map", hint=hint)
     rows = messages.view(np.ndarray)
     if rows.dtype != MESSAGE_DTYPE:
         raise _dtype_error(rows.dtype)
@@ -79,6 +83,14 @@ def message_rows(messages: object) -> npt.NDArray[Any]:
     if rows.ctypes.data & 7:
         raise InputError("messages", hex(rows.ctypes.data), "must be 8-byte aligned")
     return rows
+
+
+def _is_mapped(array: object) -> bool:
+    """Whether the bytes of an array are those of a mapped file."""
+    base: object = array
+    while isinstance(base, np.ndarray | memoryview):
+        base = base.base if isinstance(base, np.ndarray) else base.obj
+    return isinstance(base, mmap.mmap)
 
 
 def _dtype_error(dtype: np.dtype[Any]) -> InputTypeError:

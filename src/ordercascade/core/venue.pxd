@@ -11,7 +11,13 @@ cdef class Venue:
     cdef object policy
     cdef object backstop
     cdef EventLog events
+    cdef bint torn              # a call is half done; still so afterwards: it failed there
     cdef object __weakref__
 
+    cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1
+    cdef Tick _price(self, int32_t market, value, Tick low) except -1
+    cdef int _still(self) except -1
+    cdef int _fits(self, int32_t scope, int32_t market, Lot size, Cash cost, Lot most) except -1
+    cdef int priced(self) except -1
     cdef int begin(self) except -1
     cdef Venue copy(self, EventLog events)

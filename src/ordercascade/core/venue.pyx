@@ -6,11 +6,10 @@ Prices are ticks, sizes lots, amounts the smallest unit of the asset. A business
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
+from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport (
-    book_amend, book_best, book_cancel, book_clear, book_find, book_init, book_next,
-    book_size_at, book_submit, Order,
+    book_amend, book_best, book_cancel, book_clear, book_find, book_init, book_submit, Order,
 )
-
 from ordercascade.core.bulk cimport below_zero, open_many
 from ordercascade.core.initial cimport free_collateral, initial_margin, open_orders, refusal
 from ordercascade.core.opening cimport has_price, opening
@@ -19,38 +18,41 @@ from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
     ledger_deposit, ledger_place, ledger_find, ledger_holder, ledger_position, ledger_post,
-    ledger_scope, Position, SCOPE,
+    ledger_scope, SCOPE,
 )
-from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.questions cimport (
+    bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
+)
 from ordercascade.core.records cimport Bracket, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    liquidatable, Margin, margin_of, Market, REASON_TRANSFER,
-    STEP_AGENTS, step_begin, SUB_ADL, write_outside, write_posting,
+    margin_of, Market, REASON_TRANSFER, STEP_AGENTS, step_begin, write_outside, write_posting,
 )
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
 from ordercascade.core.triggers cimport triggers_add_market
 from ordercascade.core.units cimport (
-    absolute, Cash, larger, Lot, LOT_MAX, smaller, Tick, TICK_MAX, Wide,
+    absolute, Cash, CASH_MAX, larger, Lot, LOT_MAX, Tick, TICK_MAX,
 )
 from ordercascade.core.watch cimport touch
 from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
-from ordercascade.core.losses cimport fix_handover
 from ordercascade.core.outside cimport index_tick, new_scope
 
-from ordercascade.checks import check_brackets, side_of, whole
+from ordercascade.checks import (
+    EXPOSURE_MAX, check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
+)
 from ordercascade.enums import (
     AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarkRefresh, OrderType, PriceSource,
     QueueOrder, Reject, Residual, ShortfallAt, Side, TimeInForce,
 )
-from ordercascade.errors import BusyError, ConfigError, InputError, InvariantError
+from ordercascade.errors import (
+    BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
+)
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.prices import OwnBook
 
-cdef int64_t EXPOSURE_MAX = (<int64_t>1) << 61
 cdef int32_t ORDERS_MAX = 1 << 26
 INT64 = 2**63 - 1
 NS_MAX = 2**62
@@ -88,32 +90,33 @@ cdef class Venue:
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
                    adl_trigger=AdlTrigger.SHORTFALL, policy=None, backstop=None):
         r = &self.s.rules
-        r.mark_refresh = MarkRefresh(mark_refresh)
-        r.queue = QueueOrder(queue)
-        r.round_ns = whole("round_ns", round_ns, 0, NS_MAX)
-        r.round_max = whole("round_max", round_max, 1, NS_MAX)
-        r.shortfall_at = ShortfallAt(shortfall_at)
+        r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
+        r.queue = member("queue", QueueOrder, queue)
+        r.round_ns, r.round_max = check_pace(round_ns, round_max)
+        r.shortfall_at = member("shortfall_at", ShortfallAt, shortfall_at)
         r.trigger_strict = bool(trigger_strict)
-        r.leg = LegRule(leg)
-        r.cancel = CancelPolicy(cancel)
-        r.residual = Residual(residual)
+        r.leg = member("leg", LegRule, leg)
+        r.cancel = member("cancel", CancelPolicy, cancel)
+        r.residual = member("residual", Residual, residual)
         r.social = bool(social)
         r.buffer_ppm = whole("buffer_ppm", buffer_ppm, 0, 10**6)
         r.liquidation_fee_ppm = whole("liquidation_fee_ppm", liquidation_fee_ppm, 0, 10**6)
-        r.liquidation_fee_to = FeeTo(liquidation_fee_to)
+        r.liquidation_fee_to = member("liquidation_fee_to", FeeTo, liquidation_fee_to)
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
-        r.adl_trigger = AdlTrigger(adl_trigger)
+        r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
 
-    def set_policy(self, LiquidationPolicy policy not None):
+    def set_policy(self, policy):
         """Use another liquidation policy from the next round on."""
+        policy = instance("policy", LiquidationPolicy, policy)
         self._idle()
         self.policy = policy
         self.s.policy = <void*>policy
 
-    def set_backstop(self, Backstop backstop not None):
+    def set_backstop(self, backstop):
         """Use another rule for who takes over the lots of a bankrupt scope."""
+        backstop = instance("backstop", Backstop, backstop)
         self._idle()
         self.backstop = backstop
         self.s.backstop = <void*>backstop
@@ -123,7 +126,7 @@ cdef class Venue:
         """Give the insurance fund another balance by a deposit or withdrawal from outside."""
         self._idle()
         holder = self.holder(HolderKind.FUND, asset)
-        wanted = whole("amount", amount, 0, 2**60)
+        wanted = self._int("amount", amount, 0, 2**60)
         if wanted != self.s.ledger.holders[holder].collateral:
             self._outside(holder, wanted - self.s.ledger.holders[holder].collateral)
 
@@ -145,32 +148,27 @@ cdef class Venue:
         if self.s.ledger.account_count > 1:
             raise ConfigError("market", "must be added before the first account")
         name = f"market[{self.s.market_count}]"
-        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
-        multiplier = whole("multiplier", multiplier, 1, 2**60)
-        price_max = whole("price_max", price_max, 1, 2**31 - 1)
-        size_max = whole("size_max", size_max, 1, 2**40)
-        bound = price_max * size_max * multiplier
-        if bound > 2**60:
-            raise ConfigError(name, f"notional bound 2**{bound.bit_length() - 1} > 2**60; "
-                              "lower size_max or use a coarser lot")
-        bound += sum(self.s.markets[i].price_max * self.s.markets[i].size_max
-                     * self.s.markets[i].multiplier for i in range(self.s.market_count))
-        if bound > EXPOSURE_MAX:
-            raise ConfigError(name, "the notional bounds of all markets must sum to at most 2**61")
-        rows = check_brackets(f"{name}.brackets", brackets)
-        fees = [whole(label, value, -10**6, 10**6) for label, value in (
+        asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
+        multiplier = self._int("multiplier", multiplier, 1, 2**60)
+        price_max = self._int("price_max", price_max, 1, 2**31 - 1)
+        size_max = self._int("size_max", size_max, 1, 2**40)
+        rows = self._judged(check_brackets, f"{name}.brackets", brackets)
+        fees = [self._int(label, value, -10**6, 10**6) for label, value in (
             ("maker_fee_ppm", maker_fee_ppm), ("taker_fee_ppm", taker_fee_ppm),
             ("external_maker_fee_ppm", external_maker_fee_ppm),
             ("external_taker_fee_ppm", external_taker_fee_ppm))]
-        if -fees[0] > fees[1]:
-            raise ConfigError(f"{name}.maker_fee_ppm", "a rebate above the taker fee would drain "
-                              "the fee account", maker_fee_ppm)
-        weight = whole("own_weight_ppm", own_weight_ppm, 0, 10**6)
-        index = whole("index", index, 0, price_max)
-        last = whole("last", last, 0, price_max)
-        made = oracle if oracle is not None else OwnBook(
-            source, own_weight_ppm=weight, price_max=price_max)
+        weight = self._int("own_weight_ppm", own_weight_ppm, 0, 10**6)
+        index = self._int("index", index, 0, price_max)
+        last = self._int("last", last, 0, price_max)
+        source = self._judged(member, "source", PriceSource, source)
+        made = instance("oracle", Oracle, oracle if oracle is not None else OwnBook(
+            source, own_weight_ppm=weight, price_max=price_max))
+        self._set_up()
         market = self.s.market_count
+        check_bounds(name, price_max * size_max * multiplier, sum(
+            self.s.markets[i].price_max * self.s.markets[i].size_max * self.s.markets[i].multiplier
+            for i in range(market)), fees)
+        self.torn = True
         self.s.markets = <Market*>slab_grow(
             self.s.markets, &self.s.market_capacity, market + 1, sizeof(Market))
         m = &self.s.markets[market]
@@ -194,15 +192,16 @@ cdef class Venue:
         ledger_add_market(&self.s.ledger, asset)
         triggers_add_market(&self.s.triggers, price_max)
         scopes_reserve(&self.s)
+        self.torn = False
         return market
 
     def seed_level(self, market, side, price, size):
         """Rest a background order of `external` before the start."""
-        self._set_up()
         m = self._market(market)
-        side = side_of(side)
-        price = whole("price", price, 1, self.s.markets[m].price_max)
-        size = whole("size", size, 1, LOT_MAX)
+        side = self._judged(member, "side", Side, side)
+        price = self._price(m, price, 1)
+        size = self._int("size", size, 1, LOT_MAX)
+        self._set_up()
         best = book_best(&self.s.markets[m].book, 1 - side)
         if best and (price >= best if side == 0 else price <= best):
             raise InputError("price", price, f"must not cross the other side's best, {best}")
@@ -220,8 +219,8 @@ cdef class Venue:
     def open_accounts(self, deposits, openings, asset=0):
         """Open accounts by the array (core/laws.py: OPENING_DTYPE); returns the first's id."""
         self._set_up()
-        return open_many(&self.s, deposits, openings,
-                         whole("asset", asset, 0, self.s.ledger.asset_count - 1))
+        asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
+        return open_many(&self.s, deposits, openings, asset, &self.torn)
 
     def open_position(self, account, market, size, cost):
         """Give a scope `size` lots that cost `cost`; `external` is the other side."""
@@ -230,34 +229,85 @@ cdef class Venue:
         account = self._account(account)
         m = self._market(market)
         limit = self.s.markets[m].size_max
-        size = whole("size", size, -limit, limit)
-        cost = whole("cost", cost, -2**60, 2**60)
+        size = self._int("size", size, -limit, limit)
+        cost = self._int("cost", cost, -2**60, 2**60)
         if size == 0:
             raise InputError("size", size, "must not be 0")
-        scope = self._scope_made(account, m)
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
+        scope = ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
+        self._fits(scope, m, size, cost, limit)
+        # `external` holds the sum of all, whose value must still be a number of 64 bits.
+        room = EXPOSURE_MAX // (self.s.markets[m].price_max * self.s.markets[m].multiplier)
+        self._fits(outside, m, -size, -cost, min(LOT_MAX, room))
+        self.torn = True
+        scope = self._scope_made(account, m)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
+        self.torn = False
         return scope
+
+    cdef int _fits(self, int32_t scope, int32_t market, Lot size, Cash cost,
+                   Lot most) except -1:
+        """Refuse lots or costs that a scope (NIL: a new one) has no room for."""
+        cdef int32_t p = NIL if scope == NIL else ledger_find(&self.s.ledger, scope, market)
+        if p != NIL:
+            size += self.s.ledger.positions[p].size
+            cost += self.s.ledger.positions[p].cost
+        if absolute(size) > most:
+            raise RangeError("size", f"would make a position of market {market} pass {most} lots",
+                             bits=40)
+        if absolute(cost) > CASH_MAX:
+            raise RangeError("cost", f"would make a cost of market {market} pass 2**60", bits=60)
+        return 0
 
     def fund_deposit(self, asset, amount):
         """Add to the insurance fund from outside."""
         self._idle()
-        self._outside(self.holder(HolderKind.FUND, asset), whole("amount", amount, 0, 2**60))
+        self._outside(self.holder(HolderKind.FUND, asset), self._int("amount", amount, 0, 2**60))
+
+    cdef int priced(self) except -1:
+        """Refuse a start without a mark in every market."""
+        for i in range(self.s.market_count):
+            if not has_price(&self.s.markets[i]):
+                raise ConfigError(f"market[{i}]", "mark price not set: it needs a book, a last "
+                                  "price or an index to have a mark")
+        return 0
 
     cdef int begin(self) except -1:
         """The start: last prices, marks, triggers, and the opening on the tape."""
-        for i in range(self.s.market_count):
-            if not has_price(&self.s.markets[i]):
-                raise ConfigError(f"market[{i}]", "needs a book, a last price or an index to have "
-                                  "a mark")
-        return opening(&self.s)
+        self.torn = True
+        opening(&self.s)
+        self.torn = False
+        return 0
 
     # --- judging arguments ----------------------------------------------------------------------
 
-    def _idle(self):
+    cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1:
+        """An int argument. Whoever its conversion calls back, or wakes, finds the world busy."""
+        self._still()
+        if type(value) is int:
+            return wanted(value, field, low, high)
+        return self._judged(whole, field, value, low, high)
+
+    def _judged(self, judge, *arguments):
+        """Ask Python code about arguments; meanwhile the world is busy."""
+        self._still()
+        self.s.busy = True
+        try:
+            return judge(*arguments)
+        finally:
+            self.s.busy = False
+
+    cdef int _still(self) except -1:
+        """Nobody is inside a call, and none broke off half-way."""
         if self.s.busy:
             raise BusyError("the world")
+        if self.torn:
+            raise PoisonedError("the venue")
+        return 0
+
+    def _idle(self):
+        self._still()
         if self.s.settling:
             raise InputError("call", "inside a settlement", "must wait until the settlement is "
                              "over: step() or run() the world to its end")
@@ -273,16 +323,24 @@ cdef class Venue:
             raise InputError("call", "before the start", "must come after the world's start()")
 
     def _market(self, market):
-        return whole("market", market, 0, self.s.market_count - 1)
+        return self._int("market", market, 0, self.s.market_count - 1)
+
+    cdef Tick _price(self, int32_t market, value, Tick low) except -1:
+        cdef int64_t price = self._int("price", value, -INT64 - 1, INT64)
+        if not low <= price <= self.s.markets[market].price_max:
+            raise InputError("price", price, f"must be in [{low}, price_max="
+                             f"{self.s.markets[market].price_max}] of market {market}")
+        return price
 
     def _account(self, account):
-        number = whole("account", account, 0, self.s.ledger.account_count - 1)
+        number = self._int("account", account, 0, self.s.ledger.account_count - 1)
         if number == 0:
-            raise InputError("account", number, "must not be 0, which is reserved for external")
+            raise InputError("account", number, "must not be 0: account 0 is reserved for "
+                             "external")
         return number
 
     def _scope(self, scope):
-        number = whole("scope", scope, 0, self.s.ledger.holder_count - 1)
+        number = self._int("scope", scope, 0, self.s.ledger.holder_count - 1)
         if self.s.ledger.holders[number].kind not in (SCOPE, EXTERNAL):
             raise InputError("scope", number, "must be a scope, not a holder of the venue")
         return number
@@ -303,27 +361,33 @@ cdef class Venue:
         ledger_deposit(&self.s.ledger, holder, amount)
         if not self.s.running:
             return
+        self.torn = True
         step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
         write_outside(&self.s, step, holder, amount)
         touch(&self.s, holder)
         finish(&self.s, step)
+        self.torn = False
 
     def deposit(self, account, asset, amount):
         """Pay into the account's cross scope of an asset; returns the scope id."""
         self._idle()
         account = self._account(account)
-        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
-        amount = whole("amount", amount, 1, 2**60)
+        asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
+        amount = self._int("amount", amount, 1, 2**60)
+        if self.s.ledger.deposited[asset] + amount > CASH_MAX:
+            raise RangeError("amount", "and the deposits before must sum to at most 2**60", bits=60)
+        self.torn = True
         scope = self._cross(account, asset)
         self._outside(scope, amount)
+        self.torn = False
         return scope
 
     def withdraw(self, account, asset, amount):
         """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
         self._idle()
         account = self._account(account)
-        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
-        amount = whole("amount", amount, 1, 2**60)
+        asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
+        amount = self._int("amount", amount, 1, 2**60)
         scope = ledger_scope(&self.s.ledger, account, -1, asset)
         if scope < 0 or self._free(scope) < amount:
             return Reject.INSUFFICIENT
@@ -340,9 +404,12 @@ cdef class Venue:
         if scope < 0 or self.s.ledger.holders[scope].market != m:
             if open_orders(&self.s, account, m) or (scope >= 0 and self.position(scope, m)[0]):
                 return Reject.POSITION_OPEN
+            self.torn = True
             scope = new_scope(&self.s, account, asset, m)
         if self.s.running:
+            self.torn = True
             finish(&self.s, step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL))
+        self.torn = False
         return scope
 
     def move_isolated(self, account, market, amount):
@@ -350,7 +417,7 @@ cdef class Venue:
         self._idle()
         account = self._account(account)
         m = self._market(market)
-        amount = whole("amount", amount, -2**60, 2**60)
+        amount = self._int("amount", amount, -2**60, 2**60)
         asset = self.s.markets[m].asset
         isolated = ledger_scope(&self.s.ledger, account, m, asset)
         if isolated < 0 or self.s.ledger.holders[isolated].market != m:
@@ -361,6 +428,7 @@ cdef class Venue:
         source = cross if amount > 0 else isolated
         if source < 0 or self._free(source) < abs(amount):
             return Reject.INSUFFICIENT
+        self.torn = True
         cross = self._cross(account, asset)
         source = cross if amount > 0 else isolated
         ledger_post(&self.s.ledger, cross, isolated, amount)
@@ -371,6 +439,7 @@ cdef class Venue:
             touch(&self.s, cross)
             touch(&self.s, isolated)
             finish(&self.s, step)
+        self.torn = False
         return 0
 
     def _free(self, int32_t scope):
@@ -389,19 +458,12 @@ cdef class Venue:
         self._started()
         account = self._account(account)
         m = self._market(market)
-        side = side_of(side)
-        kind = OrderType(type)
-        if kind not in (OrderType.LIMIT, OrderType.MARKET):
-            raise InputError("type", type, "must be LIMIT or MARKET; use cancel() or amend()")
-        tif = TimeInForce(tif)
-        flags = whole("flags", flags, 0, 1)
-        if flags and (tif != TimeInForce.GTC or kind == OrderType.MARKET):
-            raise InputError("flags", flags, "POST_ONLY needs a GTC limit order")
+        kind, side, tif, flags = self._judged(check_order, type, side, tif, flags)
         if kind == OrderType.LIMIT:
-            price = whole("price", price, 1, self.s.markets[m].price_max)
+            price = self._price(m, price, 1)
         else:
             price = 1
-        size = whole("size", size, 1, self.s.markets[m].size_max)
+        size = self._int("size", size, 1, self.s.markets[m].size_max)
         refused = refusal(&self.s, account, m, side, size)
         if refused:
             return refused
@@ -413,7 +475,7 @@ cdef class Venue:
         self._started()
         account = self._account(account)
         m = self._market(market)
-        order_id = whole("order_id", order_id, 1, INT64)
+        order_id = self._int("order_id", order_id, 1, INT64)
         result = book_cancel(&self.s.markets[m].book, order_id, account)
         if result > 0:
             self._ordered(m, account, 0, 0, OrderType.CANCEL, 0, 0, 0, result)
@@ -426,9 +488,9 @@ cdef class Venue:
         self._started()
         account = self._account(account)
         m = self._market(market)
-        order_id = whole("order_id", order_id, 1, INT64)
-        price = whole("price", price, 0, self.s.markets[m].price_max)
-        size = whole("size", size, 0, self.s.markets[m].size_max)
+        order_id = self._int("order_id", order_id, 1, INT64)
+        price = self._price(m, price, 0)
+        size = self._int("size", size, 0, self.s.markets[m].size_max)
         order = book_find(&self.s.markets[m].book, order_id)
         if order == NULL:
             return Reject.UNKNOWN_ORDER
@@ -450,6 +512,7 @@ cdef class Venue:
         if result <= -2:
             book_clear(&self.s.markets[market].book)
             return result
+        self.torn = True
         step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
         book_touched(&self.s, market, step)
         apply_fills(&self.s, market, step, False, &done)
@@ -458,13 +521,17 @@ cdef class Venue:
         row[9], row[10], row[11], row[12] = price, size, done.lots, result
         log_append(self.s.log, T_ORDERS, row)
         finish(&self.s, step)
+        self.torn = False
         return result
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
         self._started()
         m = self._market(market)
-        index_tick(&self.s, m, whole("price", price, 1, self.s.markets[m].price_max))
+        price = self._price(m, price, 1)
+        self.torn = True
+        index_tick(&self.s, m, price)
+        self.torn = False
 
     # --- questions ------------------------------------------------------------------------------
 
@@ -482,23 +549,9 @@ cdef class Venue:
 
     def what_if(self, scope, marks):
         """(equity, maintenance) of a scope if the markets in the mapping had these marks."""
-        cdef int32_t number = self._scope(scope)
-        cdef int32_t p
-        given = {self._market(m): whole("mark", v, 1, 2**31 - 1) for m, v in dict(marks).items()}
-        equity = self.s.ledger.holders[number].collateral
-        maintenance = 0
-        p = self.s.ledger.holders[number].first
-        while p >= 0:
-            position = self.s.ledger.positions[p]
-            m = &self.s.markets[position.market]
-            value = position.size * given.get(position.market, m.mark) * m.multiplier
-            if abs(value) > 2**60:
-                raise InputError("mark", given[position.market], "is beyond the market's range")
-            equity += value - position.cost
-            if position.size:
-                maintenance += maintenance_of(m.brackets, m.bracket_count, abs(value))
-            p = position.next
-        return equity, maintenance
+        given = {self._market(m): self._int("mark", v, 1, TICK_MAX)
+                 for m, v in dict(marks).items()}
+        return margin_at(&self.s, self._scope(scope), given)
 
     def collateral(self, scope):
         """The money a scope holds."""
@@ -506,28 +559,28 @@ cdef class Venue:
 
     def balance(self, holder):
         """The money of any holder."""
-        number = whole("holder", holder, 0, self.s.ledger.holder_count - 1)
+        number = self._int("holder", holder, 0, self.s.ledger.holder_count - 1)
         return self.s.ledger.holders[number].collateral
 
     def holder(self, kind, which=0):
         """The id of a holder of the venue; `which` is the asset, or a clearing's market."""
-        kind = HolderKind(kind)
+        kind = self._judged(member, "kind", HolderKind, kind)
         if kind == HolderKind.SCOPE:
             raise InputError("kind", kind, "must be a holder of the venue; see scope_of()")
         if kind == HolderKind.CLEARING:
             return ledger_holder(&self.s.ledger, kind, self._market(which))
         return ledger_holder(&self.s.ledger, kind,
-                             whole("asset", which, 0, self.s.ledger.asset_count - 1))
+                             self._int("asset", which, 0, self.s.ledger.asset_count - 1))
 
     def scope_of(self, account, market):
         """The scope that holds an account's position in a market, or -1."""
         m = self._market(market)
-        account = whole("account", account, 0, self.s.ledger.account_count - 1)
+        account = self._int("account", account, 0, self.s.ledger.account_count - 1)
         return ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
 
     def cross_scope(self, account, asset=0):
         """The account's cross scope of an asset, or -1."""
-        asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
+        asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
         return ledger_scope(&self.s.ledger, self._account(account), -1, asset)
 
     def position(self, scope, market):
@@ -542,62 +595,28 @@ cdef class Venue:
 
         None without a position there or where no tick from 1 to 2**31 - 1 is.
         """
-        cdef int32_t number = self._scope(scope)
-        cdef int32_t p = ledger_find(&self.s.ledger, number, self._market(market))
-        cdef const Position* position
-        cdef const Market* m
-        cdef Margin at
-        cdef Cash value
-        cdef Wide base
-        if p < 0 or self.s.ledger.positions[p].size == 0:
-            return None
-        position = &self.s.ledger.positions[p]
-        m = &self.s.markets[position.market]
-        at = margin_of(&self.s, number, False)
-        value = position.size * m.mark * m.multiplier
-        base = <Wide>at.equity - value - at.maintenance + maintenance_of(
-            m.brackets, m.bracket_count, absolute(value))
-        tick = liquidation_tick(base, position.size, m.multiplier, m.brackets, m.bracket_count,
-                                self.s.rules.trigger_strict)
-        return tick if 1 <= tick <= TICK_MAX else None
+        return liquidation_price(&self.s, self._scope(scope), self._market(market))
 
     def bankruptcy_price(self, scope, market):
         """The leg's exact handing-over cost as a tick, rounded against nobody's loss; not clamped.
 
         None without a position there. SEMANTICS §5.3, §5.7.
         """
-        cdef int32_t number = self._scope(scope)
-        cdef int32_t p = ledger_find(&self.s.ledger, number, self._market(market))
-        if p < 0 or self.s.ledger.positions[p].size == 0:
-            return None
-        if self.s.sub != SUB_ADL or self.s.sub_scope != number:
-            fix_handover(&self.s, number)       # fixed already while it is being handed over
-        return price_of_cost(self.s.ledger.positions[p].handover, self.s.ledger.positions[p].size,
-                             self.s.markets[self.s.ledger.positions[p].market].multiplier)
+        return bankruptcy_price(&self.s, self._scope(scope), self._market(market))
 
     def below_zero(self):
         """(scope, account, equity) of users' scopes with negative equity on the standing marks."""
+        self._still()
         return below_zero(&self.s)
 
     def at_risk(self):
         """Scopes that are liquidatable at a peek of the marks' sources now, by id."""
-        cdef Margin m
-        found = set()
-        for i in range(self.s.hot_count):
-            found.add(self.s.hot[i])
-        for i in range(self.s.loose_count):
-            found.add(self.s.loose[i])
-        for i in range(self.s.pending_count):
-            found.add(self.s.pending[i])
-        out = []
-        for scope in sorted(found):
-            m = margin_of(&self.s, scope, True)
-            if liquidatable(&self.s, &m):
-                out.append(scope)
-        return out
+        self._still()
+        return scopes_at_risk(&self.s)
 
     def marks(self):
         """The standing marks, by market."""
+        self._still()
         return [self.s.markets[i].mark for i in range(self.s.market_count)]
 
     def prices(self, market):
@@ -607,15 +626,9 @@ cdef class Venue:
 
     def depth(self, market, side, levels=10):
         """Up to `levels` (price, size) pairs of a side, best first."""
-        cdef const Market* m = &self.s.markets[self._market(market)]
-        cdef int which = side_of(side)
-        cdef Tick price = book_best(&m.book, which)
-        out = []
-        levels = whole("levels", levels, 1, INT64)
-        while price and len(out) < levels:
-            out.append((price, book_size_at(&m.book, which, price)))
-            price = book_next(&m.book, which, price)
-        return out
+        side = self._judged(member, "side", Side, side)
+        levels = self._int("levels", levels, 1, INT64)
+        return levels_of(&self.s, self._market(market), side, levels)
 
     @property
     def fund(self):
@@ -645,16 +658,16 @@ cdef class Venue:
 
     def audit(self):
         """Re-sum the ledger: deltas by name, all 0 in a sound venue."""
+        self._still()
         return ledger_deltas(&self.s.ledger)
 
     def _equities(self):
         """Equity of every holder on the standing marks, by id; the venue's own have their money."""
-        cdef int64_t i
-        return [margin_of(&self.s, <int32_t>i, False).equity
-                for i in range(self.s.ledger.holder_count)]
+        return equities(&self.s)
 
     def _check(self):
         """Raise InvariantError unless books, ledger, triggers and watch lists are sound."""
+        self._still()
         broken = state_check(&self.s)
         if broken:
             raise InvariantError("venue state", broken)
@@ -662,6 +675,7 @@ cdef class Venue:
     def state_hash(self):
         """128 bits over everything that decides what the venue does next, as hex."""
         cdef Digest d
+        self._still()
         digest_start(&d)
         state_digest(&self.s, &d)
         return digest_hex(&d)

@@ -42,6 +42,7 @@ cdef class World:
     cdef bint opened            # the settlement at the start has begun
     cdef bint bounded           # steps_max was reached
     cdef bint busy
+    cdef bint torn              # a call is half done; still so afterwards: it failed there
     cdef object seed
     cdef object __weakref__
 
@@ -53,6 +54,10 @@ cdef class World:
     cdef int _bounds(self) except -1 nogil
     cdef int _instant(self, TimeNs time_ns) except -1 nogil
     cdef TimeNs _next(self) noexcept nogil
+    cdef int64_t _go(self, int64_t most, bint here) except -1
+    cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1
+    cdef TimeNs _time(self, value) except -1
+    cdef int _idle(self) except -1
     cdef int _schedule(self, Item* item) except -1
     cdef int _enter(self) except -1
     cdef int _leave(self) except -1

@@ -10,8 +10,11 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
+from ordercascade.core.arguments cimport wanted
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
-from ordercascade.core.events cimport EventLog, TABLES, T_STEPS, log_rows
+from ordercascade.core.events cimport (
+    EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
+)
 from ordercascade.core.outside cimport index_tick, shock, transfer
 from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
@@ -24,9 +27,9 @@ from ordercascade.core.units cimport TimeNs
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.watch cimport window_open
 
-from ordercascade.checks import side_of, whole
+from ordercascade.checks import member, side_of, whole
 from ordercascade.enums import AdlRule, LimitRule, Stop
-from ordercascade.errors import BusyError, InputError
+from ordercascade.errors import BusyError, InputError, InputTypeError, PoisonedError, RangeError
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 
 cdef enum:
@@ -42,9 +45,12 @@ cdef enum:                  # agenda ranks, SEMANTICS §3
     ORDER = 3
 
 cdef enum:
-    SIGNALS_EVERY = 4096    # steps between looks for Ctrl-C
+    SIGNALS_STEPS = 1024    # steps, and rows of the tape, between looks for Ctrl-C
+    SIGNALS_ROWS = 65536
 
 NS_MAX = 2**62
+INT64 = 2**63 - 1
+cdef TimeNs NS_LAST = <TimeNs>1 << 62
 
 
 cdef class World:
@@ -52,6 +58,7 @@ cdef class World:
 
     def __cinit__(self, seed=0, *, steps_max=10**9):
         self.events = EventLog()
+        self.events.owned = True
         self.venues = []
         self.stream_names = []
         self.seed = whole("seed", seed, 0, 2**63 - 1)
@@ -85,36 +92,44 @@ cdef class World:
         `policy=` and `backstop=` objects.
         """
         self._new()
-        rules.setdefault("policy", Tranche(
-            fraction_ppm=whole("fraction_ppm", fraction_ppm, 1, 10**6),
-            min_value=whole("min_value", min_value, 0, 2**60),
-            cooldown_ns=whole("cooldown_ns", cooldown_ns, 0, NS_MAX),
-            then_all=bool(then_all), at_bankruptcy=LimitRule(limit) == LimitRule.BANKRUPTCY))
-        rules.setdefault("backstop", Deleverage(AdlRule(adl_rule)))
-        assets = whole("asset_count", asset_count, 1, 1024)
-        self.venues.append(Venue.__new__(Venue, self.events, len(self.venues), assets, rules))
+        self._enter()
+        try:
+            limit = member("limit", LimitRule, limit)
+            rules.setdefault("policy", Tranche(
+                fraction_ppm=fraction_ppm, min_value=min_value, cooldown_ns=cooldown_ns,
+                then_all=then_all, at_bankruptcy=limit == LimitRule.BANKRUPTCY))
+            rules.setdefault("backstop", Deleverage(member("adl_rule", AdlRule, adl_rule)))
+            assets = whole("asset_count", asset_count, 1, 1024)
+            made = Venue.__new__(Venue, self.events, len(self.venues), assets, rules)
+        finally:
+            self._leave()
+        self.venues.append(made)
         self._link()
         return self.venue_count - 1
 
     def _link(self):
         cdef int64_t held = 0
         cdef int64_t i
+        cdef void** grown = <void**>slab_grow(NULL, &held, len(self.venues), sizeof(void*))
         PyMem_RawFree(self.members)
-        self.members = NULL
-        self.members = <void**>slab_grow(NULL, &held, len(self.venues), sizeof(void*))
+        self.members = grown
         self.venue_count = len(self.venues)
         for i in range(self.venue_count):
             self.members[i] = <void*>self.venues[i]
 
     def venue(self, number=0):
         """The venue of this id."""
-        return self.venues[whole("venue", number, 0, self.venue_count - 1)]
+        return self.venues[self._int("venue", number, 0, self.venue_count - 1)]
 
     def start(self):
         """Take first marks, arm triggers, write the opening; nothing may be set up afterwards."""
         self._new()
         for venue in self.venues:
+            (<Venue>venue).priced()
+        self.torn = True
+        for venue in self.venues:
             (<Venue>venue).begin()
+        self.torn = False
         self.started = True
 
     # --- agenda ---------------------------------------------------------------------------------
@@ -128,10 +143,10 @@ cdef class World:
         memset(&item, 0, sizeof(Item))
         _place_checked(self, &item, time_ns, venue, market)
         item.kind = ORDER
-        item.side = side_of(side)
-        item.a = whole("size", size, 0, 2**40)
-        item.b = whole("notional", notional, 0, 2**60)
-        item.c = whole("limit", limit, 0, _price_max(self, &item))
+        item.side = self._judged(side_of, side)
+        item.a = self._int("size", size, 0, 2**40)
+        item.b = self._int("notional", notional, 0, 2**60)
+        item.c = self._int("limit", limit, 0, _price_max(self, &item))
         if bool(item.a) == bool(item.b):
             raise InputError("size", size, "or else notional must be given, one of the two")
         self._schedule(&item)
@@ -142,7 +157,7 @@ cdef class World:
         memset(&item, 0, sizeof(Item))
         _place_checked(self, &item, time_ns, venue, market)
         item.kind = PRICE_TICK
-        item.a = whole("price", price, 1, _price_max(self, &item))
+        item.a = self._int("price", price, 1, _price_max(self, &item))
         self._schedule(&item)
 
     def schedule_transfer(self, time_ns, venue, account, asset, amount):
@@ -150,15 +165,14 @@ cdef class World:
         cdef Item item
         cdef Venue v
         memset(&item, 0, sizeof(Item))
-        self._idle()
         v = self.venue(venue)
-        item.time_ns = whole("time_ns", time_ns, self.now, NS_MAX)
-        item.venue = venue
+        item.time_ns = self._time(time_ns)
+        item.venue = v.s.venue
         item.kind = TRANSFER
         item.account = v._account(account)
         item.market = NIL           # none: transfers of one instant go by account
-        item.b = whole("asset", asset, 0, v.s.ledger.asset_count - 1)
-        item.a = whole("amount", amount, -2**60, 2**60)
+        item.b = self._int("asset", asset, 0, v.s.ledger.asset_count - 1)
+        item.a = self._int("amount", amount, -2**60, 2**60)
         if item.a == 0:
             raise InputError("amount", amount, "must not be 0")
         self._schedule(&item)
@@ -177,50 +191,48 @@ cdef class World:
 
     def step(self):
         """Run to the end of the next step; its number, or -1 when nothing is left to do."""
-        cdef int wrote
         self._ready()
-        self._enter()
-        try:
-            with nogil:
-                wrote = self.advance(False)
-        finally:
-            self._leave()
-        return log_rows(&self.events.log, T_STEPS) - 1 if wrote else -1
+        return log_rows(&self.events.log, T_STEPS) - 1 if self._go(1, False) else -1
 
     def run(self, steps=None):
-        """Run until nothing is left to do, or for so many steps; how many were written."""
-        cdef int64_t most = whole("steps", 2**62 if steps is None else steps, 0, 2**62)
-        cdef int64_t done = 0
+        """Run until nothing is left to do, or for so many steps; how many were written.
+
+        Ctrl-C is answered between steps: `steps` says how far it came; run() goes on from there.
+        """
+        cdef int64_t most = self._int("steps", 2**62 if steps is None else steps, 0, 2**62)
         self._ready()
-        self._enter()
-        try:
-            with nogil:
-                while done < most and self.advance(False):
-                    done += 1
-                    if done % SIGNALS_EVERY == 0:
-                        with gil:
-                            PyErr_CheckSignals()
-        finally:
-            self._leave()
-        return done
+        return self._go(most, False)
 
     def settle(self, time_ns=None):
         """Run one settlement now, or at a later time; how many steps were written."""
-        cdef int64_t before = log_rows(&self.events.log, T_STEPS)
         cdef TimeNs at
         self._ready()
         if self.phase != QUIET:
             raise InputError("call", "inside a settlement", "must wait until it is over")
-        at = whole("time_ns", self.now if time_ns is None else time_ns, self.now, NS_MAX)
+        at = self._time(self.now if time_ns is None else time_ns)
+        self._instant(at)
+        return self._go(2**62, True)
+
+    cdef int64_t _go(self, int64_t most, bint here) except -1:
+        """Write up to `most` steps without the GIL; return how many. See advance()."""
+        cdef int64_t done = 0
+        cdef int64_t looked = _rows(&self.events.log)
         self._enter()
+        self.torn = True
         try:
             with nogil:
-                self._instant(at)
-                while self.advance(True):
-                    pass
+                while done < most and self.advance(here):
+                    done += 1
+                    if done % SIGNALS_STEPS == 0 or _rows(&self.events.log) - looked > SIGNALS_ROWS:
+                        looked = _rows(&self.events.log)
+                        with gil:
+                            self.torn = False       # whole between steps, whatever a handler raises
+                            PyErr_CheckSignals()
+                            self.torn = True
+            self.torn = False
         finally:
             self._leave()
-        return log_rows(&self.events.log, T_STEPS) - before
+        return done
 
     cdef int advance(self, bint here) except -1 nogil:
         """Do what comes next until a step is written (1); 0 when nothing is left to do.
@@ -238,6 +250,8 @@ cdef class World:
                 at = NIL if here else self._next()
                 if at == NIL:
                     return 0
+                if at > NS_LAST:
+                    return _too_late(self)
                 self._instant(at)
             elif self.phase == AGENDA:
                 self._perform()
@@ -389,6 +403,8 @@ cdef class World:
 
         The key is blake2b(seed, name): the draws of one name never depend on another's.
         """
+        if not isinstance(name, str):
+            raise InputTypeError("name", "a str", name)
         self._idle()
         if name not in self.stream_names:
             key = blake2b(f"{self.seed}/{name}".encode(), digest_size=16).digest()
@@ -407,6 +423,7 @@ cdef class World:
         self._idle()
         other = World.__new__(type(self), self.seed, steps_max=self.steps_max)
         other.events = self.events.fork()
+        other.events.owned = True
         other.venues = [(<Venue>venue).copy(other.events) for venue in self.venues]
         other._link()
         other.agenda = <Item*>slab_copy(self.agenda, self.agenda_capacity, sizeof(Item))
@@ -484,6 +501,7 @@ cdef class World:
         """Why the run ended (or RUNNING)."""
         cdef int64_t i, k
         cdef State* s
+        self._idle()
         if self.bounded:
             return Stop.STEP_BOUND
         if self.phase != QUIET or not self.opened or self._next() != NIL:
@@ -499,16 +517,44 @@ cdef class World:
 
     def _check(self):
         """Raise InvariantError unless every venue is sound."""
+        self._idle()
         for venue in self.venues:
             venue._check()
 
     # --- guards ---------------------------------------------------------------------------------
 
+    cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1:
+        """An int argument; whoever its conversion calls back, or wakes, finds the world busy."""
+        if type(value) is int:
+            self._idle()
+            return wanted(value, field, low, high)
+        return self._judged(whole, field, value, low, high)
+
+    def _judged(self, judge, *arguments):
+        """Ask Python code about arguments; meanwhile the world is busy."""
+        self._enter()
+        try:
+            return judge(*arguments)
+        finally:
+            self._leave()
+
+    cdef TimeNs _time(self, value) except -1:
+        """A time that is not over yet."""
+        cdef int64_t number = self._int("time_ns", value, -INT64 - 1, INT64)
+        if number > NS_MAX:
+            raise RangeError("time_ns", "must be at most 2**62, so that a delay still fits int64",
+                             bits=63)
+        if number < self.now:
+            late = number > 0 and self.now <= int(number) * 10**6 <= NS_MAX
+            hint = "; this looks like milliseconds" if late else ""
+            raise InputError("time_ns", number, f"must be in [{self.now}, 2**62]{hint}")
+        return number
+
     cdef int _enter(self) except -1:
         cdef int64_t i
-        if self.busy:
-            raise BusyError("the world")
+        self._idle()
         self.busy = True
+        self.events.busy = True
         for i in range(self.venue_count):
             (<Venue>self.members[i]).s.busy = True
         return 0
@@ -516,13 +562,24 @@ cdef class World:
     cdef int _leave(self) except -1:
         cdef int64_t i
         self.busy = False
+        self.events.busy = False
         for i in range(self.venue_count):
             (<Venue>self.members[i]).s.busy = False
         return 0
 
-    def _idle(self):
-        if self.busy:
+    cdef int _idle(self) except -1:
+        """Nobody is inside a call, here or at a venue, and none broke off half-way."""
+        cdef int64_t i
+        cdef bint busy = self.busy
+        cdef bint torn = self.torn
+        for i in range(self.venue_count):
+            busy = busy or (<Venue>self.members[i]).s.busy
+            torn = torn or (<Venue>self.members[i]).torn
+        if busy:
             raise BusyError("the world")
+        if torn:
+            raise PoisonedError("the world")
+        return 0
 
     def _new(self):
         self._idle()
@@ -536,12 +593,24 @@ cdef class World:
 
 
 cdef int _place_checked(World world, Item* item, time_ns, venue, market) except -1:
-    world._idle()
-    v = world.venue(venue)
-    item.time_ns = whole("time_ns", time_ns, world.now, NS_MAX)
-    item.venue = venue
+    cdef Venue v = world.venue(venue)
+    item.time_ns = world._time(time_ns)
+    item.venue = v.s.venue
     item.market = v._market(market)
     return 0
+
+
+cdef int _too_late(World world) except -1 nogil:
+    """The next instant is 146 years on: refuse it while the world is whole."""
+    with gil:
+        world.torn = False
+        raise RangeError("time_ns", "would pass 2**62 at the next instant", bits=63)
+
+
+cdef int64_t _rows(const Log* log) noexcept nogil:
+    """Rows of the tape by which to tell how much work was done."""
+    return (log_rows(log, T_FILLS) + log_rows(log, T_LEVELS) + log_rows(log, T_POSTINGS)
+            + log_rows(log, T_ADL))
 
 
 cdef int64_t _price_max(World world, const Item* item) noexcept:

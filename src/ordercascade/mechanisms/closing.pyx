@@ -11,6 +11,7 @@ from ordercascade.core.units cimport (
     Cash, Lot, PPM, Ppm, TimeNs, Wide, absolute, div_floor, larger, smaller,
 )
 
+from ordercascade.checks import SPAN_NS_MAX, member, whole
 from ordercascade.enums import AdlRule
 
 cdef enum:
@@ -27,11 +28,11 @@ cdef class Tranche(LiquidationPolicy):
 
     def __cinit__(self, *, fraction_ppm=1_000_000, min_value=0, cooldown_ns=0, then_all=False,
                   at_bankruptcy=False):
-        self.fraction_ppm = fraction_ppm
-        self.min_value = min_value
-        self.cooldown_ns = cooldown_ns
-        self.then_all = then_all
-        self.at_bankruptcy = at_bankruptcy
+        self.fraction_ppm = whole("fraction_ppm", fraction_ppm, 1, 10**6)
+        self.min_value = whole("min_value", min_value, 0, 2**60)
+        self.cooldown_ns = whole("cooldown_ns", cooldown_ns, 0, SPAN_NS_MAX)
+        self.then_all = bool(then_all)
+        self.at_bankruptcy = bool(at_bankruptcy)
 
     def __repr__(self):
         return f"<Tranche {self.fraction_ppm} ppm, cooldown {self.cooldown_ns} ns>"
@@ -184,7 +185,7 @@ cdef class Deleverage(Backstop):
     """Deal the lots of a bankrupt scope: a queue by leverage and profit, or pro rata by lots."""
 
     def __cinit__(self, rule=AdlRule.QUEUE):
-        self.rule = int(AdlRule(rule))
+        self.rule = member("rule", AdlRule, rule)
 
     def __repr__(self):
         return f"<Deleverage {AdlRule(self.rule).name.lower()}>"

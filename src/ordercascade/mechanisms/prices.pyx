@@ -6,6 +6,7 @@ from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport MarketView
 from ordercascade.core.units cimport PPM, Ppm, Tick, TimeNs, Wide, div_floor
 
+from ordercascade.checks import member, whole
 from ordercascade.enums import PriceSource
 
 cdef enum:
@@ -24,9 +25,9 @@ cdef class OwnBook(Oracle):
     """
 
     def __cinit__(self, source=PriceSource.LAST, *, own_weight_ppm=1_000_000, price_max=2**31 - 1):
-        self.source = int(PriceSource(source))
-        self.own_weight_ppm = own_weight_ppm
-        self.price_max = price_max
+        self.source = member("source", PriceSource, source)
+        self.own_weight_ppm = whole("own_weight_ppm", own_weight_ppm, 0, 10**6)
+        self.price_max = whole("price_max", price_max, 1, 2**31 - 1)
 
     def __repr__(self):
         name = PriceSource(self.source).name.lower()

@@ -1,0 +1,1 @@
+# C only: see questions.pxd.

@@ -1,0 +1,96 @@
+"""What a venue is asked between steps: prices, margins, who is at risk, what does not add up."""
+
+from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.book cimport book_best, book_next, book_size_at
+from ordercascade.core.ledger cimport Position, ledger_find
+from ordercascade.core.losses cimport fix_handover
+from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
+from ordercascade.core.state cimport Margin, Market, State, SUB_ADL, liquidatable, margin_of
+from ordercascade.core.units cimport CASH_MAX, Cash, TICK_MAX, Tick, Wide, absolute
+
+from ordercascade.errors import InputError
+
+
+cdef tuple margin_at(const State* s, int32_t scope, dict marks):
+    cdef const Position* position
+    cdef const Market* m
+    cdef int32_t p = s.ledger.holders[scope].first
+    equity = s.ledger.holders[scope].collateral
+    maintenance = 0
+    while p >= 0:
+        position = &s.ledger.positions[p]
+        m = &s.markets[position.market]
+        value = position.size * marks.get(position.market, m.mark) * m.multiplier
+        if abs(value) > CASH_MAX:
+            raise InputError("mark", marks[position.market], "is beyond the market's range")
+        equity += value - position.cost
+        if position.size:
+            maintenance += maintenance_of(m.brackets, m.bracket_count, abs(value))
+        p = position.next
+    return equity, maintenance
+
+
+cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
+    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+    cdef const Position* position
+    cdef const Market* m
+    cdef Margin at
+    cdef Cash value
+    cdef Wide base
+    cdef Tick tick
+    if p < 0 or s.ledger.positions[p].size == 0:
+        return None
+    position = &s.ledger.positions[p]
+    m = &s.markets[market]
+    at = margin_of(s, scope, False)
+    value = position.size * m.mark * m.multiplier
+    base = <Wide>at.equity - value - at.maintenance + maintenance_of(
+        m.brackets, m.bracket_count, absolute(value))
+    tick = liquidation_tick(base, position.size, m.multiplier, m.brackets, m.bracket_count,
+                            s.rules.trigger_strict)
+    return tick if 1 <= tick <= TICK_MAX else None
+
+
+cdef object bankruptcy_price(State* s, int32_t scope, int32_t market):
+    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+    cdef const Position* position
+    if p < 0 or s.ledger.positions[p].size == 0:
+        return None
+    if s.sub != SUB_ADL or s.sub_scope != scope:
+        fix_handover(s, scope)          # fixed already while it is being handed over
+    position = &s.ledger.positions[p]
+    return price_of_cost(position.handover, position.size, s.markets[market].multiplier)
+
+
+cdef list scopes_at_risk(const State* s):
+    cdef Margin m
+    cdef int64_t i
+    found = set()
+    for i in range(s.hot_count):
+        found.add(s.hot[i])
+    for i in range(s.loose_count):
+        found.add(s.loose[i])
+    for i in range(s.pending_count):
+        found.add(s.pending[i])
+    out = []
+    for scope in sorted(found):
+        m = margin_of(s, scope, True)
+        if liquidatable(s, &m):
+            out.append(scope)
+    return out
+
+
+cdef list levels_of(const State* s, int32_t market, int side, int64_t most):
+    cdef const Market* m = &s.markets[market]
+    cdef Tick price = book_best(&m.book, side)
+    out = []
+    while price and len(out) < most:
+        out.append((price, book_size_at(&m.book, side, price)))
+        price = book_next(&m.book, side, price)
+    return out
+
+
+cdef list equities(const State* s):
+    """Equity of every holder on the standing marks, by id; the venue's own have their money."""
+    cdef int64_t i
+    return [margin_of(s, <int32_t>i, False).equity for i in range(s.ledger.holder_count)]
