@@ -1,4 +1,4 @@
-# make demo | test | check | build | bench | clean
+# make demo | test | check | build | bench | soak | clean
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -17,7 +17,7 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench clean
+.PHONY: demo test check build bench soak clean
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
@@ -38,6 +38,10 @@ build: $(VENV)/.stamp-check
 
 bench: $(BUILT)
 	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+# 10^8 random operations against the twins, on all cores, for hours; started again, it goes on.
+soak: $(VENV)/.stamp-test $(BUILT)
+	$(PY) -m tests.swarm --soak 100000000 $(ARGS)
 
 clean:
 	rm -rf build dist src/*.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
