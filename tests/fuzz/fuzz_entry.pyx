@@ -260,7 +260,7 @@ def _venue(int number):
             0, 1 + m, price_max=TICKS, size_max=1 << 20, brackets=BRACKETS, last=32,
             index=30 if bit[m] else 0, own_weight_ppm=500_000 if bit[m] else 10**6,
             source=PriceSource.MID if bit[4] else PriceSource.LAST, maker_fee_ppm=-1_000,
-            taker_fee_ppm=3_000)
+            taker_fee_ppm=3_000, external_taker_fee_ppm=1_000)
         for k in range(4):
             venue.seed_level(m, 0, 31 - 2 * k, 6)
             venue.seed_level(m, 1, 33 + 2 * k, 6)

@@ -92,8 +92,8 @@ def soak(ops: int, place: Path, cores: int, every_s: float = 10.0) -> int:
     told = start
     print(f"soak: {ops} operations, from round {turn}, {cores} cores", flush=True)
     while turn * A_ROUND < ops:
-        failures = _rounds(range(turn, turn + 50 * cores), ops, cores)
-        turn = min(turn + 50 * cores, -(-ops // A_ROUND))
+        failures = _rounds(range(turn, turn + 20 * cores), ops, cores)
+        turn = min(turn + 20 * cores, -(-ops // A_ROUND))
         if failures:
             print("\n\n".join(failures), flush=True)
             return 1
@@ -138,7 +138,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--state", type=Path, default=Path("build/soak.json"), help="to resume")
     given = parser.parse_args(arguments)
     if given.soak:
-        return soak(given.soak, given.state, given.cores)
+        try:
+            return soak(given.soak, given.state, given.cores)
+        except KeyboardInterrupt:
+            print(f"soak: stopped; the same command goes on from {given.state}")
+            return 130
     if given.target is None:
         parser.error("--target or --soak is needed")
     try:

@@ -11,9 +11,9 @@ def test_a_leg_that_turned_before_its_turn_waits_for_the_next_round() -> None:
     """Mark 100, maintenance 5 %; 5 lots each and 5 units: a long from 102, a long from 100 and a
     short from 100 whose account bids for 1 lot at 100. All three are planned, the short to buy.
 
-    The first long finds no bid at its bankruptcy limit of 101 and is handed over: the short is flat.
-    The second sells 1 lot to the bid, so the short is now a long of 1: its order to buy is dropped,
-    and only in the next round it may sell.
+    The first long finds no bid at its bankruptcy limit of 101 and is handed over: the short is
+    flat. The second sells 1 lot to the bid, so the short is now a long of 1: its order to buy is
+    dropped, and only in the next round it may sell.
     """
     world = World()
     world.add_venue(limit=LimitRule.BANKRUPTCY)
