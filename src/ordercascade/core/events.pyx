@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from ordercascade.core.messages import column_of
 from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
 from ordercascade.errors import RangeError, show
 
@@ -519,21 +520,6 @@ cdef int64_t _whole(str field, object value, int width) except? -1:
     return number
 
 
-cdef object _column(str field, object values, int width, object rows):
-    """The values as a contiguous array of the column's width; an error unless they fit it."""
-    given = np.asarray(values)
-    if given.ndim != 1:
-        raise InputError(field, given.shape, "must have one dimension")
-    if rows is not None and len(given) != rows:
-        raise InputError(field, len(given), f"must have as many rows as the others, {rows}")
-    if given.dtype.kind not in "iu":
-        raise InputTypeError(field, "an array of whole numbers", str(given.dtype))
-    kept = np.ascontiguousarray(given, dtype=f"i{width}")
-    if given.dtype != kept.dtype and not np.array_equal(given, kept):
-        raise RangeError(field, f"must fit {8 * width} bits", bits=8 * width)
-    return kept
-
-
 cdef class EventLog:
     """The tables of one world, as Python sees them; `SCHEMA` names tables, columns and widths.
 
@@ -627,7 +613,7 @@ cdef class EventLog:
         held = []
         for name, (width, _) in _SCHEMA[table][1].items():
             count = len(held[0]) if held else None
-            held.append(_column(f"{table}.{name}", columns[name], width, count))
+            held.append(column_of(f"{table}.{name}", columns[name], width, count))
         for c in range(self.log.table[number].columns):
             cells[c] = <const char*><uintptr_t>held[c].ctypes.data
         rows = len(held[0])

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordercascade.enums import OrderFlag, OrderType, Side, TimeInForce
-from ordercascade.errors import InputError, InputTypeError
+from ordercascade.errors import InputError, InputTypeError, RangeError
 
 MESSAGE_DTYPE = np.dtype(
     [
@@ -145,3 +145,20 @@ def _wrong_header(kind: int, side: int, tif: int, flags: int, row: int | None) -
         rule = f"POST_ONLY and {TimeInForce(tif).name} cannot be joined"
         return InputError("flags", flags, rule, row=row)
     return None
+
+
+def column_of(
+    field: str, values: object, width: int, rows: int | None
+) -> npt.NDArray[np.signedinteger[Any]]:
+    """Return whole numbers as a contiguous array of the width; what does not fit is refused."""
+    given = np.asarray(values)
+    if given.ndim != 1:
+        raise InputError(field, given.shape, "must have one dimension")
+    if rows is not None and len(given) != rows:
+        raise InputError(field, len(given), f"must have as many rows as the others, {rows}")
+    if given.dtype.kind not in "iu":
+        raise InputTypeError(field, "an array of whole numbers", str(given.dtype))
+    kept: npt.NDArray[np.signedinteger[Any]] = np.ascontiguousarray(given, dtype=f"i{width}")
+    if given.dtype != kept.dtype and not np.array_equal(given, kept):
+        raise RangeError(field, f"must fit {8 * width} bits", bits=8 * width)
+    return kept
