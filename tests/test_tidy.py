@@ -50,6 +50,7 @@ CORRIDORS = [
     (4, "sweeps"),
     (4, "plot"),
     (4, "figures outcome story lab"),
+    (4, "replay audit"),
     (5, "report cli __main__"),
 ]
 RANK = {
