@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 from ordercascade.enums import (
     CancelPolicy,
@@ -26,7 +27,7 @@ from ordercascade.replay.margins import (
     liquidatable,
     trigger_holds,
 )
-from ordercascade.replay.rows import Liquidation, Order, Step
+from ordercascade.replay.rows import Liquidation, Order, Posting, Step
 from ordercascade.replay.stage import Progress, Stage
 from ordercascade.replay.terms import PPM, Rules
 from ordercascade.replay.trades import Traded
@@ -188,16 +189,18 @@ def _worst_market(stage: Stage, held: Held) -> int:
 # The order itself.
 
 
-def fee_due(stage: Stage, order: Liquidation) -> list[Due]:
-    """Return the posting of the row's fee, to the holder that the rules name."""
+def fee_due(stage: Stage, order: Liquidation, postings: Sequence[Posting]) -> list[Due]:
+    """Return the posting of the row's fee, to the holder that the rules (else it) name."""
     if order.fee <= 0:
         return []
     rules = stage.terms.rules
-    kind = HolderKind.FUND
-    if rules is not None and rules.liquidation_fee_to == FeeTo.FEES:
-        kind = HolderKind.FEES
     asset = stage.plain[order.market].asset
-    to = stage.holder(kind, asset)
+    to, fees = stage.holder(HolderKind.FUND, asset), stage.holder(HolderKind.FEES, asset)
+    if rules is None:
+        named = [row.to_holder for row in postings if row.reason == PostReason.FEE_LIQUIDATION]
+        to = fees if fees in named else to
+    elif rules.liquidation_fee_to == FeeTo.FEES:
+        to = fees
     return [(asset, order.scope, to, order.fee, int(PostReason.FEE_LIQUIDATION))]
 
 

@@ -162,9 +162,10 @@ class Losses:
             return event
         progress, held = stage.liquidation(scope), stage.ledger.held(scope)
         parent = None
-        if self.turn.step3 < 0 and self.turn.rules is not None:
+        if self.turn.step3 < 0:
             parent = progress.step
-            self._check_cooling(step, held)
+            if self.turn.rules is not None:
+                self._check_cooling(step, held)
         event = self.event = Event(scope, step.step, held, parent)
         event.known = len(held.legs) < 2 or stage.terms.bracketed
         event.costs = {market: 0 for market, _, _ in held.legs}

@@ -197,7 +197,7 @@ class Player:
         if order is not None:
             sent: Order | None = orders[1][0] if orders[1] else None
             check_sent(stage, step, row, order, traded, sent)
-            due = due + fee_due(stage, order)
+            due = due + fee_due(stage, order, postings)
             rules = stage.terms.rules
             if rules is None or rules.mark_refresh == MarkRefresh.ORDER:
                 begin_taking(stage)

@@ -90,7 +90,8 @@ def open_marks(stage: Stage, rows: Sequence[tuple[int, Mark]]) -> None:
         market = stage.markets[row.market]
         market.open(row)
         best = market.book.best(0), market.book.best(1)
-        findings.same("marks", "marks", number, best_bid=(best[0], row.best_bid),
+        findings.same("marks", "marks", number, time_ns=(0, row.time_ns),
+                      best_bid=(best[0], row.best_bid),
                       best_ask=(best[1], row.best_ask))  # fmt: skip
         if market.terms.source >= 0:
             findings.same("marks", "marks", number, mark=(market.peek(), row.mark))

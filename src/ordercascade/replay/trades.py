@@ -277,6 +277,7 @@ def _check_priority(
     best = stage.markets[order.market].book.best(1 - order.side)
     last = fills[0] + len(fills[1]) - 1
     if done.worst:
+        _check_rest(stage, order, fills)
         if not _within(order.side, limit, done.worst):
             findings.fail("fills", "fills", last, "price", f"be within the limit {limit}",
                           done.worst)  # fmt: skip
@@ -287,6 +288,17 @@ def _check_priority(
     if wants and best and _within(order.side, limit, best):
         want = f"be filled while {best} is within its limit"
         findings.fail("orders", "orders", row, "filled", want, order.filled)
+
+
+def _check_rest(stage: Stage, order: Order, fills: tuple[int, list[Fill]]) -> None:
+    """What the last maker at a price has left still rests there."""
+    book = stage.markets[order.market].book
+    latest = {fill.price: (row, fill) for row, fill in enumerate(fills[1], fills[0])}
+    for price, (row, fill) in latest.items():
+        left = book.size(1 - order.side, price)
+        if fill.maker_rest > left:
+            want = f"be at most {left}, the lots that still rest there"
+            stage.findings.fail("fills", "fills", row, "maker_rest", want, fill.maker_rest)
 
 
 def _check_order(
