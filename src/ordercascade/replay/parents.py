@@ -32,18 +32,19 @@ def check_parents(stage: Stage, turn: Turn) -> None:
     scan = Scan(stage)
     for first in turn.firsts:
         findings.step = first.step
-        if first.low < first.high and first.low <= first.parent < first.high:
-            # Where the settlement began inside these rows the tape does not say.
-            start = first.parent
-        else:
-            start = first.high
-        parent = scan.first_hit(first, start)
+        # Where in [low, high] the settlement began the tape does not say; any place will do.
+        parent = scan.first_hit(first, min(max(first.parent, first.low), first.high))
+        if parent != first.parent and first.parent < first.high:
+            parent = scan.first_hit(first, first.high)
         if parent < 0:
             if stage.terms.rules is None:
                 why = "the tape does not say when marks are taken (orders nobody's step explains)"
                 findings.gap("parents", why)
                 continue
             parent = first.otherwise
+        if first.low < first.high and scan.first_hit(first, first.low) not in (-1, parent):
+            why = "where the settlement began is not told, so one of several (first orders)"
+            findings.gap("parents", why)
         findings.same("parents", "steps", first.step, parent=(parent, first.parent))
     findings.step = -1
 

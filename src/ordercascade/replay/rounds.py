@@ -17,8 +17,9 @@ USERS_ONLY = (PostReason.TRANSFER,)
 class Settlement(NamedTuple):
     """Steps [first, end). Its window opens somewhere in [low, high].
 
-    Calls of users between settlements and what the agenda does first look alike: only where no
-    such row stands in front is low = high.
+    In front of what a settlement itself writes stand rows of the agenda, calls of users before it,
+    and earlier settlements that wrote nothing else; they look alike. Only where there is no doubt
+    is low = high.
     """
 
     first: int
@@ -50,32 +51,17 @@ def settlements_of(tables: Mapping[str, Table], *, scripted: bool) -> list[Settl
             begun = time
     ends = [*starts[1:], len(rounds)]
     user = set() if scripted else _calls_of_users(tables)
-    return [
-        _settlement(first, end, kinds, tables, user, scripted=scripted)
-        for first, end in zip(starts, ends, strict=True)
-    ]
-
-
-def _settlement(
-    first: int,
-    end: int,
-    kinds: Sequence[int],
-    tables: Mapping[str, Table],
-    user: set[int],
-    *,
-    scripted: bool,
-) -> Settlement:
-    if scripted:
-        return Settlement(first, end, first, first)
-    causes = tables["steps"]["cause_market"]
-    low = high = first
-    while high < end and kinds[high] in OUTSIDE_KINDS:
-        if high in user:
-            low = high + 1
-        elif kinds[high] == StepKind.SHOCK and causes[high] < 0:
-            break  # Only the agenda sends orders of external.
-        high += 1
-    return Settlement(first, end, low, max(low, high))
+    found = []
+    for first, end in zip(starts, ends, strict=True):
+        own = first  # the first row that no agenda and no user wrote
+        while own < end and kinds[own] in OUTSIDE_KINDS:
+            own += 1
+        low, high = max((k + 1 for k in range(first, own) if k in user), default=first), own
+        if scripted and own < end:
+            # Nobody called, and what the agenda has for this very instant is done in it.
+            high = next((k for k in range(first, own) if times[k] == times[own]), own)
+        found.append(Settlement(first, end, low, high))
+    return found
 
 
 def _calls_of_users(tables: Mapping[str, Table]) -> set[int]:
