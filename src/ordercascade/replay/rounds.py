@@ -84,6 +84,9 @@ def check_time(
     """Times and rounds of each settlement and of each venue in it."""
     names = ("time_ns", "venue", "round", "kind")
     rows = list(zip(*(tables["steps"][name].tolist() for name in names), strict=True))
+    for k in sorted(_calls_of_users(tables)):
+        findings.step = k
+        findings.same("time", "steps", k, round=(0, rows[k][2]))
     latest: dict[int, int] = {}
     for settlement in settlements:
         _check_settlement(rows, settlement, latest, terms, findings)

@@ -341,6 +341,11 @@ def _check_order(
         same("orders", "orders", row, tif=(0, order.tif), flags=(0, order.flags))
         if order.filled > order.size:
             findings.fail("orders", "orders", row, "size", "hold its fills", order.size)
+        book = stage.markets[order.market].book
+        rest = book.own_size(order.account, order.side, order.price)
+        if order.result > 0 and order.price and rest < order.size - done.lots:
+            want = "be where the order rests now"
+            findings.fail("orders", "orders", row, "price", want, order.price)
     else:
         rests = order.type == OrderType.LIMIT and order.tif == TimeInForce.GTC
         left = order.size - order.filled if rests else 0
