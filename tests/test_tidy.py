@@ -51,7 +51,6 @@ CORRIDORS = [
     (4, "plot"),
     (4, "figures outcome story lab sheet"),
     (4, "replay audit"),
-    (4, "replay audit"),
     (5, "report cli __main__"),
 ]
 RANK = {
