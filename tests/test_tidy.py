@@ -49,7 +49,8 @@ CORRIDORS = [
     (4, "analysis"),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures outcome story lab"),
+    (4, "figures outcome story lab sheet"),
+    (4, "replay audit"),
     (5, "report cli __main__"),
 ]
 RANK = {

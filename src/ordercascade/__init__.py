@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ordercascade import presets, scenarios
+    from ordercascade.audit import Audit, audit
     from ordercascade.config import schema
     from ordercascade.core.book import OrderBook
     from ordercascade.core.messages import FILL_DTYPE, MESSAGE_DTYPE
@@ -67,6 +68,7 @@ __all__ = [
     "MESSAGE_DTYPE",
     "AdlRule",
     "AdlTrigger",
+    "Audit",
     "BusyError",
     "CancelPolicy",
     "ConfigError",
@@ -106,6 +108,7 @@ __all__ = [
     "TimeInForce",
     "Venue",
     "World",
+    "audit",
     "presets",
     "run",
     "scenarios",
@@ -114,6 +117,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Audit": "audit",
     "FILL_DTYPE": "core.messages",
     "MESSAGE_DTYPE": "core.messages",
     "Market": "market",
@@ -139,7 +143,7 @@ def __getattr__(name: str) -> object:
 
 
 class _Package(ModuleType):
-    """`run` is a function and the module it lives in; as an attribute it is the function.
+    """`run` and `audit` are functions and the modules they live in; as attributes the functions.
 
     Importing the module would bind the name to it, whoever imports it first: a property stands
     before what import binds.
@@ -151,6 +155,14 @@ class _Package(ModuleType):
 
     @run.setter
     def run(self, module: ModuleType) -> None:
+        pass
+
+    @property
+    def audit(self) -> object:
+        return import_module("ordercascade.audit").audit
+
+    @audit.setter
+    def audit(self, module: ModuleType) -> None:
         pass
 
 

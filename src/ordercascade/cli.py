@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,7 @@ from ordercascade.errors import (
 )
 
 if TYPE_CHECKING:
-    from ordercascade.figures import Figures
+    from ordercascade.audit import Audit
     from ordercascade.scenario import Scenario
     from ordercascade.tape import Tape
 
@@ -132,12 +132,20 @@ def _parser() -> argparse.ArgumentParser:
         help="write summary.json, tape.oct and cascade.png there",
     )
     run.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
+    run.add_argument(
+        "--check",
+        action="store_true",
+        help="audit every step from the tape alone and say what was checked; exit 4 if it is wrong",
+    )
     run.add_argument("--story", action="store_true", help="tell the run step by step as well")
     run.add_argument("--quiet", action="store_true", help="no progress and no log on stderr")
     run.set_defaults(verb=_run)
 
-    check = verbs.add_parser("check", help="validate a scenario and its files; run nothing")
-    _scenario(check)
+    check = verbs.add_parser(
+        "check", help="validate a scenario and its files and run nothing; or audit a saved tape"
+    )
+    _scenario(check, also=", or a saved tape (.oct, or its folder) to audit")
+    check.add_argument("--json", action="store_true", help="print the audit of a tape as JSON")
     check.set_defaults(verb=_check)
 
     demo = verbs.add_parser("demo", help=f"run the shipped scenario {DEMO} and tell its story")
@@ -157,9 +165,11 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _scenario(parser: argparse.ArgumentParser) -> None:
+def _scenario(parser: argparse.ArgumentParser, also: str = "") -> None:
     parser.add_argument(
-        "scenario", metavar="SCENARIO", help="a TOML file, or the name of a shipped scenario"
+        "scenario",
+        metavar="SCENARIO",
+        help=f"a TOML file, or the name of a shipped scenario{also}",
     )
     parser.add_argument(
         "--set",
@@ -178,16 +188,22 @@ def _run(arguments: argparse.Namespace) -> int:
     scenario = _load(arguments)
     tape = _tape(scenario, arguments.out, quiet=arguments.quiet)
     summary = tape.summary()
+    found = _audited(tape) if arguments.check else None
+    code = OK if found is None or found.ok else MISMATCH
     if arguments.json:
-        print(json.dumps(summary, indent=2))
-        return OK
+        checked = {} if found is None else {"check": found.to_dict()}
+        print(json.dumps(summary | checked, indent=2))
+        return code
     from ordercascade.figures import read
+    from ordercascade.sheet import summary_table
 
     if arguments.story:
         _tell(tape)
         print()
-    print(summary_table(read(tape)))
-    return OK
+    print(summary_table(read(tape), lambda title: _paint(title, "1", sys.stdout)))
+    if found is not None:
+        print(f"\n{found}")
+    return code
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -202,9 +218,13 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    from ordercascade import tape_file
     from ordercascade.figures import plural
     from ordercascade.run import World
 
+    place = Path(arguments.scenario)
+    if place.suffix == tape_file.SUFFIX or (place / tape_file.MANIFEST).is_file():
+        return _check_tape(place, arguments)
     scenario = _load(arguments)
     with World(scenario) as world:  # Reads every file and judges the opening, without a step.
         accounts = len(world.tape().accounts)
@@ -213,6 +233,34 @@ def _check(arguments: argparse.Namespace) -> int:
     counted = ", ".join(plural(count, noun) for count, noun in counts)
     print(f"{scenario.file or arguments.scenario}: ok ({scenario.name}: {counted})")
     return OK
+
+
+def _check_tape(place: Path, arguments: argparse.Namespace) -> int:
+    """Audit a saved tape."""
+    from ordercascade.tape import Tape
+
+    if arguments.changes:
+        raise ConfigError("--set", "must not be given with a tape", str(place))
+    try:
+        tape = Tape.load(place)
+    except OSError as error:
+        raise ConfigError(
+            "SCENARIO", f"must be a tape that can be read: {error.strerror}", str(place)
+        ) from None
+    found = _audited(tape)
+    print(json.dumps(found.to_dict(), indent=2) if arguments.json else found)
+    return OK if found.ok else MISMATCH
+
+
+def _audited(tape: Tape) -> Audit:
+    """Audit a tape; what is wrong also goes to stderr in one line."""
+    from ordercascade.audit import audit
+
+    found = audit(tape)
+    if not found.ok:
+        first = found.failures[0]
+        _say(f"the tape contradicts itself, check {first.check!r} first: {first}", MISMATCH)
+    return found
 
 
 def _schema(_: argparse.Namespace) -> int:
@@ -283,98 +331,3 @@ def _paint(text: str, code: str, stream: Any) -> str:
     """Colour text for a terminal that wants it: NO_COLOR and TERM=dumb do not."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     return text if plain or stream is None or not stream.isatty() else f"\x1b[{code}m{text}\x1b[0m"
-
-
-# The summary, in people's units.
-
-Row = tuple[str, str, str]
-
-
-def summary_table(f: Figures) -> str:
-    """Return the summary as a table: what, how much, of what."""
-    s = f.summary
-    sections = [
-        (f"{s['scenario']}, seed {s['seed']}", list(_counts(s))),
-        *((units.name, list(_market(f, key))) for key, units in f.units.items()),
-        ("Money", list(_amounts(f))),
-        ("Run", list(_facts(s))),
-    ]
-    rows = [row for _, found in sections for row in found]
-    label, number = (max(len(row[i]) for row in rows) for i in (0, 1))
-    lines = []
-    for title, found in sections:
-        lines += [_paint(title, "1", sys.stdout)]
-        lines += [f"  {a:<{label}}  {b:>{number}}  {c}".rstrip() for a, b, c in found]
-    return "\n".join([*lines, f"state hash {s['state_hash']}"])
-
-
-def _counts(s: Mapping[str, Any]) -> Iterator[Row]:
-    yield "liquidations", f"{s['liquidations']:,}", "orders"
-    yield "accounts liquidated", f"{s['accounts_liquidated']:,}", ""
-    yield "generations", f"{s['generations']:,}", ""
-    yield "rounds", f"{s['rounds']:,}", ""
-    yield "steps", f"{s['steps']:,}", ""
-    for name, key in (("amplification", "amplification"), ("R, first", "r_initial")):
-        if s[key] is not None:
-            yield name, f"{s[key]:.3f}", ""
-    if s["r_max"] is not None:
-        yield "R, largest", f"{s['r_max']:.3f}", ""
-
-
-def _market(f: Figures, key: tuple[int, int]) -> Iterator[Row]:
-    from ordercascade.figures import percent
-
-    units, prices = f.units[key], f.prices(*key)
-    first, last = prices["first_mark"], prices["last_mark"]
-    for name in ("first_mark", "last_mark", "lowest_mark", "highest_mark", "last_price"):
-        if prices[name] is not None:
-            note = f"{units.settle}  {percent(last - first, first)}"
-            yield (
-                name.replace("_", " "),
-                units.price(prices[name]),
-                note if name == "last_mark" else units.settle,
-            )
-    place = list(f.units).index(key)
-    lots, value = (
-        list(f.summary[name].values())[place] for name in ("lots_liquidated", "notional_liquidated")
-    )
-    yield "liquidated", units.number(lots), units.base
-    yield ("liquidated, value", *_split(units.money(value)))
-
-
-def _amounts(f: Figures) -> Iterator[Row]:
-    """Yield sums over all venues; in smallest units where they settle in different assets."""
-    s = f.summary
-    alike = len({(u.settle, u.cash) for u in f.units.values()}) == 1
-    money = next(iter(f.units.values())).money if alike else "{:,} units".format
-    sums = {
-        "outside orders, value": "shock_notional",
-        "fees": "fees",
-        "shortfall": "shortfall",
-        "insurance fund, before": "fund_before",
-        "insurance fund, after": "fund_after",
-        "paid by the fund": "fund_paid",
-        "paid by the vault": "vault_paid",
-        "handed over by ADL, value": "adl_notional",
-        "socialised": "socialised",
-        "bad debt": "bad_debt",
-        "borne outside": "borne_outside",
-        "lost by accounts": "users_loss",
-    }
-    for name, key in sums.items():
-        yield (name, *_split(money(s[key])))
-    for asset, amount in s["money_check"].items():
-        yield "money check", f"{amount:,}", f"units of {asset} that do not add up"
-
-
-def _split(text: str) -> tuple[str, str]:
-    number, _, unit = text.partition(" ")
-    return number, unit
-
-
-def _facts(s: Mapping[str, Any]) -> Iterator[Row]:
-    from ordercascade.enums import Stop
-
-    yield "stopped", Stop(int(s["stop"] or 0)).name.lower().replace("_", " "), ""
-    yield "bounds reached", f"{s['bounds_reached']:,}", ""
-    yield "time", f"{s['wall_s'] or 0:.3f}", f"s, engine {s['engine_s'] or 0:.3f} s"

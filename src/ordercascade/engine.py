@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
 META_SCHEMA = 1
+MARKET_RULES = (  # what `audit` needs of a market, beside its brackets
+    *("source", "own_weight_ppm"),
+    *("maker_fee_ppm", "taker_fee_ppm", "external_maker_fee_ppm", "external_taker_fee_ppm"),
+)
 
 
 def default_engine() -> Any:
@@ -90,6 +94,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "name": venue.name,
                 "preset": venue.config.preset,
                 "trigger_strict": bool(venue.arguments["trigger_strict"]),
+                "rules": {name: int(rule) for name, rule in venue.arguments.items()},
             }
             for index, venue in enumerate(venues)
         ],
@@ -108,6 +113,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "price_max": item.market.price_max,
                 "size_max": item.market.size_max,
                 "brackets": [list(row) for row in item.arguments["brackets"]],
+                **{name: int(item.arguments[name]) for name in MARKET_RULES},
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)

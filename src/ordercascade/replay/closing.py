@@ -1,0 +1,288 @@
+"""A row of `liquidations`, held against the scope as it stood when planned, sent and filled."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from ordercascade.enums import (
+    CancelPolicy,
+    FeeTo,
+    HolderKind,
+    LegRule,
+    LimitRule,
+    MarkRefresh,
+    OrderType,
+    PostReason,
+    Side,
+)
+from ordercascade.replay.ledger import Due
+from ordercascade.replay.margins import (
+    Held,
+    Marks,
+    bankruptcy_price,
+    brackets_of,
+    equity_of,
+    healthy,
+    liquidatable,
+    trigger_holds,
+)
+from ordercascade.replay.rows import Liquidation, Order, Posting, Step
+from ordercascade.replay.stage import Progress, Stage
+from ordercascade.replay.terms import PPM, Rules
+from ordercascade.replay.trades import Traded
+from ordercascade.replay.turns import First, Ordered, Turn
+
+UNRULED = "the tape does not name the venue's rules (rows)"
+UNBRACKETED = "the tape does not name a market's brackets (rows)"
+
+
+def begin_order(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidation) -> Held:
+    """Check what was so before the order: the scope, its lots, the plan, its tranche."""
+    findings = stage.findings
+    findings.rows["liquidations"] += 1
+    held, marks = stage.ledger.held(order.scope), stage.marks
+    size = stage.ledger.size(order.scope, order.market)
+    findings.same(
+        "liquidations", "liquidations", row,
+        account=(stage.ledger.holders[order.scope].account, order.account),
+        side=(int(Side.ASK if size > 0 else Side.BID), order.side),
+        leg=(0, order.leg),
+        lots_before=(abs(size), order.lots_before),
+        mark_before=(marks[order.market], order.mark_before),
+        equity_before=(equity_of(held, marks, stage.plain), order.equity_before),
+    )  # fmt: skip
+    if not 1 <= order.lots_asked <= order.lots_before:
+        want = f"be 1 to {order.lots_before}"
+        findings.fail("liquidations", "liquidations", row, "lots_asked", want, order.lots_asked)
+    if size == 0:
+        return held
+    progress = stage.liquidation(order.scope)
+    if progress.pending and _ended(stage, turn, progress, order):
+        progress.end()
+    if stage.terms.judges:
+        price = bankruptcy_price(held, order.market, marks, stage.plain)
+        findings.same("liquidations", "liquidations", row,
+                      bankruptcy_price=(price, order.bankruptcy_price))  # fmt: skip
+        _check_plan(stage, turn, row, order)
+    else:
+        findings.gap("liquidations", UNBRACKETED)
+    _check_tranche(stage, turn, step, row, order, held)
+    return held
+
+
+def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
+    """Leg, size, limit and trigger were chosen at step 3 of the round, for all entries at once."""
+    findings, rules, terms = stage.findings, stage.terms.rules, stage.terms
+    held, marks = stage.ledger.held_before(order.scope, turn.step3), turn.plan_marks
+    size = next((lots for market, lots, _ in held.legs if market == order.market), 0)
+    if not size:
+        want = "be a market where the scope had lots when planned"
+        findings.fail("liquidations", "liquidations", row, "market", want, order.market)
+        return
+    if not trigger_holds(held, order.market, order.trigger_price, marks, terms):
+        want = "be the tick nearest to safety at which it falls"
+        findings.fail("liquidations", "liquidations", row, "trigger_price", want,
+                      order.trigger_price)  # fmt: skip
+    if rules is None:
+        findings.gap("liquidations", UNRULED)
+        return
+    leg = _leg(held, marks, stage, rules)
+    limit = 0
+    if rules.limit == LimitRule.BANKRUPTCY:
+        limit = bankruptcy_price(held, order.market, marks, stage.plain)
+    asked = abs(size)
+    value = asked * marks[order.market] * stage.plain[order.market].multiplier
+    later = rules.then_all and stage.liquidation(order.scope).orders
+    if rules.fraction_ppm < PPM and value > rules.min_value and not later:
+        asked = max(1, asked * rules.fraction_ppm // PPM)
+    findings.same("liquidations", "liquidations", row, market=(leg, order.market),
+                  limit_price=(limit, order.limit_price),
+                  lots_asked=(min(asked, order.lots_before), order.lots_asked))  # fmt: skip
+
+
+def _leg(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
+    """Return the leg that goes first; ties by market id."""
+    found = []
+    for market, size, cost in held.legs:
+        value = size * marks[market] * stage.plain[market].multiplier
+        worst = rules.leg == LegRule.WORST_PNL
+        relief = brackets_of(stage.plain[market]).maintenance(abs(value))
+        found.append((value - cost if worst else -relief, market))
+    return min(found)[1]
+
+
+# Tranches.
+
+
+def _check_tranche(
+    stage: Stage, turn: Turn, step: Step, row: int, order: Liquidation, held: Held
+) -> None:
+    findings, progress, terms = stage.findings, stage.liquidation(order.scope), stage.terms
+    if terms.judges and (terms.rules is not None or not progress.pending):
+        if progress.pending:
+            fit = not healthy(held, stage.marks, terms)
+        else:
+            fit = liquidatable(held, stage.marks, terms)
+        if not fit:
+            want = "be a scope that may be liquidated on the standing marks"
+            findings.fail("liquidations", "liquidations", row, "scope", want, order.scope)
+    if progress.pending and step.time_ns < progress.cooldown:
+        want = f"wait for the cooldown to end at {progress.cooldown}"
+        findings.fail("liquidations", "steps", step.step, "time_ns", want, step.time_ns)
+    findings.same("liquidations", "liquidations", row,
+                  tranche=(progress.orders + 1, order.tranche))  # fmt: skip
+    if not progress.pending:
+        low, high = turn.window
+        progress.parent, progress.generation = step.parent, step.generation
+        progress.cause = step.cause_market
+        otherwise = _worst_market(stage, held)
+        turn.firsts.append(
+            First(step.step, order.scope, low, high, step.parent, otherwise, order.trigger_price)
+        )
+    else:
+        findings.same("parents", "steps", step.step, parent=(progress.parent, step.parent),
+                      generation=(progress.generation, step.generation),
+                      cause_market=(progress.cause, step.cause_market))  # fmt: skip
+    progress.pending = True
+    progress.orders += 1
+    progress.step, progress.rounds = step.step, len(turn.points)
+    rules, partial = terms.rules, order.lots_asked < order.lots_before
+    progress.cooldown = -1
+    if rules is not None and rules.cooldown_ns and partial:
+        progress.cooldown = step.time_ns + rules.cooldown_ns
+
+
+def _ended(stage: Stage, turn: Turn, progress: Progress, order: Liquidation) -> bool:
+    """Say if a pending scope was healthy or flat since its last order: a new liquidation then.
+
+    Step 3 of each round notices. So does the test before an order, which leaves no row: there the
+    tape's word is taken where the scope was healthy at some moment.
+    """
+    if stage.terms.rules is None or not stage.terms.judges:
+        stage.findings.gap("liquidations", UNRULED)
+        return order.tranche == 1
+    ledger, terms, scope = stage.ledger, stage.terms, order.scope
+    for at, marks in turn.points[progress.rounds :]:
+        held = ledger.held_before(scope, at)
+        if not held.legs or healthy(held, marks, terms):
+            return True
+    if order.tranche != 1:
+        return False
+    later = stage.steps[bisect_right(stage.steps, progress.step) :]
+    return any(
+        healthy(ledger.held_before(scope, at + 1), [m.stood(at) for m in stage.markets], terms)
+        for at in later
+    )
+
+
+def _worst_market(stage: Stage, held: Held) -> int:
+    """Return the latest step with trades, when marks were taken, where most equity was lost."""
+    found = []
+    for number, size, _ in held.legs:
+        market = stage.markets[number]
+        change = size * (market.mark - market.before) * market.terms.multiplier
+        found.append((change, number))
+    return stage.markets[min(found)[1]].trade_taken
+
+
+# The order itself.
+
+
+def fee_due(stage: Stage, order: Liquidation, postings: Sequence[Posting]) -> list[Due]:
+    """Return the posting of the row's fee, to the holder that the rules (else it) name."""
+    if order.fee <= 0:
+        return []
+    rules = stage.terms.rules
+    asset = stage.plain[order.market].asset
+    to, fees = stage.holder(HolderKind.FUND, asset), stage.holder(HolderKind.FEES, asset)
+    if rules is None:
+        named = [row.to_holder for row in postings if row.reason == PostReason.FEE_LIQUIDATION]
+        to = fees if fees in named else to
+    elif rules.liquidation_fee_to == FeeTo.FEES:
+        to = fees
+    return [(asset, order.scope, to, order.fee, int(PostReason.FEE_LIQUIDATION))]
+
+
+def check_sent(
+    stage: Stage, step: Step, row: int, order: Liquidation, traded: Traded, sent: Order | None
+) -> None:
+    """The order row says the same; the fills are the row's; own orders went by the policy."""
+    findings, rules = stage.findings, stage.terms.rules
+    findings.same(
+        "liquidations", "liquidations", row,
+        lots_filled=(traded.lots, order.lots_filled),
+        levels_eaten=(traded.levels, order.levels_eaten),
+        worst_price=(traded.worst, order.worst_price),
+        value=(traded.value, order.value),
+        paid_vault=(0, order.paid_vault),
+    )  # fmt: skip
+    if sent is None:
+        return
+    first = stage.findings.step
+    kind = sent.type
+    if rules is not None:
+        limited = rules.limit == LimitRule.BANKRUPTCY
+        kind = int(OrderType.LIMIT if limited else OrderType.MARKET)
+    findings.same(
+        "liquidations", "orders", stage.order_row,
+        account=(order.account, sent.account), market=(order.market, sent.market),
+        side=(order.side, sent.side), size=(order.lots_asked, sent.size),
+        price=(order.limit_price, sent.price), type=(kind, sent.type),
+    )  # fmt: skip
+    if rules is None or rules.cancel == CancelPolicy.NONE:
+        return
+    asset = stage.plain[order.market].asset
+    for market in stage.markets:
+        mine = stage.ledger.holder_of(order.account, market.terms.id, market.terms.asset)
+        if market.terms.asset != asset or mine != order.scope:
+            continue
+        if rules.cancel == CancelPolicy.MARKET and market.terms.id != order.market:
+            continue
+        if market.book.own.get(order.account):
+            want = f"leave no order of account {order.account} in market {market.terms.id}"
+            findings.fail("liquidations", "steps", first, "step", want, first)
+
+
+def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
+    """Check what was so after the order: mark, equity, fee; then its table is due."""
+    findings, rules = stage.findings, stage.terms.rules
+    held = stage.ledger.held(order.scope)
+    marks = _marks_after(stage, order, held)
+    if marks is not None:
+        equity = equity_of(held, marks, stage.plain)
+        findings.same("liquidations", "liquidations", row,
+                      mark_after=(marks[order.market], order.mark_after),
+                      equity_after=(equity, order.equity_after))  # fmt: skip
+    cap = max(0, order.equity_after + order.fee)
+    findings.rows["fees"] += 1
+    if rules is not None:
+        fee = min(-(-order.value * rules.liquidation_fee_ppm // PPM), cap)
+        findings.same("fees", "liquidations", row, fee=(fee, order.fee))
+    else:
+        findings.gap("fees", "the tape does not name the rate of liquidation fees (rows)")
+        if not 0 <= order.fee <= cap:
+            findings.fail("fees", "liquidations", row, "fee", f"be 0 to {cap}", order.fee)
+    findings.rows["outcomes"] += 1
+    if rules is None:
+        findings.gap("outcomes", UNRULED)
+        paid = order.paid_fund + order.paid_vault + order.paid_adl
+        paid += order.paid_socialised + order.paid_bad_debt
+        findings.same("outcomes", "liquidations", row, shortfall=(paid, order.shortfall))
+    turn.tables.append(Ordered(row, order))
+
+
+def _marks_after(stage: Stage, order: Liquidation, held: Held) -> list[int] | None:
+    """Return the marks that stood right after the order; None where the tape does not say."""
+    rules, marks = stage.terms.rules, stage.marks
+    if rules is not None and rules.mark_refresh == MarkRefresh.ROUND:
+        return marks
+    if rules is not None and stage.terms.peeks:
+        return [market.peek() for market in stage.markets]
+    if any(market != order.market for market, _, _ in held.legs):
+        why = "marks were taken again, and the tape does not say where they come from (rows)"
+        stage.findings.gap("liquidations", why)
+        return None
+    stage.findings.gap("liquidations", "mark_after is taken on trust (rows)")
+    marks[order.market] = order.mark_after
+    return marks

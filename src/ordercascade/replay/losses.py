@@ -1,0 +1,298 @@
+"""Who bore a loss, worked out again: waterfalls and deleveragings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from ordercascade.enums import AdlRule, HolderKind, NoteKind, PostReason, PriceMode, Residual
+from ordercascade.replay.ledger import Due
+from ordercascade.replay.margins import Held, equity_of, handover, split
+from ordercascade.replay.rows import Adl, Note, Posting, Step
+from ordercascade.replay.stage import Stage
+from ordercascade.replay.turns import Turn, check_parts
+
+EFFORT = 2_000_000  # scopes that may be looked at for ranks and shares in one audit
+TOO_MANY = "more counterparties than an audit looks at (steps)"
+
+
+class Loss(NamedTuple):
+    """The postings and notes that a step asks for."""
+
+    due: list[Due]
+    notes: list[Note]
+
+
+class Event:
+    """One deleveraging of a scope: the costs of all legs are fixed before the first."""
+
+    def __init__(self, scope: int, start: int, held: Held, parent: int | None) -> None:
+        self.scope, self.start, self.held = scope, start, held
+        self.parent = parent  # of every row; None: the step that last moved the scope
+        self.costs: dict[int, int] = {}
+        self.known = False  # costs follow from the tape
+        self.equity = 0
+        self.lost = 0  # by the counterparties, so far
+
+
+class Losses:
+    """The losses of one venue."""
+
+    def __init__(self, stage: Stage, turn: Turn) -> None:
+        self.stage, self.turn = stage, turn
+        self.event: Event | None = None
+        self.effort = EFFORT
+
+    # Waterfalls.
+
+    def waterfall(self, step: Step, rows: Sequence[Posting]) -> Loss:
+        """A flat scope: its deficit is filled, or what it has left goes to the fund."""
+        stage, findings, scope = self.stage, self.stage.findings, step.scope
+        findings.rows["waterfalls"] += 1
+        ordered, self.turn.short = self.turn.short, None
+        asset = stage.ledger.holders[scope].asset
+        money, fund = stage.ledger.collateral[scope], stage.holder(HolderKind.FUND, asset)
+        if not stage.ledger.flat(scope):
+            findings.fail("waterfalls", "steps", step.step, "scope", "be flat", scope)
+        stage.liquidation(scope).end()
+        rules = stage.terms.rules
+        if money >= 0:
+            if money == 0 or (rules is not None and rules.residual != Residual.FUND):
+                want = "be one with a deficit or a residual for the fund"
+                findings.fail("waterfalls", "steps", step.step, "scope", want, scope)
+            return Loss([(asset, scope, fund, money, int(PostReason.RESIDUAL))], [])
+        deficit = -money
+        paid = min(deficit, stage.ledger.collateral[fund])
+        due: list[Due] = []
+        notes = []
+        if paid > 0:
+            due.append((asset, fund, scope, paid, int(PostReason.FUND_PAYS)))
+        if 0 < paid < deficit:
+            notes.append(Note(step.step, int(NoteKind.FUND_EMPTY), -1, scope, paid, deficit - paid))
+        shares = self._shares(scope, asset, deficit - paid, rows)
+        due += [
+            (asset, who, scope, share, int(PostReason.SOCIALISED)) for who, share in shares if share
+        ]
+        charged = sum(share for _, share in shares)
+        left = deficit - paid - charged
+        if left > 0:
+            debt = stage.holder(HolderKind.BAD_DEBT, asset)
+            due.append((asset, debt, scope, left, int(PostReason.BAD_DEBT)))
+        if ordered is not None:
+            parts = {"paid_fund": paid, "paid_socialised": charged, "paid_bad_debt": left}
+            check_parts(stage, ordered, parts)
+        return Loss(due, notes)
+
+    def _shares(
+        self, scope: int, asset: int, amount: int, rows: Sequence[Posting]
+    ) -> list[tuple[int, int]]:
+        """Return what each winner is charged, by id. SEMANTICS §5.5."""
+        stage, rules = self.stage, self.stage.terms.rules
+        if amount <= 0 or (rules is not None and not rules.social):
+            return []
+        told = [(r.from_holder, r.amount) for r in rows if r.reason == PostReason.SOCIALISED]
+        if rules is None:
+            if told:
+                why = "the tape does not say how winners are charged (steps)"
+                stage.findings.gap("waterfalls", why)
+            return told
+        markets = [m.terms.id for m in stage.markets if m.terms.asset == asset]
+        sides = (stage.ledger.longs, stage.ledger.shorts)
+        holders = {h for side in sides for m in markets for h in side.get(m, ())}
+        if not self._afford(len(holders), "waterfalls"):
+            return told
+        weights = {}
+        for who in sorted(holders & stage.ledger.scopes):
+            held = stage.ledger.held(who)
+            equity = equity_of(held, stage.marks, stage.plain)
+            weights[who] = max(0, min(equity - held.collateral, equity))
+        charged = min(amount, sum(weights.values()))
+        # A winner's credit is negative, and that is what is floored.
+        return [(who, -share) for who, share in split(-charged, weights).items()] if charged else []
+
+    def _afford(self, count: int, check: str) -> bool:
+        self.effort -= count
+        if self.effort < 0:
+            self.stage.findings.gap(check, TOO_MANY)
+        return self.effort >= 0
+
+    # Deleveraging.
+
+    def adl(self, step: Step, first: int, rows: Sequence[Adl]) -> Loss:
+        """One leg goes to its counterparties at the cost fixed before the first leg."""
+        stage, findings, ledger = self.stage, self.stage.findings, self.stage.ledger
+        findings.rows["adl"] += len(rows)
+        event = self._event(step)
+        market, scope = step.market, step.scope
+        size, asset = ledger.size(scope, market), stage.plain[market].asset
+        total = sum(row.cost for row in rows)
+        if event.costs and market != min(event.costs):
+            want = min(event.costs)
+            findings.fail("adl", "steps", step.step, "market", want, market)
+        cost = event.costs.pop(market, None)
+        if cost is None or not event.known:
+            cost = total
+        lots = sum(row.lots for row in rows)
+        last = first + len(rows) - 1
+        if lots != abs(size):
+            own = rows[-1].lots
+            findings.fail("adl", "adl", last, "lots", own + abs(size) - lots, own)
+        self._check_rows(step, event, size, cost, first, rows)
+        due: list[Due] = []
+        profit = ledger.enter(scope, market, -size, -cost, step.step) if size else 0
+        ledger.realise(scope, market, asset, profit, due)
+        notes = []
+        sign = 1 if size > 0 else -1
+        unit = stage.markets[market].mark * stage.plain[market].multiplier
+        for row in rows:
+            profit = ledger.enter(row.scope_to, market, sign * row.lots, row.cost, step.step)
+            ledger.realise(row.scope_to, market, asset, profit, due)
+            event.lost += row.cost - sign * row.lots * unit
+            if ledger.holders[row.scope_to].kind == HolderKind.EXTERNAL:
+                kind = int(NoteKind.ADL_EXTERNAL)
+                notes.append(Note(step.step, kind, market, scope, row.lots, row.cost))
+        return Loss(due, notes)
+
+    def _event(self, step: Step) -> Event:
+        """Return the deleveraging that a step belongs to; a new one fixes the costs."""
+        stage, scope = self.stage, step.scope
+        event = self.event
+        if event is not None and event.scope == scope and event.costs:
+            return event
+        progress, held = stage.liquidation(scope), stage.ledger.held(scope)
+        parent = None
+        if self.turn.step3 < 0:
+            parent = progress.step
+            if self.turn.rules is not None:
+                self._check_cooling(step, held)
+        event = self.event = Event(scope, step.step, held, parent)
+        event.known = len(held.legs) < 2 or stage.terms.bracketed
+        event.costs = {market: 0 for market, _, _ in held.legs}
+        if event.known and held.legs:
+            event.costs = handover(held, stage.marks, stage.plain)
+        elif held.legs:
+            why = "the tape does not name a market's brackets, so legs share equity unknown (steps)"
+            stage.findings.gap("adl", why)
+        event.equity = equity_of(held, stage.marks, stage.plain)
+        return event
+
+    def _check_cooling(self, step: Step, held: Held) -> None:
+        """Before the queue only who cools down below zero is deleveraged. SEMANTICS §9."""
+        progress, marks = self.stage.liquidation(step.scope), self.stage.marks
+        cools = progress.pending and step.time_ns < progress.cooldown
+        if not cools or equity_of(held, marks, self.stage.plain) >= 0:
+            want = "be one in cooldown below zero"
+            self.stage.findings.fail("adl", "steps", step.step, "scope", want, step.scope)
+
+    def _check_rows(
+        self, step: Step, event: Event, size: int, cost: int, first: int, rows: Sequence[Adl]
+    ) -> None:
+        """Shares of the cost by lots, ranks, rule; and that these are the right counterparties."""
+        findings, rules, ledger = self.stage.findings, self.stage.terms.rules, self.stage.ledger
+        takers = {row.scope_to: row.lots for row in rows}
+        shares = split(cost, {who: takers[who] for who in self._by_id(takers)})
+        for place, row in enumerate(rows):
+            rule = row.rule if rules is None else rules.adl_rule
+            findings.same(
+                "adl", "adl", first + place,
+                cost=(shares[row.scope_to], row.cost),
+                rank=(place, row.rank),
+                rule=(rule, row.rule),
+                price_mode=(int(PriceMode.BANKRUPTCY), row.price_mode),
+            )  # fmt: skip
+        side = ledger.shorts if size > 0 else ledger.longs
+        others = side.get(step.market, set()) - {step.scope}
+        if not size or not self._afford(len(others), "adl"):
+            return
+        dealt = self._dealt(event, step.market, abs(size), others, rows[0].rule)
+        for place, ((who, lots), row) in enumerate(zip(dealt, rows, strict=False)):
+            findings.same("adl", "adl", first + place, scope_to=(who, row.scope_to),
+                          lots=(lots, row.lots))  # fmt: skip
+        if len(dealt) != len(rows):
+            want = f"have {len(dealt)} counterparties"
+            findings.fail("adl", "steps", step.step, "step", want, len(rows))
+
+    def _by_id(self, holders: Iterable[int]) -> list[int]:
+        """Return holders in the order of ties: scopes by id, then external."""
+        scopes = self.stage.ledger.scopes
+        return sorted(holders, key=lambda who: (who not in scopes, who))
+
+    def _dealt(
+        self, event: Event, market: int, lots: int, others: set[int], rule: int
+    ) -> list[tuple[int, int]]:
+        """Return who takes how many lots, in order; external takes what users cannot."""
+        ledger = self.stage.ledger
+        users = sorted(others & ledger.scopes)
+        held = {who: abs(ledger.size(who, market)) for who in users}
+        left = min(lots, sum(held.values()))
+        outside = lots - left
+        if rule == AdlRule.PRO_RATA:
+            dealt = list(split(left, held).items()) if left else []
+        else:
+            dealt = []
+            for who in self._ranked(event, market, users, held, left):
+                dealt.append((who, min(held[who], left)))
+                left -= dealt[-1][1]
+        external = ledger.named(HolderKind.EXTERNAL, self.stage.plain[market].asset)
+        return [(who, taken) for who, taken in [*dealt, (external, outside)] if taken]
+
+    def _ranked(
+        self, event: Event, market: int, users: list[int], held: dict[int, int], lots: int
+    ) -> list[int]:
+        """Return at least those who take `lots`, first rank first. SEMANTICS §5.7.
+
+        Floats sort out who can be among them; exact rationals decide.
+        """
+        keys = {who: self._key(event, market, who) for who in users}
+        rough = {who: (key[0], key[2] / key[1]) for who, key in keys.items()}
+        by_rough = sorted(users, key=lambda who: (rough[who][0], -rough[who][1], who))
+        taken, cut = 0, len(users)
+        for place, who in enumerate(by_rough):
+            taken += held[who]
+            if taken >= lots:
+                cut = place
+                break
+        if cut < len(users):
+            group, edge = rough[by_rough[cut]]
+            slack = abs(edge) * 1e-9
+            while cut + 1 < len(users):
+                after = rough[by_rough[cut + 1]]
+                if after[0] != group or after[1] < edge - slack:
+                    break
+                cut += 1
+        near = by_rough[: cut + 1]
+        return sorted(near, key=lambda who: (keys[who][0], -Fraction(keys[who][2], keys[who][1]),
+                                             who))  # fmt: skip
+
+    def _key(self, event: Event, market: int, who: int) -> tuple[int, int, int]:
+        """Return (group, denominator, numerator) of a rank, frozen at the event's start."""
+        held = self.stage.ledger.held_before(who, event.start)
+        equity = equity_of(held, self.stage.marks, self.stage.plain)
+        if equity <= 0:
+            return 1, 1, 0
+        _, size, cost = next(leg for leg in held.legs if leg[0] == market)
+        value = size * self.stage.markets[market].mark * self.stage.plain[market].multiplier
+        profit = value - cost
+        base = max(1, abs(cost))
+        if profit > 0:
+            return 0, base * equity, profit * abs(value)
+        return 0, base * max(1, abs(value)), profit * equity
+
+    def paid(self, step: Step) -> None:
+        """After the postings of the last leg the bankrupt has nothing, and owes nothing."""
+        event, findings = self.event, self.stage.findings
+        if event is None or event.costs:
+            return
+        findings.rows["equity"] += 1
+        held = self.stage.ledger.held(event.scope)
+        if event.known:
+            if held.legs or held.collateral:
+                findings.fail("equity", "steps", step.step, "scope", "leave the bankrupt nothing",
+                              held)  # fmt: skip
+            # What the counterparties lose is minus the equity of the bankrupt. SEMANTICS §1.
+            if event.lost != -event.equity:
+                want = f"take {-event.equity} from the counterparties"
+                findings.fail("equity", "steps", step.step, "scope", want, event.lost)
+        self.stage.liquidation(event.scope).end()
+        self.event = None

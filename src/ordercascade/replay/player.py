@@ -1,0 +1,378 @@
+"""Plays a tape step by step: each row is held against the state that the rows before it left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from ordercascade.enums import HolderKind, MarkRefresh, NoteKind, PostReason, Side, StepKind
+from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
+from ordercascade.replay.findings import Findings
+from ordercascade.replay.ledger import OUTSIDE, Due
+from ordercascade.replay.losses import Losses
+from ordercascade.replay.records import (
+    balances,
+    begin_taking,
+    open_marks,
+    play_funds,
+    play_marks,
+    play_notes,
+    play_scopes,
+)
+from ordercascade.replay.rounds import Settlement
+from ordercascade.replay.rows import (
+    Account,
+    Level,
+    Note,
+    Opened,
+    Order,
+    Posting,
+    Step,
+    Tables,
+    rows_of,
+)
+from ordercascade.replay.stage import Stage
+from ordercascade.replay.terms import VenueTerms
+from ordercascade.replay.trades import Traded, play_trades
+from ordercascade.replay.turns import Turn
+from ordercascade.tables import Table
+
+USER_REASONS = (PostReason.DEPOSIT, PostReason.WITHDRAWAL, PostReason.TRANSFER)
+NO_TRADE = Traded(0, 0, 0, 0, [])
+
+
+class Cast(NamedTuple):
+    """A venue with its rounds and losses."""
+
+    stage: Stage
+    turn: Turn
+    losses: Losses
+
+
+class Player:
+    """All venues of a tape."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, Table],
+        terms: Mapping[int, VenueTerms],
+        settlements: Sequence[Settlement],
+        findings: Findings,
+    ) -> None:
+        self.findings, self.settlements = findings, settlements
+        self.rows = Tables(tables)
+        accounts = rows_of(Account, tables["accounts"])
+        positions = rows_of(Opened, tables["positions"])
+        self.cast: dict[int, Cast] = {}
+        for venue in sorted({row.venue for row in accounts}):
+            mine = [row for row in accounts if row.venue == venue]
+            stage = Stage(
+                terms[venue], mine, [row for row in positions if row.venue == venue], findings
+            )
+            stage.count = self.rows.steps
+            turn = Turn(stage)
+            self.cast[venue] = Cast(stage, turn, Losses(stage, turn))
+        self.stages = [cast.stage for cast in self.cast.values()]
+        self.generations: list[int] = []
+        self.markets: list[int] = []
+        self.venues: list[int] = []
+
+    def play(self) -> None:
+        """Play the opening and every step."""
+        self._open()
+        number = 0
+        for k in range(self.rows.steps):
+            step = self.rows.step.at(k)[1][0]
+            while number + 1 < len(self.settlements) and k >= self.settlements[number].end:
+                number += 1
+            self.findings.step = k
+            self._step(self.cast[step.venue], step, number)
+            self.generations.append(step.generation)
+            self.markets.append(step.market)
+            self.venues.append(step.venue)
+            self._scopes(k)
+        for stage, turn, _ in self.cast.values():
+            turn.end()
+            self.findings.step = -1
+            self._total(stage)
+
+    # The opening.
+
+    def _open(self) -> None:
+        self._open_books()
+        first, marks = self.rows.marks.at(-1)
+        first_fund, funds = self.rows.funds.at(-1)
+        for stage in self.stages:
+            mine = [(n, row) for n, row in enumerate(marks, first) if row.venue == stage.id]
+            open_marks(stage, mine)
+            told = {row.market for _, row in mine}
+            for market in stage.markets:
+                if market.terms.id not in told:
+                    want = f"have an opening row for market {market.terms.id}"
+                    self.findings.fail("marks", "marks", -1, "market", want, sorted(told))
+                self._check_costs(stage, market.terms.id)
+                market.look(-1)
+            opened = balances(stage)
+            for number, fund in enumerate(funds, first_fund):
+                if fund.venue == stage.id:
+                    self.findings.rows["funds"] += 1
+                    balance = opened.pop(fund.holder, None)
+                    self.findings.same("funds", "funds", number, balance=(balance, fund.balance))
+            if opened:
+                want = f"have an opening row for holders {sorted(opened)}"
+                self.findings.fail("funds", "funds", -1, "holder", want, "none")
+        self._scopes(-1)
+
+    def _open_books(self) -> None:
+        """Deal the opening levels to their venues; the table does not name them."""
+        first, levels = self.rows.levels.at(-1)
+        parts = self._parts(levels)
+        for stage, part in zip(self.stages, parts, strict=True):
+            sides: dict[tuple[int, int], list[tuple[int, int]]] = {}
+            for row in part:
+                sides.setdefault((row.market, row.side), []).append((row.price, row.size_after))
+            for (number, side), found in sides.items():
+                stage.markets[number].book.open(side, found)
+            for market in stage.markets:
+                bid, ask = market.book.best(Side.BID), market.book.best(Side.ASK)
+                if bid and ask and bid >= ask:
+                    self.findings.fail("book", "levels", first, "price", "not cross", bid)
+        self.findings.rows["book"] += len(levels)
+        for place, level in enumerate(levels, first):
+            if level.size_after <= 0:
+                self.findings.fail("book", "levels", place, "size_after", "be 1 or more",
+                                   level.size_after)  # fmt: skip
+
+    def _parts(self, levels: list[Level]) -> list[list[Level]]:
+        """Cut the opening levels by venue: venue after venue, each by market and side."""
+        if len(self.stages) == 1:
+            return [levels]
+        _, marks = self.rows.marks.at(-1)
+        due = [
+            (row.venue, row.market, side, best)
+            for row in marks
+            for side, best in ((Side.BID, row.best_bid), (Side.ASK, row.best_ask))
+            if best
+        ]
+        parts: dict[int, list[Level]] = {stage.id: [] for stage in self.stages}
+        place = 0
+        for this, after in zip_longest(due, due[1:]):
+            end = _run(levels, place, this[1:3])
+            beyond = (levels[end][1:4] if end < len(levels) else None) == (after and after[1:])
+            if after is not None and not beyond and after[1:3] == this[1:3]:
+                # Another venue's levels of the same market and side go on where these end.
+                prices = [level.price for level in levels[place:end]]
+                end = place + prices.index(after[3]) if after[3] in prices else end
+            parts[this[0]] += levels[place:end]
+            place = end
+        if place < len(levels):
+            want = "follow its venue's opening prices"
+            self.findings.fail("book", "levels", place, "price", want, levels[place].price)
+        return list(parts.values())
+
+    # A step.
+
+    def _step(self, cast: Cast, step: Step, number: int) -> None:
+        stage, turn, losses = cast
+        turn.enter(step, number, self.settlements[number])
+        findings = self.findings
+        findings.step = step.step
+        k = step.step
+        before = balances(stage)
+        first_posting, postings = self.rows.postings.at(k)
+        orders, fills, levels = (self.rows.orders.at(k), self.rows.fills.at(k),
+                                 self.rows.levels.at(k))  # fmt: skip
+        moved = stage.ledger.moved.get(step.scope, OUTSIDE)
+        stage.order_row = orders[0]
+        traded = NO_TRADE
+        notes: list[Note] = []
+        row, liquidations = self.rows.liquidations.at(k)
+        order = liquidations[0] if liquidations else None
+        if order is not None:
+            begin_order(stage, turn, step, row, order)
+        if step.kind in (StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.AGENTS):
+            traded = play_trades(stage, step, orders, fills, levels)
+        due = traded.due
+        if order is not None:
+            sent: Order | None = orders[1][0] if orders[1] else None
+            check_sent(stage, step, row, order, traded, sent)
+            due = due + fee_due(stage, order, postings)
+            rules = stage.terms.rules
+            if rules is None or rules.mark_refresh == MarkRefresh.ORDER:
+                begin_taking(stage)
+        elif step.kind == StepKind.ADL:
+            due, notes = losses.adl(step, *self.rows.adl.at(k))
+        elif step.kind == StepKind.WATERFALL:
+            due, notes = losses.waterfall(step, postings)
+        elif step.kind == StepKind.BOUND:
+            notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
+        self._check_parent(cast, step, moved)
+        self._postings(stage, step, due, first_posting, postings, plain=not orders[1])
+        if step.kind == StepKind.ADL:
+            losses.paid(step)
+        touched = {orders[1][0].market} if orders[1] else {step.market} - {-1}
+        touched.update(level.market for level in levels[1])
+        self._invariants(stage, touched)
+        if order is not None:
+            end_order(stage, turn, row, order)
+        play_marks(stage, step, *self.rows.marks.at(k))
+        play_funds(stage, before, *self.rows.funds.at(k))
+        play_notes(stage, notes, *self.rows.notes.at(k))
+        for scope in stage.ledger.touched:
+            if stage.ledger.collateral[scope] < 0 and stage.ledger.flat(scope):
+                stage.broke.add(scope)
+            else:
+                stage.broke.discard(scope)
+        stage.ledger.close(k)
+        for market in touched:
+            stage.markets[market].look(k)
+        stage.steps.append(k)
+
+    def _scopes(self, k: int) -> None:
+        first, rows = self.rows.scopes.at(k)
+        self.findings.step = k
+        for number, row in enumerate(rows, first):
+            play_scopes(self.stages, number, row)
+
+    # Parents that the rows themselves decide; those of first orders come later.
+
+    def _check_parent(self, cast: Cast, step: Step, moved: int) -> None:
+        stage, findings = cast.stage, self.findings
+        findings.rows["parents"] += 1
+        want = -1
+        if step.kind == StepKind.MARK:
+            want = stage.markets[step.market].trade_step
+        elif step.kind == StepKind.WATERFALL:
+            want = moved
+        elif step.kind == StepKind.ADL:
+            event = cast.losses.event
+            want = moved if event is None or event.parent is None else event.parent
+        elif step.kind == StepKind.LIQUIDATION:
+            want = step.parent
+            if want >= 0 and self.venues[want] != stage.id:
+                findings.fail("parents", "steps", step.step, "parent", "be a step of its venue",
+                              want)  # fmt: skip
+        findings.same("parents", "steps", step.step, parent=(want, step.parent))
+        generation, cause = 0, step.cause_market
+        if step.parent >= 0:
+            generation = self.generations[step.parent] + (step.kind == StepKind.LIQUIDATION)
+        if step.kind == StepKind.LIQUIDATION:
+            cause = self.markets[step.parent] if step.parent >= 0 else -1
+        findings.same("parents", "steps", step.step, generation=(generation, step.generation),
+                      cause_market=(cause, step.cause_market))  # fmt: skip
+
+    # Money.
+
+    def _postings(
+        self,
+        stage: Stage,
+        step: Step,
+        due: list[Due],
+        first: int,
+        rows: list[Posting],
+        *,
+        plain: bool,
+    ) -> None:
+        """The postings are those that the step asks for, in order; then money moves."""
+        findings = self.findings
+        findings.rows["postings"] += len(rows)
+        if step.kind == StepKind.AGENTS and plain:
+            due = self._of_user(stage, first, rows)
+        for number, (want, got) in enumerate(zip(due, rows, strict=False), first):
+            if want != got[1:]:
+                cells = zip(Posting._fields[1:], want, got[1:], strict=True)
+                named = {name: (int(w), g) for name, w, g in cells}
+                findings.same("postings", "postings", number, **named)
+        if len(rows) != len(due):
+            where = first + min(len(rows), len(due))
+            findings.fail("postings", "postings", where, "step", f"have {len(due)} postings",
+                          len(rows))  # fmt: skip
+        for row in rows:
+            stage.ledger.pay(row)
+            if row.from_holder == OUTSIDE:
+                stage.paid_in[row.asset] += row.amount
+            if row.to_holder == OUTSIDE:
+                stage.paid_in[row.asset] -= row.amount
+
+    def _of_user(self, stage: Stage, first: int, rows: list[Posting]) -> list[Due]:
+        """A user's deposit, withdrawal or transfer is as large as the tape says, but lawful."""
+        if not rows:
+            return []
+        row, ledger = rows[0], stage.ledger
+        scope = row.to_holder if row.from_holder == OUTSIDE else row.from_holder
+        other = row.to_holder if scope == row.from_holder else row.from_holder
+        lawful = scope in ledger.scopes and row.amount > 0
+        if row.reason == PostReason.TRANSFER:
+            lawful = lawful and other in ledger.scopes
+            owners = {ledger.holders[end].account for end in (scope, other) if end != OUTSIDE}
+            lawful = lawful and len(owners) == 1
+            apart = [end for end in (scope, other) if end >= 0 and ledger.holders[end].market >= 0]
+            lawful = lawful and len(apart) == 1
+        else:
+            out = row.reason == PostReason.WITHDRAWAL
+            lawful = lawful and other == OUTSIDE and row.reason in USER_REASONS
+            lawful = lawful and (row.to_holder if out else row.from_holder) == OUTSIDE
+        if not lawful:
+            self.findings.fail("postings", "postings", first, "reason", "be what a user may do",
+                               row.reason)  # fmt: skip
+        elif row.from_holder != OUTSIDE and ledger.collateral[row.from_holder] < row.amount:
+            want = f"be at most {ledger.collateral[row.from_holder]}"
+            self.findings.fail("postings", "postings", first, "amount", want, row.amount)
+        return [row[1:]]
+
+    def _invariants(self, stage: Stage, markets: set[int]) -> None:
+        """What SEMANTICS §1 promises after every step."""
+        findings, ledger = self.findings, stage.ledger
+        findings.rows["money"] += 1
+        findings.rows["equity"] += 1
+        for market in markets:
+            self._check_costs(stage, market)
+        for asset, paid in stage.paid_in.items():
+            owned = ledger.totals[asset]
+            findings.same("money", "steps", findings.step, collateral=(paid, owned))
+            equity = owned
+            for each in stage.markets:
+                number = each.terms.id
+                if each.terms.asset == asset:
+                    equity -= ledger.collateral[stage.holder(HolderKind.CLEARING, number)]
+                    equity -= ledger.costs.get(number, 0)
+                    unit = each.mark * each.terms.multiplier
+                    equity += ledger.sizes.get(number, 0) * unit
+            findings.same("equity", "steps", findings.step, equity=(paid, equity))
+
+    def _check_costs(self, stage: Stage, market: int) -> None:
+        """Sizes add up to none, costs to what clearing has paid out. SEMANTICS §1."""
+        ledger, findings = stage.ledger, self.findings
+        findings.rows["costs"] += 1
+        size, cost = ledger.sizes.get(market, 0), ledger.costs.get(market, 0)
+        clearing = ledger.collateral[stage.holder(HolderKind.CLEARING, market)]
+        step = findings.step
+        if size:
+            findings.fail("costs", "steps", step, "size", f"add up to 0 in market {market}", size)
+        if cost + clearing:
+            want = f"add up to 0 with clearing in market {market}"
+            findings.fail("costs", "steps", step, "cost", want, cost + clearing)
+
+    def _total(self, stage: Stage) -> None:
+        """Count all money again at the end."""
+        for asset in stage.assets:
+            owned = sum(
+                money
+                for holder, money in stage.ledger.collateral.items()
+                if stage.ledger.holders[holder].asset == asset
+            )
+            if owned != stage.paid_in[asset]:
+                want = f"be {stage.paid_in[asset]} of asset {asset}"
+                self.findings.fail("money", "postings", -1, "amount", want, owned)
+
+
+def _run(levels: list[Level], place: int, key: tuple[int, int]) -> int:
+    """Return where the levels of one market and side end that begin at `place`, best first."""
+    sign = -1 if key[1] == Side.BID else 1
+    start = place
+    while place < len(levels) and (levels[place].market, levels[place].side) == key:
+        if place > start and (levels[place].price - levels[place - 1].price) * sign <= 0:
+            break
+        place += 1
+    return place

@@ -1,0 +1,115 @@
+"""A venue while its tape is played: ledger, books, marks, and where each liquidation stands."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+
+from ordercascade.enums import HolderKind
+from ordercascade.replay.book import Book
+from ordercascade.replay.findings import Findings
+from ordercascade.replay.ledger import Ledger
+from ordercascade.replay.rows import Account, Mark, Opened
+from ordercascade.replay.terms import MarketTerms, VenueTerms
+
+
+class Market:
+    """One market; `mark` stands, `written` is that of the latest mark row."""
+
+    def __init__(self, terms: MarketTerms) -> None:
+        self.terms = terms
+        self.book = Book()
+        self.last = self.index = self.mark = self.written = 0
+        self.noted = False  # the step changed the last price
+        self.before = 0  # the mark that stood before the latest taking
+        self.trade_step = self.trade_taken = -1  # latest step with trades; when marks were taken
+        self.stood_steps: list[int] = []  # where the standing mark changed, and to what
+        self.stood_marks: list[int] = []
+        self.peek_steps: list[int] = []  # where the peeked mark changed, and to what
+        self.peek_marks: list[int] = []
+
+    def open(self, row: Mark) -> None:
+        self.last, self.index = row.last, row.outside
+        self.written = self.before = row.mark
+        self.stand(-1, row.mark)
+
+    def stand(self, step: int, mark: int) -> None:
+        """Let a mark stand from a step on."""
+        self.mark = mark
+        self.stood_steps.append(step)
+        self.stood_marks.append(mark)
+
+    def stood(self, step: int) -> int:
+        """Return the standing mark after a step."""
+        return self.stood_marks[max(0, bisect_right(self.stood_steps, step) - 1)]
+
+    def peek(self) -> int:
+        """Return the mark that a taking would give now."""
+        return self.terms.peek(self.last, self.index, self.book.best(0), self.book.best(1))
+
+    def look(self, step: int) -> None:
+        """Note the peeked mark after a step, if it is another one."""
+        mark = self.peek()
+        if not self.peek_marks or mark != self.peek_marks[-1]:
+            self.peek_steps.append(step)
+            self.peek_marks.append(mark)
+
+
+class Progress:
+    """Where the liquidation of a scope stands; `pending` until it is healthy or flat."""
+
+    __slots__ = ("cause", "cooldown", "generation", "orders", "parent", "pending", "rounds", "step")
+
+    def __init__(self) -> None:
+        self.pending = False
+        self.orders = 0  # sent since it was last healthy
+        self.parent = self.cause = -1
+        self.generation = 0
+        self.step = -1  # of its last order
+        self.rounds = 0  # rounds begun when it was sent
+        self.cooldown = -1  # the time it ends, -1 without one
+
+    def end(self) -> None:
+        self.pending = False
+        self.orders = 0
+        self.cooldown = -1
+
+
+class Stage:
+    """One venue. `steps` are its own steps so far."""
+
+    def __init__(
+        self,
+        terms: VenueTerms,
+        accounts: list[Account],
+        positions: list[Opened],
+        findings: Findings,
+    ) -> None:
+        self.id, self.terms, self.findings = terms.id, terms, findings
+        self.ledger = Ledger(accounts, positions)
+        self.markets = [Market(market) for market in terms.markets]
+        self.plain: Sequence[MarketTerms] = terms.markets
+        self.progress: dict[int, Progress] = {}
+        self.steps: list[int] = []
+        self.count = 0  # steps of the whole tape
+        self.order_row = -1  # of the step being played
+        self.assets = sorted({row.asset for row in accounts})
+        self.paid_in = {
+            asset: sum(row.collateral for row in accounts if row.asset == asset)
+            for asset in self.assets
+        }
+        self.broke: set[int] = set()  # flat scopes below zero
+
+    @property
+    def marks(self) -> list[int]:
+        """Return the standing marks, by market."""
+        return [market.mark for market in self.markets]
+
+    def holder(self, kind: HolderKind, which: int) -> int:
+        return self.ledger.named(kind, which)
+
+    def balance(self, kind: HolderKind, asset: int) -> int:
+        return self.ledger.collateral[self.holder(kind, asset)]
+
+    def liquidation(self, scope: int) -> Progress:
+        return self.progress.setdefault(scope, Progress())

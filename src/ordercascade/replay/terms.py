@@ -1,0 +1,156 @@
+"""What a tape's metadata says of its venues: multipliers, brackets, rates, rules. All optional."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from ordercascade.enums import PriceSource
+
+PPM = 10**6
+FEES = ("maker_fee_ppm", "taker_fee_ppm", "external_maker_fee_ppm", "external_taker_fee_ppm")
+
+
+class Rules(NamedTuple):
+    """A venue's rules, by the names of `World.add_venue`."""
+
+    mark_refresh: int
+    queue: int
+    round_ns: int
+    round_max: int
+    shortfall_at: int
+    trigger_strict: int
+    leg: int
+    cancel: int
+    limit: int
+    residual: int
+    social: int
+    buffer_ppm: int
+    liquidation_fee_ppm: int
+    liquidation_fee_to: int
+    liquidation_pays_taker: int
+    adl_rule: int
+    adl_trigger: int
+    fraction_ppm: int
+    min_value: int
+    cooldown_ns: int
+    then_all: int
+
+
+class Fees(NamedTuple):
+    maker: int
+    taker: int
+    external_maker: int
+    external_taker: int
+
+
+class Brackets:
+    """A market's tiers by position value; a floor is inclusive, below the first counts as first."""
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self.rows = [(int(f), int(m), int(a), int(i)) for f, m, a, i in rows]
+        self.floors = [row[0] for row in self.rows]
+        # Without a jump at any floor, slack goes one way with the price.
+        self.steady = all(
+            row[1] < PPM and (after[1] - row[1]) * after[0] == (after[2] - row[2]) * PPM
+            for row, after in pairwise(self.rows)
+        )
+
+    def _row(self, value: int) -> tuple[int, int, int, int]:
+        return self.rows[max(0, bisect_right(self.floors, value) - 1)]
+
+    def maintenance(self, value: int) -> int:
+        """max(0, ceil(|value| * rate) - amount). SEMANTICS §1."""
+        _, rate, amount, _ = self._row(value)
+        return max(0, -(-value * rate // PPM) - amount)
+
+    def initial(self, value: int) -> int:
+        return -(-value * self._row(value)[3] // PPM)
+
+
+class MarketTerms(NamedTuple):
+    """What is known of a market beforehand."""
+
+    id: int
+    asset: int
+    multiplier: int
+    price_max: int
+    brackets: Brackets | None
+    fees: Fees | None
+    source: int  # of its mark, -1 if not known
+    weight_ppm: int
+
+    def peek(self, last: int, index: int, bid: int, ask: int) -> int:
+        """Return the mark that its sources give: own price and index mixed, halves up."""
+        own = 2 * last
+        if self.source == PriceSource.MID and bid and ask:
+            own = bid + ask
+        if own == 0 or (self.source == PriceSource.INDEX and index):
+            own = 2 * index
+        weight = self.weight_ppm if index else PPM
+        mark = (weight * own + 2 * (PPM - weight) * index + PPM) // (2 * PPM)
+        return min(max(mark, 1), self.price_max)
+
+
+class VenueTerms(NamedTuple):
+    """What is known of a venue beforehand."""
+
+    id: int
+    strict: bool | None
+    rules: Rules | None
+    markets: tuple[MarketTerms, ...]
+
+    @property
+    def judges(self) -> bool:
+        """Say if it is known who is liquidatable."""
+        return self.bracketed and self.strict is not None
+
+    @property
+    def bracketed(self) -> bool:
+        return all(market.brackets is not None for market in self.markets)
+
+    @property
+    def peeks(self) -> bool:
+        """Say if every mark can be computed from what the tape holds."""
+        return all(market.source >= 0 for market in self.markets)
+
+
+def terms_of(meta: Mapping[str, Any]) -> dict[int, VenueTerms]:
+    """Return the terms of each venue that the metadata names, by id."""
+    venues: dict[int, Mapping[str, Any]] = {int(venue["id"]): venue for venue in meta["venues"]}
+    for market in meta["markets"]:
+        venues.setdefault(int(market["venue"]), {})
+    return {number: _venue(number, venue, meta["markets"]) for number, venue in venues.items()}
+
+
+def _venue(
+    number: int, venue: Mapping[str, Any], markets: Sequence[Mapping[str, Any]]
+) -> VenueTerms:
+    mine = sorted((m for m in markets if m["venue"] == number), key=lambda m: int(m["id"]))
+    said = venue.get("rules", {})
+    rules = None
+    if all(name in said for name in Rules._fields):
+        rules = Rules(*(int(said[name]) for name in Rules._fields))
+    strict = venue.get("trigger_strict", said.get("trigger_strict"))
+    return VenueTerms(
+        number, None if strict is None else bool(strict), rules, tuple(_market(m) for m in mine)
+    )
+
+
+def _market(market: Mapping[str, Any]) -> MarketTerms:
+    fees = None
+    if all(name in market for name in FEES):
+        fees = Fees(*(int(market[name]) for name in FEES))
+    known = "source" in market and "own_weight_ppm" in market
+    return MarketTerms(
+        id=int(market["id"]),
+        asset=int(market["asset"]),
+        multiplier=int(market["multiplier"]),
+        price_max=int(market["price_max"]),
+        brackets=Brackets(market["brackets"]) if market.get("brackets") else None,
+        fees=fees,
+        source=int(market["source"]) if known else -1,
+        weight_ppm=int(market["own_weight_ppm"]) if known else PPM,
+    )

@@ -1,0 +1,226 @@
+"""The rounds of one venue while its steps go by: phases, step 3, what must follow an order."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from ordercascade.enums import (
+    AdlTrigger,
+    MarkRefresh,
+    Outcome,
+    Residual,
+    ShortfallAt,
+    StepKind,
+)
+from ordercascade.replay.margins import Held, equity_of, healthy
+from ordercascade.replay.records import begin_taking, check_taken
+from ordercascade.replay.rounds import OUTSIDE_KINDS, Settlement
+from ordercascade.replay.rows import Liquidation, Step
+from ordercascade.replay.stage import Stage
+from ordercascade.replay.terms import Rules
+
+PARTS = ("paid_fund", "paid_vault", "paid_adl", "paid_socialised", "paid_bad_debt")
+
+
+class Ordered(NamedTuple):
+    """A row of `liquidations` whose table is due."""
+
+    row: int
+    liquidation: Liquidation
+
+
+class First(NamedTuple):
+    """The first order of a scope's liquidation: its parent is to be found in its window."""
+
+    step: int
+    scope: int
+    low: int  # the window opens at one of [low, high]
+    high: int
+    parent: int
+    otherwise: int  # the parent if nothing in the window made the scope fall
+    hint: int  # its trigger price
+
+
+class Turn:
+    """Where a venue is in its round; `enter` comes before each of its steps."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.key = (-1, -1)  # settlement, round
+        self.window = (0, 0)
+        self.taken = self.told = False  # marks were taken; all their rows are written
+        self.step3 = -1  # the step before which step 3 of this round ended
+        self.plan_marks: list[int] = []
+        self.points: list[tuple[int, list[int]]] = []  # each step 3: before which step, marks
+        self.tables: deque[Ordered] = deque()
+        self.follow: deque[tuple[int, int, int]] = deque()  # kind, scope, market
+        self.short: Ordered | None = None  # the row that the next waterfall completes
+        self.firsts: list[First] = []
+        self.last_kind = -1
+        self._settled = -1  # the settlement of its latest step
+
+    def enter(self, step: Step, number: int, settlement: Settlement) -> None:
+        """Go on to a step of the `number`-th settlement: what was due before it must be done."""
+        key = (number, step.round)
+        if step.kind == StepKind.BOUND and step.step == self.stage.count - 1:
+            self.end()  # `steps_max` may cut anything short.
+            self.follow.clear()
+        self._tables(step if key == self.key else None)
+        if key != self.key:
+            self._end_round(step, again=number != self.key[0])
+            self.key, self.taken, self.told, self.step3 = key, False, False, -1
+            if number != self._settled:
+                self.window = settlement.low, settlement.high
+                self._settled = number
+        self._phase(step)
+        self._expect(step)
+        self.last_kind = step.kind
+
+    @property
+    def rules(self) -> Rules | None:
+        return self.stage.terms.rules
+
+    @property
+    def by_order(self) -> bool:
+        return self.rules is not None and self.rules.mark_refresh == MarkRefresh.ORDER
+
+    # Phases.
+
+    def _phase(self, step: Step) -> None:
+        findings = self.stage.findings
+        if step.kind in OUTSIDE_KINDS:
+            if self.taken:
+                findings.fail("time", "steps", step.step, "kind", "come before the round's marks",
+                              step.kind)  # fmt: skip
+            return
+        if not self.taken:
+            self.taken = True
+            begin_taking(self.stage)
+        if step.kind == StepKind.MARK:
+            after = self.last_kind in (StepKind.LIQUIDATION, StepKind.MARK)
+            if self.told and self.rules is not None and not (self.by_order and after):
+                findings.fail("time", "steps", step.step, "kind", "come before the round's orders",
+                              step.kind)  # fmt: skip
+            return
+        if (not self.told or self.by_order) and step.kind != StepKind.BOUND:
+            check_taken(self.stage, step)
+        self.told = True
+        if step.kind != StepKind.ADL and self.step3 < 0:
+            self._plan(step.step)
+
+    def _plan(self, step: int) -> None:
+        self.step3, self.plan_marks = step, self.stage.marks
+        self.points.append((step, self.plan_marks))
+
+    def _end_round(self, step: Step, *, again: bool) -> None:
+        """The next step is another round's: this one must be finished."""
+        if self.key[0] < 0:
+            return
+        stage, findings = self.stage, self.stage.findings
+        for kind, scope, _ in self.follow:
+            want = f"come after a step of kind {StepKind(kind).name} of scope {scope}"
+            findings.fail("outcomes", "steps", step.step, "kind", want, step.kind)
+        self.follow.clear()
+        self.tables.clear()
+        if self.by_order and self.told and self.last_kind != StepKind.BOUND:
+            check_taken(stage, step)
+        for scope in sorted(stage.broke):
+            want = f"come after the waterfall of scope {scope}"
+            findings.fail("waterfalls", "steps", step.step, "kind", want, step.kind)
+        stage.broke.clear()
+        if self.step3 < 0:
+            self._plan(step.step)
+        self.window = self.step3, self.step3
+        if again and self.last_kind != StepKind.BOUND:
+            self.points.append((step.step, stage.marks))  # the round that wrote no step
+
+    # The table of SEMANTICS §5, when it is due.
+
+    def _tables(self, step: Step | None) -> None:
+        """Apply the table to each order whose turn it is before `step` (None: the next round)."""
+        rules = self.rules
+        if rules is None:
+            for _, order in self.tables:
+                if order.outcome not in (Outcome.OPEN, Outcome.PENDING):
+                    self.stage.liquidation(order.scope).end()
+            self.tables.clear()
+            return
+        if step is not None and self.tables:
+            if rules.shortfall_at == ShortfallAt.ROUND:
+                if step.kind in (StepKind.LIQUIDATION, StepKind.MARK):
+                    return
+            elif step.kind == StepKind.MARK and self.by_order:
+                return
+        while self.tables and not self.follow:
+            self._decide(self.tables.popleft(), rules)
+
+    def _decide(self, ordered: Ordered, rules: Rules) -> None:
+        stage, (row, order) = self.stage, ordered
+        findings, progress = stage.findings, stage.liquidation(order.scope)
+        findings.step, before = order.step, findings.step
+        if not stage.terms.judges:
+            findings.gap("outcomes", "the tape does not name a market's brackets (rows)")
+            findings.step = before
+            return
+        held = stage.ledger.held(order.scope)
+        outcome, follow = _decided(stage, held, order, rules)
+        equity = equity_of(held, stage.marks, stage.plain)
+        deficit = max(0, -equity)
+        shortfall = deficit if outcome in (Outcome.DELEVERAGED, Outcome.SHORTFALL) else 0
+        findings.same("outcomes", "liquidations", row, outcome=(int(outcome), order.outcome),
+                      shortfall=(shortfall, order.shortfall))  # fmt: skip
+        if outcome == Outcome.SHORTFALL:
+            self.short = ordered  # The waterfall that follows tells who paid.
+        else:
+            adl = deficit if outcome == Outcome.DELEVERAGED else 0
+            check_parts(stage, ordered, {"paid_adl": adl})
+        if outcome not in (Outcome.PENDING, Outcome.DELEVERAGED):
+            progress.end()
+        self.follow.extend((int(kind), order.scope, market) for kind, market in follow)
+        findings.step = before
+
+    def _expect(self, step: Step) -> None:
+        """A loss that the table found is dealt with by the very next steps."""
+        if self.follow:
+            kind, scope, market = self.follow.popleft()
+            if (step.kind, step.scope, step.market) != (kind, scope, market):
+                want = f"be {kind}, {StepKind(kind).name} of scope {scope} in market {market}"
+                findings = self.stage.findings
+                findings.fail("outcomes", "steps", step.step, "kind", want, step.kind)
+                self.follow.clear()
+                self.short = None
+
+    def end(self) -> None:
+        """The tape ends here: an order may still wait for its table."""
+        for row, order in self.tables:
+            if order.outcome != Outcome.OPEN and self.rules is not None:
+                self._decide(Ordered(row, order), self.rules)
+        self.tables.clear()
+
+
+def _decided(
+    stage: Stage, held: Held, order: Liquidation, rules: Rules
+) -> tuple[Outcome, list[tuple[StepKind, int]]]:
+    """Return what the table says of a scope that sent an order, and the steps that follow."""
+    marks = stage.marks
+    equity = equity_of(held, marks, stage.plain)
+    if held.legs:
+        if healthy(held, marks, stage.terms):
+            return Outcome.HEALTHY, []
+        unfilled = order.lots_filled < order.lots_asked
+        if equity < 0 or (unfilled and rules.adl_trigger == AdlTrigger.UNFILLED):
+            return Outcome.DELEVERAGED, [(StepKind.ADL, market) for market, _, _ in held.legs]
+        return Outcome.PENDING, []
+    if equity < 0:
+        return Outcome.SHORTFALL, [(StepKind.WATERFALL, -1)]
+    if equity > 0 and rules.residual == Residual.FUND:
+        return Outcome.CLOSED, [(StepKind.WATERFALL, -1)]
+    return Outcome.CLOSED, []
+
+
+def check_parts(stage: Stage, ordered: Ordered, parts: dict[str, int]) -> None:
+    """Who bore a shortfall; parts not given are 0."""
+    row, order = ordered
+    cells = {name: (parts.get(name, 0), getattr(order, name)) for name in PARTS}
+    stage.findings.same("outcomes", "liquidations", row, **cells)
