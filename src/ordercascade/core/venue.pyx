@@ -18,8 +18,8 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_deposit, ledger_place, ledger_find, ledger_holder, ledger_position, ledger_post,
-    ledger_scope, Position, SCOPE,
+    ledger_deposit, ledger_find, ledger_fits, ledger_holder, ledger_judge, ledger_place,
+    ledger_position, ledger_post, ledger_scope, Position, SCOPE,
 )
 from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
@@ -234,8 +234,10 @@ cdef class Venue:
         cost = whole("cost", cost, -2**60, 2**60)
         if size == 0:
             raise InputError("size", size, "must not be 0")
-        scope = self._scope_made(account, m)
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
+        ledger_fits(&self.s.ledger, self.scope_of(account, m), m, size, cost)
+        ledger_fits(&self.s.ledger, outside, m, -size, -cost)   # Both before either changes.
+        scope = self._scope_made(account, m)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
         return scope
@@ -292,8 +294,9 @@ cdef class Venue:
         scope = ledger_scope(&self.s.ledger, account, market, self.s.markets[market].asset)
         return new_scope(&self.s, account, self.s.markets[market].asset, -1) if scope < 0 else scope
 
-    def _cross(self, account, asset):
+    def _cross(self, account, asset, amount=0):
         scope = ledger_scope(&self.s.ledger, account, -1, asset)
+        ledger_judge(&self.s.ledger, asset, amount)     # A refused deposit makes no scope.
         return new_scope(&self.s, account, asset, -1) if scope < 0 else scope
 
     # --- money ----------------------------------------------------------------------------------
@@ -314,7 +317,7 @@ cdef class Venue:
         account = self._account(account)
         asset = whole("asset", asset, 0, self.s.ledger.asset_count - 1)
         amount = whole("amount", amount, 1, 2**60)
-        scope = self._cross(account, asset)
+        scope = self._cross(account, asset, amount)
         self._outside(scope, amount)
         return scope
 
