@@ -9,10 +9,12 @@ import signal
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from ordercascade.core.arrow import stream
 from ordercascade.core.book import OrderBook
+from ordercascade.core.messages import MESSAGE_DTYPE
 from ordercascade.core.triggers import TriggerIndex
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
@@ -371,6 +373,19 @@ def test_a_book_that_is_asked_from_inside_a_call() -> None:
     assert len(book) == 1
 
 
+def test_a_batch_longer_than_the_watch_for_signals_is_run_whole() -> None:
+    """A book looks for Ctrl-C every 2**18 rows; the rows behind that count as well."""
+    book = OrderBook(100)
+    order = book.submit(BID, 50, 3)
+    rows_made = np.zeros(2**18 + 3, MESSAGE_DTYPE)
+    rows_made["type"] = OrderType.CANCEL
+    rows_made["order_id"][-1] = order
+    book.apply(rows_made)
+    assert book.rows_done == len(rows_made)
+    assert book.results[[0, 2**18, -1]].tolist() == [Reject.UNKNOWN_ORDER] * 2 + [3]
+    assert len(book) == 0
+
+
 def test_a_refused_cancel_all_leaves_the_book_free_for_the_next_call() -> None:
     book = OrderBook(100)
     book.submit(BID, 50, 1, account=3)
@@ -459,8 +474,20 @@ def test_a_scheduled_deposit_opens_the_cross_scope_that_was_missing() -> None:
 # ------------------------------------------------------------------ arrow
 
 
+def test_a_stream_needs_a_batch_and_every_batch_all_columns() -> None:
+    column = np.zeros(3, np.int64)
+    for names, words, batches in (
+        (["a"], [None], []),
+        (["a"], [], [(column,)]),
+        (["a"], [None, None], [(column,)]),
+        (["a", "b"], [None, None], [(column, column), (column,)]),
+        (["a"], [None], [(column, column)]),
+    ):
+        with pytest.raises(ValueError, match=r"at least one batch|must have \d columns"):
+            stream(names, words, batches)
+
+
 def test_columns_of_other_kinds_are_refused() -> None:
-    np = pytest.importorskip("numpy")
     for column in (np.zeros(3), np.zeros(6, np.int64)[::2], np.zeros(3, np.uint8)):
         with pytest.raises(TypeError, match="contiguous array of signed integers"):
             stream(["a"], [None], [(column,)])
