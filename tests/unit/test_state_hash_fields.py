@@ -14,7 +14,7 @@ import pytest
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import PriceSource, ShortfallAt, Side, StepKind
-from unit.flipping import LISTS, PLACES, WHOLE, build, cells, fields_of
+from unit.flipping import LISTS, PLACES, WHOLE, cells, fields_of
 from unit.worlds import holding, make, rows
 
 BRACKETS = [(0, 50_000, 0, 100_000), (10**6, 60_000, 10_000, 120_000)]
@@ -178,12 +178,6 @@ def healed() -> World:
     world.start()
     world.run()
     return world
-
-
-@pytest.fixture(scope="session")
-def hand(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    pytest.importorskip("Cython", reason="the hand is compiled here")
-    return build(tmp_path_factory.mktemp("hand"))
 
 
 @pytest.fixture(scope="module")

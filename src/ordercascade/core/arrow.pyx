@@ -224,7 +224,12 @@ def stream(names, words, batches):
     """
     cdef ArrowArrayStream* out
     own = _Stream(names, words, batches)
+    # The stream reads its lists without bounds checks.
+    if not own.batches or len(own.words) != len(own.names):
+        raise ValueError("a stream needs at least one batch, and words or None for every column")
     for batch in own.batches:
+        if len(batch) != len(own.names):
+            raise ValueError(f"a batch must have {len(own.names)} columns, not {len(batch)}")
         for column in batch:
             if not column.flags.c_contiguous or column.dtype.kind != "i":
                 raise TypeError("a column must be a contiguous array of signed integers")

@@ -10,7 +10,7 @@ from ordercascade.core.matching cimport (
 )
 from ordercascade.core.queues cimport (
     Book, Level, Order, book_best, book_check, book_clear, book_copy, book_digest, book_find,
-    book_free, book_init, book_next, book_open, book_orders, book_size_at, book_total,
+    book_free, book_init, book_next, book_open, book_orders, book_size_at,
 )
 from ordercascade.core.records cimport Message
 from ordercascade.core.rules cimport Rules

@@ -76,9 +76,12 @@ cdef int32_t ledger_find(const Ledger* l, int32_t scope, int32_t market) noexcep
 cdef bint ledger_flat(const Ledger* l, int32_t scope) noexcept nogil
 
 # Money and lots. A refused movement raises RangeError and changes nothing.
+cdef int ledger_judge(const Ledger* l, int32_t asset, Cash amount) except -1 nogil
 cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil
 cdef int ledger_post(Ledger* l, int32_t source, int32_t target, Cash amount) except -1 nogil
 cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2 nogil
+cdef int ledger_fits(const Ledger* l, int32_t scope, int32_t market, Lot size,
+                     Cash cost) except -1 nogil
 cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil
 cdef int ledger_open(Ledger* l) except -1 nogil
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil

@@ -165,11 +165,17 @@ cdef int _refuse(const char* what) except -1 nogil:
         raise RangeError(what.decode(), "would pass 2**60 units", bits=60)
 
 
+cdef int ledger_judge(const Ledger* l, int32_t asset, Cash amount) except -1 nogil:
+    """Refuse a deposit that would take the asset's deposits past their bound."""
+    if absolute(l.deposited[asset] + amount) > CASH_MAX:
+        return _refuse(b"deposits of the asset")
+    return 0
+
+
 cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil:
     """Money from outside (amount > 0) or to it (< 0)."""
     cdef int32_t asset = l.holders[holder].asset
-    if absolute(l.deposited[asset] + amount) > CASH_MAX:
-        return _refuse(b"deposits of the asset")
+    ledger_judge(l, asset, amount)
     if absolute(l.holders[holder].collateral + amount) > CASH_MAX:
         return _refuse(b"collateral")
     l.deposited[asset] += amount
@@ -253,11 +259,22 @@ cdef void _resize(Ledger* l, int32_t handle, Lot size) noexcept nogil:
         _join_side(l, handle)
 
 
+cdef int ledger_fits(const Ledger* l, int32_t scope, int32_t market, Lot size,
+                     Cash cost) except -1 nogil:
+    """Refuse lots or cost that would pass the bounds of a scope's position, made or not."""
+    cdef int32_t p = NIL if scope == NIL else ledger_find(l, scope, market)
+    if p != NIL:
+        size += l.positions[p].size
+        cost += l.positions[p].cost
+    if absolute(size) > LOT_MAX or absolute(cost) > CASH_MAX:
+        return _refuse(b"position")
+    return 0
+
+
 cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil:
     """Add lots and cost before the start, realising nothing."""
     cdef Position* p = &l.positions[position]
-    if absolute(p.size + size) > LOT_MAX or absolute(p.cost + cost) > CASH_MAX:
-        return _refuse(b"position")
+    ledger_fits(l, p.scope, p.market, size, cost)
     p.cost += cost
     _resize(l, position, p.size + size)
     return 0

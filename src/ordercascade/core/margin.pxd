@@ -119,8 +119,6 @@ cdef inline Tick liquidation_tick(Wide base, Lot size, int64_t multiplier, const
     cdef Tick price = _guess_tick(base, size, multiplier, brackets, count, floor)
     cdef Tick step = 1 if size > 0 else -1
     cdef int32_t tried = 0
-    if price < (0 if size > 0 else 1):
-        price = 0 if size > 0 else 1
     if size > 0 and price > TICK_MAX:
         price = TICK_MAX
     # Walk to the last liquidatable tick on the way to safety.

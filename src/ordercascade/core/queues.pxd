@@ -3,7 +3,7 @@
 # A queue is a ring through its level's row, an account's orders are a ring through the account's
 # row: taking an order out is the same few stores wherever it stands. Both sides share one ladder,
 # since a book is never crossed: every level below the best ask is a bid.
-from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint16_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t, uint16_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
 from ordercascade.core.check cimport oc_check
@@ -321,18 +321,6 @@ cdef inline Lot book_size_at(const Book* b, int side, Tick price) noexcept nogil
         return 0
     row = ladder_find(&b.ladder, price)
     return 0 if row == NIL else level_at(b, row).size
-
-
-cdef inline Lot book_total(const Book* b, int side) noexcept nogil:
-    """The open lots of a side, INT64_MAX where they are more than that."""
-    cdef Tick price = b.best[side]
-    cdef Lot total = 0
-    cdef Lot size
-    while price != side_none(b, side):
-        size = level_of(b, price).size
-        total = INT64_MAX if total > INT64_MAX - size else total + size
-        price = level_worse(b, side, price)
-    return total
 
 
 cdef inline Lot book_open(const Book* b, int32_t account, int side) noexcept nogil:

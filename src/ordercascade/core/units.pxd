@@ -48,16 +48,6 @@ cdef inline Cash mul_ppm_up(Cash amount, Ppm rate) noexcept nogil:
     return div_ceil(<Wide>amount * <Wide>rate, PPM)
 
 
-cdef inline Cash mul_ppm_down(Cash amount, Ppm rate) noexcept nogil:
-    """A share of an amount, rounded down: against whoever receives it."""
-    return div_floor(<Wide>amount * <Wide>rate, PPM)
-
-
-cdef inline Cash notional(Tick price, Lot size, int64_t multiplier) noexcept nogil:
-    """The signed value of a linear position. Exact: p_max * q_max * m <= 2**60 by construction."""
-    return price * size * multiplier
-
-
 cdef inline int64_t absolute(int64_t a) noexcept nogil:
     return -a if a < 0 else a
 

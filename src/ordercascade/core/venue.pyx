@@ -17,7 +17,7 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_deposit, ledger_place, ledger_find, ledger_holder, ledger_position, ledger_post,
+    ledger_deposit, ledger_find, ledger_holder, ledger_place, ledger_position, ledger_post,
     ledger_scope, SCOPE,
 )
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle

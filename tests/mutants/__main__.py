@@ -1,0 +1,313 @@
+"""Mutants not chosen by hand: change one small thing of the engine and see a test fail.
+
+    python -m mutants                   # 100 mutants by the seed; resumes where it stopped
+    python -m mutants --first 5         # what CI runs: these must be killed
+    python -m mutants --again TEXT      # survivors whose key contains this, once more
+    python -m mutants --report          # only write tests/MUTANTS.md from the results
+
+Every mutant is compiled and tested in a copy under build/mutants, never in the working tree.
+Results are kept there, one JSON line a mutant; reasons for survivors are in reasons.toml.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import json
+import os
+import queue
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import sysconfig
+import threading
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from mutants.report import write_report
+from mutants.sites import ROOT, Site, all_sites, choose, mutated
+
+SEED = 3
+SCRATCH = ROOT / "build" / "mutants"
+RESULTS = SCRATCH / "results.jsonl"
+REASONS = Path(__file__).with_name("reasons.toml")
+INCLUDE = sysconfig.get_path("include")
+SUFFIX = str(sysconfig.get_config_var("EXT_SUFFIX"))  # read here: its first reading is no thread's
+LIMIT_S = 300  # of CPU time for the tests of one mutant; see limit.py for one test
+MEMORY = 6 << 30
+
+# What fails first comes first; every group then runs all of ENGINE that it has not run.
+FIRST = {
+    "book": ["unit/test_book.py", "unit/test_ladder.py", "unit/test_book_bad_inputs.py"],
+    "ledger": [
+        "unit/test_account_ledger.py",
+        "unit/test_mechanisms.py",
+        "unit/test_waterfall.py",
+        "golden",
+    ],
+    "margin": ["unit/test_margin.py", "unit/test_waterfall.py", "golden"],
+    "triggers": ["unit/test_triggers.py", "property/test_triggers_machine.py"],
+    "venue": ["unit/test_waterfall.py", "unit/test_agenda_and_queue.py", "golden"],
+}
+ENGINE = [
+    *("unit/test_waterfall.py", "unit/test_margin.py", "unit/test_mechanisms.py"),
+    *("unit/test_doors.py", "unit/test_checks.py", "unit/test_book.py", "unit/test_ladder.py"),
+    *("unit/test_triggers.py", "unit/test_monitor.py", "unit/test_book_bad_inputs.py"),
+    *("unit/test_agenda_and_queue.py", "unit/test_account_ledger.py", "unit/test_admission.py"),
+    *("unit/test_between_settlements.py", "unit/test_turned_leg.py"),
+    *("golden", "property", "unit/test_state_hash_fields.py", "unit/test_market.py"),
+    *("unit/test_scenario.py", "unit/test_run.py", "unit/test_tape.py", "unit/test_faces.py"),
+]
+
+
+def tests_of(group: str, place: Path) -> list[str]:
+    """Return the test files and folders of a copy in the order in which they are run."""
+    names = dict.fromkeys([*FIRST[group], *ENGINE])
+    return [f"tests/{name}" for name in names if (place / "tests" / name).exists()]
+
+
+def directives() -> list[str]:
+    """Return the compiler directives of setup.py as arguments of `cython`."""
+    tree = ast.parse((ROOT / "setup.py").read_text("utf-8"))
+    (node,) = (
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DIRECTIVES"
+    )
+    assert isinstance(node, ast.Dict)
+    pairs = {
+        ast.literal_eval(key): value.value
+        for key, value in zip(node.keys, node.values, strict=True)
+        if key is not None and isinstance(value, ast.Constant)
+    }
+    return [f"-X{name}={value}" for name, value in pairs.items() if name != "embedsignature"]
+
+
+def called(text: str, own: str) -> set[str]:
+    """Return the C functions that a module's own functions reach, from its C text.
+
+    Cython writes every inline function of a .pxd into all modules that cimport from it, called or
+    not. What is no such function, or has the module's `own` mark in its name, counts as its own."""
+    pattern = r"^[\w ][^\n;]*?\b(__pyx_\w+)\([^\n]*\) \{\n(.*?)^\}"
+    calls = {
+        found[1]: set(re.findall(r"\b(__pyx_f_\w+)\(", found[2]))
+        for found in re.finditer(pattern, text, re.DOTALL | re.MULTILINE)
+    }
+    waiting = [name for name in calls if not name.startswith("__pyx_f_") or own in name]
+    reached = set(waiting)
+    while waiting:
+        new = calls.get(waiting.pop(), set()) - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+class Copy:
+    """A copy of the tree in which one mutant at a time lives."""
+
+    def __init__(self, number: int) -> None:
+        self.place = SCRATCH / str(number)
+        shutil.rmtree(self.place, ignore_errors=True)
+        dirt = shutil.ignore_patterns("__pycache__", ".hypothesis")
+        for name in ("src", "tests", "docs"):
+            shutil.copytree(ROOT / name, self.place / name, ignore=dirt)
+        for name in ("pyproject.toml", "README.md"):
+            shutil.copy2(ROOT / name, self.place / name)
+        self.called: dict[str, set[str]] = {}  # C functions that a module calls, by source
+        for source in sorted((self.place / "src" / "ordercascade").glob("*/*.pyx")):
+            name = str(source.relative_to(self.place))
+            c = (ROOT / "build" / "cython-release" / name).with_suffix(".c")
+            self.called[name] = called(c.read_text("utf-8"), f"_{len(source.stem)}{source.stem}_")
+
+    def modules_of(self, site: Site) -> list[str]:
+        """Return the sources to compile: of an inline function, all that call it."""
+        if site.file.endswith(".pyx"):
+            return [site.file]
+        stem = Path(site.file).stem
+        name = f"__pyx_f_12ordercascade_4core_{len(stem)}{stem}_{site.function}"
+        return [source for source, names in self.called.items() if name in names]
+
+    def compile(self, sources: list[str]) -> bool:
+        """Compile these modules in place at -O0; False if one does not compile."""
+        for source in sources:
+            c = (self.place / source).with_suffix(".c")
+            library = c.with_suffix(SUFFIX)
+            cython = [sys.executable, "-m", "cython", "-3", "-Isrc", *directives(), source]
+            flags = ["-O0", "-fPIC", "-shared", "-std=c11", "-ffp-contract=off", "-fwrapv", "-w"]
+            gcc = ["cc", *flags, "-DNDEBUG", f"-I{INCLUDE}", str(c), "-o", str(library)]
+            for command in (cython, gcc):
+                done = subprocess.run(command, cwd=self.place, capture_output=True)
+                if done.returncode:
+                    return False
+        return True
+
+    def test(self, group: str, limit_s: int = LIMIT_S) -> tuple[bool, str]:
+        """Run the tests until one fails; return whether all passed, and what failed."""
+        env = {
+            **os.environ,
+            "CI": "true",
+            "PYTHONPATH": "src:.:tests",
+            "ORDERCASCADE_SHARED": os.environ.get(
+                "ORDERCASCADE_SHARED", str(ROOT.parent / "shared")
+            ),
+        }
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+        command += ["--tb=no", "-o", "addopts=--import-mode=importlib"]
+        command += ["-p", "mutants.limit", *tests_of(group, self.place)]
+        done = subprocess.run(
+            command,
+            cwd=self.place,
+            env=env,
+            capture_output=True,
+            text=True,
+            preexec_fn=lambda: bounds(limit_s),
+        )
+        if done.returncode == 0:
+            return True, ""
+        if done.returncode < 0:
+            return False, f"signal {-done.returncode}"
+        if done.returncode > 2:  # pytest was called wrongly, which says nothing of the mutant.
+            raise SystemExit(done.stdout + done.stderr)
+        lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+        return False, lines[0].split(" - ")[0].partition(" ")[2] if lines else "pytest failed"
+
+    def judge(self, site: Site) -> dict[str, Any]:
+        """Make the mutant, compile, test, and undo it."""
+        start = time.monotonic()
+        file = self.place / site.file
+        sources = self.modules_of(site)
+        libraries = [
+            file
+            for source in sources
+            for file in (self.place / source).parent.glob(Path(source).stem + ".*.so")
+        ]
+        kept = [(library, library.read_bytes()) for library in libraries]
+        plain = file.read_text("utf-8")
+        file.write_text(mutated(site, plain), "utf-8")
+        try:
+            if not self.compile(sources):
+                verdict, by = "uncompilable", ""
+            else:
+                passed, by = self.test(site.group)
+                verdict = "survived" if passed else "killed"
+        finally:
+            file.write_text(plain, "utf-8")
+            for library, content in kept:
+                library.unlink(missing_ok=True)  # A new file: the old one may be mapped.
+                library.write_bytes(content)
+        seconds = round(time.monotonic() - start, 1)
+        return {"key": site.key, "verdict": verdict, "by": by, "seconds": seconds}
+
+
+def bounds(limit_s: int) -> None:
+    """Bound a test process: a mutant may loop or grow for ever."""
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """Return the latest result of each mutant."""
+    if not RESULTS.exists():
+        return {}
+    rows = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()]
+    return {row["key"]: row for row in rows}
+
+
+def reasons() -> dict[str, str]:
+    """Return why a survivor may survive, by key."""
+    table = tomllib.loads(REASONS.read_text("utf-8")) if REASONS.exists() else {}
+    return {row["key"]: row["reason"] for row in table.get("survivor", [])}
+
+
+def run(sites: list[Site], workers: int) -> list[dict[str, Any]]:
+    """Judge the mutants, each worker in its own copy; write every result down at once."""
+    waiting: queue.SimpleQueue[Site] = queue.SimpleQueue()
+    for site in sites:
+        waiting.put(site)
+    rows: list[dict[str, Any]] = []
+    lock = threading.Lock()
+
+    def work(number: int) -> None:
+        copy = Copy(number)
+        while not waiting.empty():
+            try:
+                site = waiting.get_nowait()
+            except queue.Empty:
+                return
+            row = copy.judge(site)
+            with lock, RESULTS.open("a", encoding="utf-8") as out:
+                rows.append(row)
+                out.write(json.dumps(row) + "\n")
+                where = f"{Path(site.file).name}:{site.line}"
+                print(f"{row['verdict']:9} {row['seconds']:6.1f} s  {where:18} {site.before}"
+                      f"  ->  {site.after}  {row['by']}", flush=True)  # fmt: skip
+
+    if not sites:
+        return rows
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    passed, by = Copy(0).test("venue")
+    if not passed:
+        raise SystemExit(f"without a mutant the tests must pass: {by}")
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return rows
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="mutants", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--count", type=int, default=100)
+    parser.add_argument("--workers", type=int, default=1)
+    one = parser.add_mutually_exclusive_group()
+    one.add_argument("--first", type=int, help="only the first N without a reason, afresh")
+    one.add_argument("--again", help="only survivors whose key contains this, afresh")
+    one.add_argument("--list", action="store_true", help="only say which mutants are chosen")
+    one.add_argument("--report", action="store_true", help="only write tests/MUTANTS.md")
+    return parser.parse_args()
+
+
+def selected(ask: argparse.Namespace, chosen: list[Site]) -> list[Site]:
+    """Return the mutants to judge now."""
+    known, excused = results(), reasons()
+    if ask.first:
+        return [site for site in chosen if site.key not in excused][: ask.first]
+    if ask.again is None:
+        return [site for site in chosen if site.key not in known]
+    survived = {key for key, row in known.items() if row["verdict"] == "survived"}
+    return [site for site in chosen if site.key in survived and ask.again in site.key]
+
+
+def main() -> int:
+    """Run what the command line asks for; 1 if a mutant without a reason survived."""
+    ask = arguments()
+    sites = all_sites()
+    rows: list[dict[str, Any]] = []
+    while True:
+        # One that does not compile is no mutant: the next one takes its place.
+        dead = {key for key, row in results().items() if row["verdict"] == "uncompilable"}
+        chosen = choose([site for site in sites if site.key not in dead], ask.seed, ask.count)
+        todo = [] if ask.list or ask.report else selected(ask, chosen)
+        rows += run(todo, ask.workers)
+        if not todo or ask.first or ask.again is not None:
+            break
+    if ask.list:
+        for site in chosen:
+            print(site.group, site.kind, f"{site.file}:{site.line}", site.before, "->", site.after)
+        return 0
+    left = [row for row in rows if row["verdict"] == "survived" and row["key"] not in reasons()]
+    print(f"mutants: {len(rows)} judged, {len(left)} survived without a reason")
+    if not ask.first:
+        write_report(ask.seed, len(sites), chosen, results(), reasons())
+    return bool(left)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
