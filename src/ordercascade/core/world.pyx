@@ -49,6 +49,7 @@ cdef enum:
     SIGNALS_ROWS = 65536
 
 NS_MAX = 2**62
+UNIX_NS = 10**17
 INT64 = 2**63 - 1
 cdef TimeNs NS_LAST = <TimeNs>1 << 62
 
@@ -543,7 +544,8 @@ cdef class World:
             raise RangeError("time_ns", "must be at most 2**62, so that a delay still fits int64",
                              bits=63)
         if number < self.now:
-            late = number > 0 and self.now <= int(number) * 10**6 <= NS_MAX
+            # A world that counts from 1970, and a time that fits it a million times over.
+            late = self.now > UNIX_NS and self.now <= int(number) * 10**6 <= NS_MAX
             hint = "; this looks like milliseconds" if late else ""
             raise InputError("time_ns", number, f"must be in [{self.now}, 2**62]{hint}")
         return number
