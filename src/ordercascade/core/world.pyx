@@ -27,7 +27,7 @@ from ordercascade.core.units cimport TimeNs
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.watch cimport window_open
 
-from ordercascade.checks import member, side_of, whole
+from ordercascade.checks import member, once, side_of, whole
 from ordercascade.enums import AdlRule, LimitRule, Stop
 from ordercascade.errors import BusyError, InputError, InputTypeError, PoisonedError, RangeError
 from ordercascade.mechanisms.closing import Deleverage, Tranche
@@ -64,6 +64,10 @@ cdef class World:
         self.stream_names = []
         self.seed = whole("seed", seed, 0, 2**63 - 1)
         self.steps_max = whole("steps_max", steps_max, 1, 2**62)
+
+    def __init__(self, seed=0, *, steps_max=10**9):
+        once(self, self.ready)
+        self.ready = True
 
     def __dealloc__(self):
         PyMem_RawFree(self.agenda)
@@ -421,6 +425,7 @@ cdef class World:
         cdef World other
         self._idle()
         other = World.__new__(type(self), self.seed, steps_max=self.steps_max)
+        other.ready = True
         other.events = self.events.fork()
         other.events.owned = True
         other.venues = [(<Venue>venue).copy(other.events) for venue in self.venues]
