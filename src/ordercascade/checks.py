@@ -52,6 +52,13 @@ def instance(field: str, kind: type[Thing], value: object) -> Thing:
     return value
 
 
+def once(thing: object, made: object) -> None:
+    """Refuse a second __init__ of something that is made already."""
+    if made:
+        name = type(thing).__name__
+        raise InputTypeError(name, "made anew, not initialised again", "__init__")
+
+
 def side_of(value: object) -> int:
     """Return 0 for a bid, 1 for an ask; raises for anything else."""
     if type(value) is Side:

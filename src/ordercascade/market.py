@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 from typing import NoReturn
 
-from ordercascade.checks import whole
+from ordercascade.checks import once, whole
 from ordercascade.errors import ConfigError, InputError, RangeError
 from ordercascade.exact import CASH_MAX, LOT_MAX, TICK_MAX, Exact, exact, name, plain, units
 
@@ -62,6 +62,7 @@ class Market:
         size_max: Number | None = None,
     ) -> None:
         """Build a market; `price_max` and `size_max` are in people's units."""
+        once(self, hasattr(self, "name"))
         put = object.__setattr__
         put(self, "name", name("market.name", market))
         put(self, "settle", name("market.settle", settle))

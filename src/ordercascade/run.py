@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from ordercascade.checks import whole
+from ordercascade.checks import once, whole
 from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
 from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
@@ -49,6 +49,7 @@ class World:
         if not isinstance(scenario, Scenario):
             hint = "Scenario.load(path) reads a file, scenarios.load(name) a shipped one"
             raise InputTypeError("scenario", "a Scenario", scenario, hint=hint)
+        once(self, hasattr(self, "_scenario"))
         built = build(scenario, engine)
         self._scenario = scenario
         self._world: Any = built.world

@@ -13,6 +13,7 @@ import msgspec
 from ordercascade import presets, toml
 from ordercascade.agenda import Agenda, agenda
 from ordercascade.books import Levels, levels
+from ordercascade.checks import once
 from ordercascade.config import BracketFile, ScenarioConfig
 from ordercascade.data.table import read_bytes, sha256
 from ordercascade.errors import ConfigError
@@ -49,6 +50,7 @@ class Scenario:
 
     def __init__(self, config: ScenarioConfig, *, base: str = ".", file: str = "") -> None:
         """Judge a scenario's keys; its books and positions are read when it is built."""
+        once(self, hasattr(self, "config"))
         put = object.__setattr__
         put(self, "config", config)
         put(self, "base", os.fspath(base))

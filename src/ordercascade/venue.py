@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ordercascade import presets, toml
-from ordercascade.checks import CASH_MAX, check_order, member, whole
+from ordercascade.checks import CASH_MAX, check_order, member, once, whole
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
 from ordercascade.enums import (
@@ -72,6 +72,7 @@ class Venue:
         engine: Any = None,
     ) -> None:
         """Open a venue; `rules` are keys of a scenario's [[venue]], `index` outside prices."""
+        once(self, hasattr(self, "_plan"))
         raw = spelt(preset, markets, rules or {}, index or {}, fund)
         try:
             built = toml.build(raw, VenueConfig)

@@ -54,40 +54,6 @@ def test_a_plain_and_a_packed_table_read_alike(tmp_path: Path) -> None:
     assert plain == packed == (bracket("0", "0.01", 50), bracket("1000", "0.025", 20))
 
 
-def test_bad_D01_a_gap_between_tiers_is_refused(tmp_path: Path) -> None:
-    path = table(tmp_path / "t.csv", "1,50,0,10,0.01,0", "2,20,20,90,0.025,0.15")
-    with pytest.raises(oc.DataFileError, match=r"tiers\[1\] starts at 20, previous ends at 10"):
-        read_brackets(path, symbol="X", as_of="2024-07")
-
-
-def test_bad_D02_tiers_out_of_order_empty_or_not_from_zero_are_refused() -> None:
-    for rows, said in (
-        ([], "must have at least one bracket"),
-        ([bracket("5", "0.01", 50)], r"b\[0\]\.floor: the first bracket must start at 0"),
-        (
-            [bracket("0", "0.01", 50), bracket("9", "0.02", 20), bracket("9", "0.03", 10)],
-            r"b\[2\]\.floor: must be above the previous floor",
-        ),
-        (
-            [bracket("0", "0.02", 20), bracket("9", "0.01", 20)],
-            r"b\[1\]\.maintenance: must not fall",
-        ),
-    ):
-        with pytest.raises(oc.ConfigError, match=said):
-            schedule(BTC, rows, "b")
-
-
-def test_bad_D03_maintenance_at_or_above_initial_margin_is_refused() -> None:
-    with pytest.raises(oc.ConfigError, match=r"b\[0\]: maintenance 0\.05 must be below initial"):
-        schedule(BTC, [bracket("0", "0.05", 20)], "b")
-
-
-def test_bad_D04_an_amount_that_makes_margin_jump_is_refused(tmp_path: Path) -> None:
-    path = table(tmp_path / "t.csv", "1,50,0,1000,0.01,0", "2,20,1000,9000,0.025,16")
-    with pytest.raises(oc.DataFileError, match=r"tiers\[1\] is not continuous: amount must be 15"):
-        read_brackets(path, symbol="X", as_of="2024-07")
-
-
 def test_an_amount_that_is_no_whole_number_of_units_is_refused() -> None:
     market = oc.Market("X", tick_size=1, lot_size=1, settle="USD", decimals=0)
     with pytest.raises(oc.ConfigError, match="must be a whole number of USD units"):

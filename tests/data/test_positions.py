@@ -149,13 +149,6 @@ def test_a_value_that_makes_no_position_is_refused(tmp_path: Path, row: str, sai
     assert "row 3" in found
 
 
-def test_bad_A22_leverage_outside_its_bounds_is_refused(tmp_path: Path) -> None:
-    header = "account,market,side,size,entry_price,leverage,margin"
-    for leverage in ("0", "0.5", "1001"):
-        said = refused(tmp_path, f"{header}\na,BTCUSDT,long,1,1,{leverage},cross\n")
-        assert "column 'leverage'): must be in [1, 1000]" in said
-
-
 @pytest.mark.parametrize("data", [b"PK\x03\x04", b"\x80\x04x", b"PAR1abc", b"\x93NUMPY"])
 def test_bad_I08_a_file_of_another_kind_is_known_by_its_first_bytes(
     tmp_path: Path, data: bytes

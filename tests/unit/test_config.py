@@ -82,20 +82,6 @@ def test_decimals_are_exact_however_they_are_written() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("maintenance", "mantenance", "unknown key 'mantenance'; did you mean 'maintenance'?"),
-        ("tick_size", "ticksize", "venue[0].market[0].ticksize: unknown key 'ticksize'; did you"),
-        ("seed = 7", "sead = 7", "sead: unknown key 'sead'; did you mean 'seed'?"),
-        ("seed = 7", "zzzzzzzz = 7", "unknown key 'zzzzzzzz'; there are: schema, name"),
-        ("floor", "flor", "venue[0].market[0].brackets[0].flor: unknown key 'flor'; did you mean"),
-    ],
-)
-def test_bad_D11_an_unknown_key_names_the_nearest_one(old: str, new: str, said: str) -> None:
-    assert said in refused(old, new)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
         ("[[venue.liquidation]]", "[[venue.breaker]]", "the nearest valid key is 'liquidation'"),
         ("{ kind", "{ ema_tau_s = 150, kind", "the nearest valid key is 'own_book_weight'"),
         ('"mid"', '"median3"', "oracle.kind: does not exist yet; there are: last, mid, index"),

@@ -102,38 +102,6 @@ def test_background_liquidity_is_seeded_before_the_first_order() -> None:
         venue.seed("BTCUSDT", BID, price="59998", size="1")
 
 
-@pytest.mark.parametrize(
-    ("account", "error", "said"),
-    [
-        (0, oc.InputError, "account 0 is reserved"),
-        (9, oc.InputError, r"must be in \[1, 2\]"),
-        (True, oc.InputTypeError, "account must be an int, got bool"),
-        ("nobody", oc.InputError, "must be an account of the venue"),
-    ],
-)
-def test_bad_E16_E17_an_account_that_is_none_is_refused(
-    account: int | str, error: type[Exception], said: str
-) -> None:
-    venue, *_ = opened()
-    with pytest.raises(error, match=said):
-        venue.deposit(account, 5)
-
-
-@pytest.mark.parametrize("money", ["0", "-5", "0.0000001"])
-def test_bad_A23_a_deposit_must_be_positive_and_whole_units(money: str) -> None:
-    venue, long, _ = opened()
-    with pytest.raises(oc.InputError, match="amount must"):
-        venue.deposit(long, money)
-
-
-def test_bad_E10_margin_needs_a_mark() -> None:
-    venue = oc.Venue("simple", [BTC])
-    a = venue.open_account()
-    venue.deposit(a, 1000)
-    with pytest.raises(oc.InputError, match="mark price not set"):
-        venue.submit(a, "BTCUSDT", BID, size="0.001")
-
-
 def test_unknown_markets_rules_and_presets_are_refused_by_name() -> None:
     venue, long, _ = opened()
     with pytest.raises(oc.InputError, match="must be one of BTCUSDT, ETHUSDT"):

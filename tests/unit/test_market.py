@@ -75,30 +75,6 @@ def test_a_market_that_no_decimals_can_serve_says_so() -> None:
         oc.Market("X", tick_size="0.000001", lot_size="0.00001", settle="USD")
 
 
-def test_bad_D05_bounds_that_could_overflow_a_cell_are_refused() -> None:
-    with pytest.raises(oc.ConfigError, match=r"notional bound 2\*\*\d+\.\d > 2\*\*60"):
-        oc.Market(
-            "X",
-            tick_size=1,
-            lot_size=1,
-            settle="USD",
-            decimals=0,
-            price_max=2**31 - 1,
-            size_max=2**30,
-        )
-
-
-def test_bad_D06_an_asset_of_eighteen_decimals_is_refused() -> None:
-    with pytest.raises(oc.ConfigError, match=r"must be in \[0, 9\]"):
-        oc.Market("X", tick_size=1, lot_size=1, settle="ETH", decimals=18)
-
-
-@pytest.mark.parametrize("bad", ["", "a/b", "a\nb", "x" * 65, "\u202eUSD", "ＢＴＣ", "a\0b"])
-def test_bad_D15_a_name_that_could_harm_a_page_or_a_path_is_refused(bad: str) -> None:
-    with pytest.raises(oc.ConfigError, match="names must be 1 to 64"):
-        oc.Market(bad, tick_size=1, lot_size=1, settle="USD")
-
-
 @pytest.mark.parametrize("kind", ["inverse", "spot"])
 def test_contract_kinds_of_later_work_are_named_as_such(kind: str) -> None:
     with pytest.raises(oc.ConfigError, match="does not exist yet"):

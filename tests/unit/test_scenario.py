@@ -135,19 +135,9 @@ def test_contradictions_are_found_when_a_scenario_loads(old: str, new: str, said
     assert str(caught.value).startswith("x.toml: ") or "XYZ" in said
 
 
-def test_bad_D14_two_markets_of_one_name_are_refused() -> None:
-    market = PROFILE[PROFILE.index("[[venue.market]]") :]
-    with pytest.raises(oc.ConfigError, match=r"venue\[0\]\.market\[1\]\.name: is used twice"):
-        oc.Scenario.from_toml(PROFILE + market)
-
-
 def test_a_shock_must_name_a_venue_and_market_that_exist() -> None:
     with pytest.raises(oc.ConfigError, match=r"shock\[0\]\.market: must be a market there is"):
         oc.scenarios.load("two-market-cross").set("shock.market=GAMMA")
-
-
-def test_bad_D16_an_empty_scenario_is_accepted() -> None:
-    assert oc.Scenario.from_toml('schema = 1\nname = "empty"').venues == ()
 
 
 def test_a_depth_profile_meets_each_point_to_less_than_a_lot() -> None:

@@ -38,6 +38,7 @@ NOT_HASHED = {
     "World.agenda_capacity": ROOM,
     "World.stream_capacity": ROOM,
     "World.busy": CALL,
+    "World.ready": "made once: true of every world",
     "World.torn": "set where a call broke off: such a world has no hash",
     "Stream.words": "computed from key and block",
     "State.rules": ROWS,

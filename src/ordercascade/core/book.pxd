@@ -26,6 +26,7 @@ cdef class OrderBook:
     cdef int64_t block_rows
     cdef object fills_seen  # the array handed out for the last call's fills, made when asked for
     cdef object results_seen
+    cdef object spare       # ints of every size, let go when one more cannot be made
     cdef readonly int64_t rows_done     # of the last batch
 
     cdef int enter(self) except -1
@@ -33,6 +34,7 @@ cdef class OrderBook:
     cdef void forget(self)
     cdef const Order* known(self, int64_t order_id) except NULL
     cdef int64_t owner(self, account) except -2
+    cdef object answer(self, int64_t result)
     cdef int judge(self, object rows, const Message* data, int64_t count) except -1
     cdef int run(self, const Message* rows, int64_t count, int64_t* results) except -1
     cdef object why(self, tuple message, row=*)

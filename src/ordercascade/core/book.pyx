@@ -3,17 +3,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from ordercascade.checks import once
 from ordercascade.core.messages import (
     FILL_DTYPE, MESSAGE_DTYPE, Depth, OrderInfo, message_rows, why_bad,
 )
 from ordercascade.enums import OrderFlag, OrderType, Reject, Side, TimeInForce
 from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.exc cimport PyErr_CheckSignals
+from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
 from cpython.mem cimport PyMem_RawFree
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from ordercascade.core.arguments cimport whole, within
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.matching cimport book_apply, book_first_bad
@@ -27,6 +30,10 @@ cdef extern from *:
     #define OC_UNSET ((int64_t)0x8080808080808080)
     """
     const int64_t UNSET "OC_UNSET"
+
+cdef extern from "Python.h":
+    PyObject* long_if_room "PyLong_FromLongLong"(long long value)
+    object long_of "PyLong_FromLongLong"(long long value)
 
 cdef enum:
     UNSET_BYTE = 0x80
@@ -53,13 +60,13 @@ cdef class OrderBook:
         cdef int64_t most = within(order_max, "order_max", "an int", 1, 2**30 - 1)
         self.account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
         self.results_seen = np.empty(0, np.int64)
+        self.spare = [long_of(<int64_t>1 << 40), long_of(<int64_t>1 << 61)]
         self.rules.price_max = highest
         self.rules.account_max = self.account_max
         book_init(&self.book, highest, most)
 
     def __init__(self, price_max, *, order_max=2**20, account_max=2**24 - 1):
-        if self.ready:
-            raise InputTypeError("OrderBook", "made anew, not initialised again", "__init__")
+        once(self, self.ready)
         self.ready = True
 
     def __dealloc__(self):
@@ -92,7 +99,7 @@ cdef class OrderBook:
     def results(self):
         """What each message of the last batch returned, int64: id, lots, 0 or a Reject code."""
         self.idle()
-        return self.results_seen
+        return self.results_seen[:self.rows_done]
 
     def depth(self, levels):
         """Return the best `levels` levels of both sides, or as many as there are."""
@@ -166,7 +173,7 @@ cdef class OrderBook:
                                  <int32_t>c_account, <int>c_tif, <int>c_flags)
         finally:
             self.busy = False
-        return result if result >= 0 else Reject(result)
+        return self.answer(result) if result >= 0 else Reject(result)
 
     def market(self, side, size, *, account=0):
         """Trade at any price; return 0, or Reject.NO_LIQUIDITY if nobody is there."""
@@ -184,7 +191,7 @@ cdef class OrderBook:
             result = book_cancel(&self.book, result, owner)
         finally:
             self.busy = False
-        return result if result >= 0 else Reject(result)
+        return self.answer(result) if result >= 0 else Reject(result)
 
     def amend(self, order_id, *, size=None, price=None, account=None):
         """Change open size or price; return the id, 0 if nothing rests, or a Reject code.
@@ -207,7 +214,7 @@ cdef class OrderBook:
             result = book_amend(&self.book, c_id, owner, c_price, c_size)
         finally:
             self.busy = False
-        return result if result >= 0 else Reject(result)
+        return self.answer(result) if result >= 0 else Reject(result)
 
     def cancel_all(self, account):
         """Cancel all orders of an account, in id order; return how many there were."""
@@ -215,7 +222,7 @@ cdef class OrderBook:
         try:
             owner = within(account, "account", "an int", 0, self.account_max)
             self.forget()
-            return book_cancel_all(&self.book, owner)
+            return self.answer(book_cancel_all(&self.book, owner))
         finally:
             self.busy = False
 
@@ -230,26 +237,41 @@ cdef class OrderBook:
         cdef Py_buffer taken
         cdef Py_buffer given
         self.enter()
+        self.rows_done = 0
         try:
             if on_bad not in ("raise", "reject"):
                 raise InputError("on_bad", on_bad, "must be 'raise' or 'reject'")
             rows = message_rows(messages)
             PyObject_GetBuffer(rows, &taken, PyBUF_SIMPLE)
             try:
+                place = <uintptr_t>taken.buf
+                if place & 7:
+                    raise InputError("messages", hex(place), "must be 8-byte aligned")
                 if on_bad == "raise":
                     self.judge(rows, <const Message*>taken.buf, len(rows))
                 results = np.empty(len(rows), np.int64)
                 PyObject_GetBuffer(results, &given, PyBUF_WRITABLE)
+                self.results_seen = results
                 try:
                     self.run(<const Message*>taken.buf, len(rows), <int64_t*>given.buf)
                 finally:
                     PyBuffer_Release(&given)
-                    self.results_seen = results[:self.rows_done]
             finally:
                 PyBuffer_Release(&taken)
         finally:
             self.busy = False
         return self.fills
+
+    cdef object answer(self, int64_t result):
+        """A result as an int. Where there is no memory left for one, the spare ones make room."""
+        cdef PyObject* made = long_if_room(result)
+        if made == NULL:
+            PyErr_Clear()
+            self.spare = None
+            return long_of(result)
+        answer = <object>made
+        Py_DECREF(answer)
+        return answer
 
     cdef int judge(self, object rows, const Message* data, int64_t count) except -1:
         cdef int64_t row
@@ -265,7 +287,6 @@ cdef class OrderBook:
         cdef int64_t looked = 0
         cdef int64_t block
         self.forget()
-        self.rows_done = 0
         self.block = <Message*>slab_grow(self.block, &self.block_rows, smaller(count, BLOCK),
                                          sizeof(Message))
         while start < count:

@@ -221,6 +221,20 @@ def _array(field, value, dtype):
     return np.array(value, order="C", subok=False)
 
 
+cdef int fits(const State* s, int32_t scope, int32_t market, Lot size, Cash cost,
+              Lot most) except -1:
+    cdef int32_t p = NIL if scope == NIL else ledger_find(&s.ledger, scope, market)
+    if p != NIL:
+        size += s.ledger.positions[p].size
+        cost += s.ledger.positions[p].cost
+    if absolute(size) > most:
+        raise RangeError("size", f"would make a position of market {market} pass {most} lots",
+                         bits=40)
+    if absolute(cost) > CASH_MAX:
+        raise RangeError("cost", f"would make a cost of market {market} pass 2**60", bits=60)
+    return 0
+
+
 cdef list below_zero(const State* s):
     """Scopes of users with negative equity on the standing marks, by id, with that equity."""
     cdef int64_t i

@@ -10,7 +10,7 @@ from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport (
     book_amend, book_best, book_cancel, book_clear, book_find, book_init, book_submit, Order,
 )
-from ordercascade.core.bulk cimport below_zero, open_many
+from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.initial cimport free_collateral, initial_margin, open_orders, refusal
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -24,7 +24,7 @@ from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.questions cimport (
     bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
 )
-from ordercascade.core.records cimport Bracket, LIMIT, MARKET
+from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     margin_of, Market, REASON_TRANSFER, STEP_AGENTS, step_begin, write_outside, write_posting,
@@ -197,6 +197,7 @@ cdef class Venue:
 
     def seed_level(self, market, side, price, size):
         """Rest a background order of `external` before the start."""
+        cdef int64_t result
         m = self._market(market)
         side = self._judged(member, "side", Side, side)
         price = self._price(m, price, 1)
@@ -207,14 +208,14 @@ cdef class Venue:
             raise InputError("price", price, f"must not cross the other side's best, {best}")
         result = book_submit(&self.s.markets[m].book, LIMIT, side, price, size, 0, 0, 0)
         book_clear(&self.s.markets[m].book)
-        return result
+        return self._whole_again(result)
 
     def open_account(self):
         """Open an account and return its id: 1, 2, …; 0 is `external`."""
         self._idle()
         if self.s.ledger.account_count >= 2**24:
             raise ConfigError("accounts", "must be at most 2**24")
-        return ledger_add_account(&self.s.ledger)
+        return self._whole_again(ledger_add_account(&self.s.ledger))
 
     def open_accounts(self, deposits, openings, asset=0):
         """Open accounts by the array (core/laws.py: OPENING_DTYPE); returns the first's id."""
@@ -235,30 +236,16 @@ cdef class Venue:
             raise InputError("size", size, "must not be 0")
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
         scope = ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
-        self._fits(scope, m, size, cost, limit)
+        fits(&self.s, scope, m, size, cost, limit)
         # `external` holds the sum of all, whose value must still be a number of 64 bits.
         room = EXPOSURE_MAX // (self.s.markets[m].price_max * self.s.markets[m].multiplier)
-        self._fits(outside, m, -size, -cost, min(LOT_MAX, room))
+        fits(&self.s, outside, m, -size, -cost, min(LOT_MAX, room))
         self.torn = True
         scope = self._scope_made(account, m)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
         self.torn = False
         return scope
-
-    cdef int _fits(self, int32_t scope, int32_t market, Lot size, Cash cost,
-                   Lot most) except -1:
-        """Refuse lots or costs that a scope (NIL: a new one) has no room for."""
-        cdef int32_t p = NIL if scope == NIL else ledger_find(&self.s.ledger, scope, market)
-        if p != NIL:
-            size += self.s.ledger.positions[p].size
-            cost += self.s.ledger.positions[p].cost
-        if absolute(size) > most:
-            raise RangeError("size", f"would make a position of market {market} pass {most} lots",
-                             bits=40)
-        if absolute(cost) > CASH_MAX:
-            raise RangeError("cost", f"would make a cost of market {market} pass 2**60", bits=60)
-        return 0
 
     def fund_deposit(self, asset, amount):
         """Add to the insurance fund from outside."""
@@ -305,6 +292,14 @@ cdef class Venue:
         if self.torn:
             raise PoisonedError("the venue")
         return 0
+
+    cdef object _whole_again(self, int64_t answer):
+        """The end of a call that changes something: its answer must exist before it is whole."""
+        cdef object answered
+        self.torn = True
+        answered = answer
+        self.torn = False
+        return answered
 
     def _idle(self):
         self._still()
@@ -455,6 +450,7 @@ cdef class Venue:
 
         Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces.
         """
+        cdef int64_t result
         self._started()
         account = self._account(account)
         m = self._market(market)
@@ -472,19 +468,21 @@ cdef class Venue:
 
     def cancel(self, account, market, order_id):
         """Cancel a resting order: the lots cancelled, or a Reject code."""
+        cdef int64_t result
         self._started()
         account = self._account(account)
         m = self._market(market)
         order_id = self._int("order_id", order_id, 1, INT64)
         result = book_cancel(&self.s.markets[m].book, order_id, account)
         if result > 0:
-            self._ordered(m, account, 0, 0, OrderType.CANCEL, 0, 0, 0, result)
-        return result
+            self._ordered(m, account, 0, 0, CANCEL, 0, 0, 0, result)
+        return self._whole_again(result)
 
     def amend(self, account, market, order_id, *, price=0, size):
         """Change a resting order: its id, 0 if done, or a Reject code. A smaller size at the same
         price keeps its priority; what grows or moves is admitted like a new order."""
         cdef const Order* order
+        cdef int64_t result
         self._started()
         account = self._account(account)
         m = self._market(market)
@@ -502,17 +500,17 @@ cdef class Venue:
             if refused:
                 return refused
         result = book_amend(&self.s.markets[m].book, order_id, account, price, size)
-        return self._ordered(m, account, result, side, OrderType.AMEND, 0, 0, price, size)
+        return self._ordered(m, account, result, side, AMEND, 0, 0, price, size)
 
-    def _ordered(self, int32_t market, int32_t account, int64_t result, int side, int kind, int tif,
-                 int flags, Tick price, Lot size):
+    cdef object _ordered(self, int32_t market, int32_t account, int64_t result, int side, int kind,
+                         int tif, int flags, Tick price, Lot size):
         """Write the step of an order that the book took; a refused one leaves no trace."""
         cdef int64_t row[13]
         cdef Executed done
+        self.torn = True
         if result <= -2:
             book_clear(&self.s.markets[market].book)
-            return result
-        self.torn = True
+            return self._whole_again(result)
         step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
         book_touched(&self.s, market, step)
         apply_fills(&self.s, market, step, False, &done)
@@ -521,8 +519,7 @@ cdef class Venue:
         row[9], row[10], row[11], row[12] = price, size, done.lots, result
         log_append(self.s.log, T_ORDERS, row)
         finish(&self.s, step)
-        self.torn = False
-        return result
+        return self._whole_again(result)
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""

@@ -42,6 +42,7 @@ cdef class World:
     cdef bint opened            # the settlement at the start has begun
     cdef bint bounded           # steps_max was reached
     cdef bint busy
+    cdef bint ready             # __init__ has run
     cdef bint torn              # a call is half done; still so afterwards: it failed there
     cdef object seed
     cdef object __weakref__

@@ -27,7 +27,7 @@ from ordercascade.core.units cimport TimeNs
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.watch cimport window_open
 
-from ordercascade.checks import member, side_of, whole
+from ordercascade.checks import member, once, side_of, whole
 from ordercascade.enums import AdlRule, LimitRule, Stop
 from ordercascade.errors import BusyError, InputError, InputTypeError, PoisonedError, RangeError
 from ordercascade.mechanisms.closing import Deleverage, Tranche
@@ -49,6 +49,7 @@ cdef enum:
     SIGNALS_ROWS = 65536
 
 NS_MAX = 2**62
+UNIX_NS = 10**17
 INT64 = 2**63 - 1
 cdef TimeNs NS_LAST = <TimeNs>1 << 62
 
@@ -63,6 +64,10 @@ cdef class World:
         self.stream_names = []
         self.seed = whole("seed", seed, 0, 2**63 - 1)
         self.steps_max = whole("steps_max", steps_max, 1, 2**62)
+
+    def __init__(self, seed=0, *, steps_max=10**9):
+        once(self, self.ready)
+        self.ready = True
 
     def __dealloc__(self):
         PyMem_RawFree(self.agenda)
@@ -422,6 +427,7 @@ cdef class World:
         cdef World other
         self._idle()
         other = World.__new__(type(self), self.seed, steps_max=self.steps_max)
+        other.ready = True
         other.events = self.events.fork()
         other.events.owned = True
         other.venues = [(<Venue>venue).copy(other.events) for venue in self.venues]
@@ -545,7 +551,8 @@ cdef class World:
             raise RangeError("time_ns", "must be at most 2**62, so that a delay still fits int64",
                              bits=63)
         if number < self.now:
-            late = number > 0 and self.now <= int(number) * 10**6 <= NS_MAX
+            # A world that counts from 1970, and a time that fits it a million times over.
+            late = self.now > UNIX_NS and self.now <= int(number) * 10**6 <= NS_MAX
             hint = "; this looks like milliseconds" if late else ""
             raise InputError("time_ns", number, f"must be in [{self.now}, 2**62]{hint}")
         return number
