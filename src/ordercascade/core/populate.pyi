@@ -5,6 +5,8 @@ import numpy.typing as npt
 
 from ordercascade.core.laws import Crowd, Drawn, Law, Terms
 
+OPENING_DTYPE: np.dtype[np.void]
+
 def draw(crowd: Crowd, markets: Sequence[Terms], seed: int, name: str) -> Drawn: ...
 def sample(law: Law, count: int, seed: int, name: str) -> npt.NDArray[np.float64]: ...
 def poisson_levels(

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.enums import HolderKind, OrderType, PriceSource, Side, TimeInForce
 
+EXPOSURE_MAX: int
 INT64: int
 NS_MAX: int
 

@@ -1,13 +1,15 @@
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 from ordercascade.core.events import EventLog
 from ordercascade.core.venue import Venue
 from ordercascade.enums import AdlRule, LimitRule, Side, Stop
 
+INT64: int
 NS_MAX: int
+UNIX_NS: int
 
 class World:
-    def __new__(cls, seed: int = ..., *, steps_max: int = ...) -> Self: ...
+    def __init__(self, seed: int = ..., *, steps_max: int = ...) -> None: ...
     def __reduce__(self) -> NoReturn: ...
     def __copy__(self) -> World: ...
     def __deepcopy__(self, memo: object) -> World: ...

@@ -1,6 +1,8 @@
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
 from ordercascade.enums import AdlRule
 
+SPAN_NS_MAX: int
+
 class Tranche(LiquidationPolicy):
     @property
     def fraction_ppm(self) -> int: ...
