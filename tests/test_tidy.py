@@ -15,7 +15,9 @@ CLONE = Path(__file__).resolve().parent.parent
 PACKAGE = CLONE / "src" / "ordercascade"
 PYTHON = sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.pyi")])
 CYTHON = sorted([*PACKAGE.rglob("*.pyx"), *PACKAGE.rglob("*.pxd")])
-OPTIONAL = frozenset("pyarrow polars pandas matplotlib tqdm bqplot ipywidgets".split())
+OPTIONAL = frozenset(
+    "pyarrow polars pandas matplotlib tqdm bqplot ipywidgets anywidget traitlets".split()
+)
 
 # The rooms of DESIGN §3: (layer, corridor). A room may import what lies in a lower layer and what
 # stands before it in its own corridor; a package is one room.
@@ -42,8 +44,8 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact keys market data config toml override presets books populations plan agenda scenario"
-        " scenarios"
+        "exact keys market data config safeguards toml override presets books populations plan"
+        " agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
     (4, "analysis"),

@@ -183,8 +183,10 @@ class Figures:
 
     def mark(self, venue: int, market: int, step: int) -> int:
         """Return the mark of a market as it stood after a step; -1 is the opening."""
-        rows = self.mark_rows(venue, market)
-        count = int(np.searchsorted(self.column("marks", "step")[rows], step, side="right"))
+        rows, key = self.mark_rows(venue, market), ("mark steps", f"{venue} {market}")
+        if key not in self.kept:
+            self.kept[key] = self.column("marks", "step")[rows]
+        count = int(np.searchsorted(self.kept[key], step, side="right"))
         if count:
             return self.cell("marks", "mark", int(rows[count - 1]))
         return int(self.prices(venue, market)["first_mark"] or 0)

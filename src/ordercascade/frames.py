@@ -166,7 +166,9 @@ class Frames:
         self._venues = venues
         self._kept: dict[tuple[Any, ...], Any] = {}
 
-    def frame(self, k: int, venue: int, market: int, zoom: Zoom) -> Frame:
+    def frame(
+        self, k: int, venue: int, market: int, zoom: Zoom, nearest: int | None = None
+    ) -> Frame:
         """Return the frame after step k; -1 is the opening."""
         levels = self._keep(self._levels, venue, market)
         level_to, fill_to = self._end("levels", k), self._end("fills", k)
@@ -187,7 +189,7 @@ class Frames:
             fills=fills,
             liquidation=self._liquidation(k),
             marks=self._marks(k, venue, market),
-            scopes=self._scopes(k, venue),
+            scopes=self._scopes(k, venue, nearest),
             adl=self._slice("adl", 0, self._end("adl", k)),
             notes=self._slice("notes", self._end("notes", k - 1), self._end("notes", k)),
             fund=self._balance(HolderKind.FUND, k, venue),
@@ -275,12 +277,17 @@ class Frames:
         key = self._venue("scopes") << 32 | scopes["scope"]
         return Latest(key, np.arange(len(scopes)))
 
-    def _scopes(self, k: int, venue: int) -> Columns:
+    def _scopes(self, k: int, venue: int, nearest: int | None) -> Columns:
         found = self._tables["scopes"]
+        if nearest == 0:
+            return self._slice("scopes", 0, 0)
         index = self._keep(self._scope_index)
         _, _, last = index.before(self._end("scopes", k), venue << 32, (venue + 1) << 32)
         rows = index.rows[last]
-        rows = rows[np.lexsort((found["scope"][rows], found["ratio_ppm"][rows]))]
+        if nearest is not None and nearest < len(rows):
+            ratio = found["ratio_ppm"][rows]
+            rows = rows[ratio <= np.partition(ratio, nearest - 1)[nearest - 1]]
+        rows = rows[np.lexsort((found["scope"][rows], found["ratio_ppm"][rows]))][:nearest]
         return MappingProxyType({name: _still(found[name][rows]) for name in found.columns})
 
     def _fund_index(self) -> Latest:

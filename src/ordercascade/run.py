@@ -11,9 +11,12 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
+import msgspec
+
 from ordercascade.checks import once, whole
+from ordercascade.config import OracleConfig, Rules, ScenarioConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
-from ordercascade.enums import Side, Stop
+from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
@@ -80,6 +83,40 @@ class World:
     def __reduce__(self) -> NoReturn:
         hint = "send the Scenario, and run or world_at() it there"
         raise InputTypeError("World", "rebuilt in the other process", "pickle", hint=hint)
+
+    def change(self, scenario: Scenario) -> None:
+        """Go on under the rules of another scenario; what has happened stays.
+
+        Only venues' rules and the weights of oracles may differ: what the present round has planned
+        stays planned, and a fund gets the difference of the two balances, down to nothing.
+        ConfigError for any other difference, and for another `trigger_strict`.
+        """
+        mine, other = (_ruleless(each) for each in (self._scenario, scenario))
+        if mine != other:
+            field = next(f for f in mine.__struct_fields__ if getattr(mine, f) != getattr(other, f))
+            raise ConfigError(field, "must be the same: only a venue's rules can change in a run")
+        pairs = zip(self._scenario.venues, scenario.venues, strict=True)
+        for index, (before, after) in enumerate(pairs):
+            if before.arguments["trigger_strict"] != after.arguments["trigger_strict"]:
+                raise ConfigError(f"venue[{index}].trigger_strict", "must stay as it is in a run")
+            fund = None
+            if after.fund != before.fund:
+                venue = self._open().venue(index)
+                fund = max(0, venue.balance(venue.holder(HolderKind.FUND, 0)))
+                fund = max(0, fund + after.fund - before.fund)
+            weights = [
+                (item.arguments["source"], item.arguments["own_weight_ppm"])
+                for item in after.markets
+            ]
+            self._open().change(index, fund=fund, weights=weights, **after.arguments)
+        changed = {"step": self._open().steps, "from": self._scenario.to_toml()}
+        self._meta = self._meta | {
+            "name": scenario.name,
+            "scenario": scenario.to_toml(),
+            "config_hash": scenario.config_hash(),
+            "changes": [*self._meta.get("changes", []), changed],
+        }
+        self._scenario = scenario
 
     def venue(self, name: str) -> Venue:
         """Return a venue of this world by its name, in people's units."""
@@ -265,6 +302,20 @@ def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
             for name, first, count in owners.names.runs
         ],
     }
+
+
+def _ruleless(scenario: Scenario) -> ScenarioConfig:
+    """Return a scenario's keys without its name and what may change in a running world."""
+    put = msgspec.structs.replace
+    rules = dict.fromkeys(Rules.__struct_fields__)
+    venues = []
+    for venue in scenario.resolved.venue:
+        markets = []
+        for market in venue.market:
+            index = market.oracle.index if market.oracle else None
+            markets.append(put(market, oracle=OracleConfig(index=index)))
+        venues.append(put(venue, preset="simple", market=tuple(markets), **rules))
+    return put(scenario.resolved, name="", about="", venue=tuple(venues))
 
 
 def _wanted(progress: bool | None) -> bool:

@@ -155,11 +155,13 @@ class Tape:
         market: int | None = None,
         venue: int = 0,
         zoom: Zoom = (0, TICK_END),
+        nearest: SupportsIndex | None = None,
     ) -> Frame:
         """Return the world after step k, or at the opening (k = -1), for one market.
 
         Without `market`, the step's own, else the first. `zoom` is a range of ticks [low, high)
-        that bids and asks are cut to. O(log of the rows + what is shown), in any order of k.
+        that bids and asks are cut to; `nearest` cuts scopes to so many, lowest margin ratio first.
+        O(log of the rows + what is shown), in any order of k.
         InputError for a step, a market or a range that is not there.
         """
         step = whole("k", k, -1, len(self) - 1)
@@ -174,7 +176,8 @@ class Tape:
         if low > high:
             raise InputError("zoom", zoom, "must be (low, high) with low at most high")
         frames: Frames = self.__dict__["_frames"]
-        return frames.frame(step, venue, market, zoom)
+        most = None if nearest is None else whole("nearest", nearest, 0, 2**62)
+        return frames.frame(step, venue, market, zoom, most)
 
     def summary(self) -> dict[str, Any]:
         """Return the run in numbers; `summarise` defines each key."""

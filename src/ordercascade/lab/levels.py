@@ -1,13 +1,14 @@
 """The depth picture: which levels were eaten earlier, which now, which rest, as few points.
 
-Numpy in, small arrays out. A side's levels run from its best price outward; both sides are shown,
-bids below and asks above, so that a short squeeze eats upward in the same picture.
+Numpy in, small arrays out. Bids lie below, asks above, so that a short squeeze eats upward in the
+same picture. In the cumulative picture a level's height is all that stood from the best price out
+to it, and its colour what became of it; level by level, the three parts are stacked.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from ordercascade.enums import Side
 from ordercascade.errors import InputError
 from ordercascade.figures import Units
-from ordercascade.frames import TICK_END, Frame
+from ordercascade.frames import Frame
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
 Float64: TypeAlias = npt.NDArray[np.float64]
 Int64: TypeAlias = npt.NDArray[np.int64]
 
-POINTS = 400  # of all curves of a picture together
+POINTS = 320  # of the one x that the three curves share
 ROOM = 0.15  # of what was touched, on either end of the zoomed range
+REST, NOW, GONE = range(3)  # rows of `lots` and of a picture; drawn in this order
+GAP = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +46,34 @@ class Reach:
         return min(self.low, self.book_low), max(self.high, self.book_high) + 1
 
 
-@dataclass(frozen=True, slots=True)
-class Curve:
-    """A step curve: x rising, y the height from x on to the next."""
+class Levels(NamedTuple):
+    """One side's levels, prices rising: what rests, goes now and went before at each."""
 
-    x: Float64
-    y: Float64
+    side: int
+    price: Int64
+    lots: Int64  # (3, n): REST, NOW, GONE
+
+    def cumulative(self) -> Int64:
+        """Return what stood from the best price out to each level, whatever became of it."""
+        outward = slice(None, None, -1) if self.side == Side.BID else slice(None)
+        total: Int64 = np.cumsum(self.lots.sum(axis=0)[outward])[outward]
+        return total
 
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """Both sides of the book as three curves, in people's units."""
+    """Both sides of the book as three curves over one x, in people's units; nan where not."""
 
-    gone: Curve  # eaten in the steps before
-    now: Curve  # eaten in this step
-    rest: Curve  # still there
-    low: float
-    high: float
-    top: float  # height of the tallest curve of the opening: fixed over the run
+    x: Float64
+    y: Float64  # (3, n): REST, NOW, GONE; y[:, i] holds from x[i] to x[i + 1]
+    top: float
+    group: int  # ticks that make one bar: what was asked, or more where that is too fine
     eaten_now: float
     eaten_before: float
-    best_bid: float  # 0 where there is none
-    best_ask: float
 
 
 def reach_of(tape: Tape, venue: int, market: int) -> Reach:
-    """Return what the whole run touches: fills, marks and liquidation prices, with some room."""
+    """Return what the whole run touches: fills, marks and last prices, with some room."""
     seen: list[Int64] = []
     for table, columns in (("fills", ("price",)), ("marks", ("mark", "last"))):
         found = tape.tables[table]
@@ -87,127 +92,132 @@ def reach_of(tape: Tape, venue: int, market: int) -> Reach:
     return Reach(max(1, low - room), high + room, int(book.min()), int(book.max()))
 
 
+def levels_of(frame: Frame, span: tuple[int, int], group: int = 1) -> tuple[Levels, Levels]:
+    """Return both sides within [low, high) ticks; `group` ticks make one level.
+
+    Bids are rounded down to the group and asks up, so that neither side moves towards the other.
+    """
+    if group < 1:
+        raise InputError("group", group, "must be at least 1 tick")
+    made = []
+    for side, book in ((Side.BID, frame.bids), (Side.ASK, frame.asks)):
+        parts = [book]
+        for rows in (frame.eaten, frame.touched):
+            parts.append(rows[rows[:, 0] == side][:, 1:])
+        made.append(_side(int(side), parts, span, group))
+    return made[0], made[1]
+
+
+def _side(side: int, parts: list[Int64], span: tuple[int, int], group: int) -> Levels:
+    kept = [rows[(rows[:, 0] >= span[0]) & (rows[:, 0] < span[1])] for rows in parts]
+    where = np.concatenate([rows[:, 0] for rows in kept])
+    if group > 1:
+        where = (where if side == Side.BID else where + group - 1) // group * group
+    price, place = np.unique(where, return_inverse=True)
+    lots = np.zeros((3, len(price)), dtype=np.int64)
+    which = np.repeat(np.arange(3), [len(rows) for rows in kept])
+    np.add.at(lots, (which, place.ravel()), np.concatenate([rows[:, 1] for rows in kept]))
+    return Levels(side, price, lots)
+
+
 def depth_of(
     frame: Frame, reach: Reach, units: Units, *, cumulative: bool, zoom: bool, group: int
 ) -> Depth:
-    """Return the picture of a frame; `group` ticks make one bar."""
-    if group < 1:
-        raise InputError("group", group, "must be at least 1 tick")
-    low, high = reach.ticks(zoom)
+    """Return the picture of a frame; `group` ticks make one bar, more where POINTS ask for it."""
+    span = reach.ticks(zoom)
+    sides = levels_of(frame, span, group)
+    while (cells := _drawn(sides, group, cumulative)) is None:
+        group = _coarser(group, span)
+        sides = levels_of(frame, span, group)
+    x, y = cells
     tick, lot = float(units.tick), float(units.lot)
-    sides = []
-    for side, book in ((Side.BID, frame.bids), (Side.ASK, frame.asks)):
-        sides.append(_side(frame, int(side), book, (low, high), group, cumulative))
-    gone = _joined([made[0] for made in sides], tick, lot)
-    now = _joined([made[1] for made in sides], tick, lot)
-    rest = _joined([made[2] for made in sides], tick, lot)
-    best = [float(book[0, 0]) * tick if len(book) else 0.0 for book in (frame.bids, frame.asks)]
-    top = max((float(made[3]) for made in sides), default=0.0) * lot
+    top = max((int(height.max()) for height in _heights(sides, cumulative)), default=0)
     return Depth(
-        gone=gone,
-        now=now,
-        rest=rest,
-        low=low * tick,
-        high=high * tick,
-        top=top or lot,
-        eaten_now=float(frame.eaten[:, 2].sum()) * lot if len(frame.eaten) else 0.0,
-        eaten_before=float(frame.touched[:, 2].sum()) * lot if len(frame.touched) else 0.0,
-        best_bid=best[0],
-        best_ask=best[1],
+        x=x * tick,
+        y=y * lot,
+        top=(top or 1) * lot,
+        group=group,
+        eaten_now=float(frame.eaten[:, 2].sum()) * lot,
+        eaten_before=float(frame.touched[:, 2].sum()) * lot,
     )
 
 
-Part: TypeAlias = tuple[Int64, Int64]  # ticks rising, lots from each on
+def _coarser(group: int, span: tuple[int, int]) -> int:
+    """Return the next group of 1, 2, 5, 10, … ticks that has a chance to be few enough."""
+    wanted = max(group + 1, (span[1] - span[0]) // POINTS)
+    size = 1
+    while True:
+        for factor in (1, 2, 5):
+            if size * factor >= wanted:
+                return size * factor
+        size *= 10
 
 
-def _side(
-    frame: Frame, side: int, book: Int64, span: tuple[int, int], group: int, cumulative: bool
-) -> tuple[Part, Part, Part, int]:
-    """Return the three parts of a side, and its greatest height."""
-    gone = frame.touched[frame.touched[:, 0] == side][:, 1:]
-    now = frame.eaten[frame.eaten[:, 0] == side][:, 1:]
-    parts = [_grouped(rows, span, group) for rows in (gone, now, book)]
-    price = np.unique(np.concatenate([rows[:, 0] for rows in parts]))
-    if not len(price):
-        empty = (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
-        return empty, empty, empty, 0
-    lots = np.zeros((3, len(price)), dtype=np.int64)
-    for i, rows in enumerate(parts):
-        lots[i, np.searchsorted(price, rows[:, 0])] = rows[:, 1]
-    if not cumulative:
-        # Stacked in one bar: what is gone lowest, then what goes now, then what rests.
-        stacked = np.cumsum(lots, axis=0)
-        shown = [_bars(price, height, group, lots[i] > 0) for i, height in enumerate(stacked)]
-        return shown[0], shown[1], shown[2], int(stacked[-1].max())
-    return _cumulative(price, lots, side, group)
+def _heights(sides: tuple[Levels, Levels], cumulative: bool) -> list[Int64]:
+    shown = [side for side in sides if len(side.price)]
+    return [side.cumulative() if cumulative else side.lots.sum(axis=0) for side in shown]
 
 
-def _grouped(rows: Int64, span: tuple[int, int], group: int) -> Int64:
-    """Return the rows (price, lots) within the span, prices rounded down to the group."""
-    inside = rows[(rows[:, 0] >= span[0]) & (rows[:, 0] < span[1])]
-    price, place = np.unique(inside[:, 0] // group * group, return_inverse=True)
-    lots = np.zeros(len(price), dtype=np.int64)
-    np.add.at(lots, place.ravel(), inside[:, 1])
-    return np.column_stack((price, lots))
+def _drawn(
+    sides: tuple[Levels, Levels], group: int, cumulative: bool
+) -> tuple[Float64, Float64] | None:
+    """Return the curves in ticks and lots, or None where that takes more than POINTS."""
+    made = [(_curved if cumulative else _stacked)(side, group) for side in sides if len(side.price)]
+    if any(part is None for part in made):
+        return None
+    # Where the sides overlap (an ask rests where bids were eaten) x goes back once: a curve may.
+    x = np.concatenate([part[0] for part in made if part] or [np.zeros(1)])
+    y = np.concatenate([part[1] for part in made if part] or [np.full((3, 1), np.nan)], axis=1)
+    # A drawing library must find one point to draw, and a place for the end of each curve.
+    return np.append(x, x[-1]), np.column_stack((y, np.zeros(3)))
 
 
-def _cumulative(price: Int64, lots: Int64, side: int, group: int) -> tuple[Part, Part, Part, int]:
-    """One curve from the best price outward, coloured by what became of each level.
-
-    A level that is in part gone belongs to the newest that happened to it: eaten now, else
-    resting if anything rests, else gone.
-    """
-    outward = slice(None, None, -1) if side == Side.BID else slice(None)
-    total = np.cumsum(lots.sum(axis=0)[outward])[outward]
-    state = np.where(lots[1] > 0, 1, np.where(lots[2] > 0, 2, 0))
-    shown = [_bars(price, total, group, state == i) for i in range(3)]
-    return shown[0], shown[1], shown[2], int(total.max())
+def _edges(price: Int64, group: int) -> tuple[Float64, float]:
+    """Return the middle between neighbours, with both ends, and the usual width of a level."""
+    wide = float(np.median(np.diff(price))) if len(price) > 1 else float(group)
+    middle = (price[:-1] + price[1:]) / 2
+    return np.concatenate(([price[0] - wide / 2], middle, [price[-1] + wide / 2])), wide
 
 
-def _bars(price: Int64, height: Int64, group: int, mine: npt.NDArray[np.bool_]) -> Part:
-    """Return a step curve that is `height` over each of `mine`, from its price to the next, else 0.
-
-    A level's step reaches to the next level of the picture, so neighbours leave no gap.
-    """
-    if not mine.any():
-        empty = np.zeros(0, dtype=np.int64)
-        return empty, empty
-    end = np.append(price[1:], price[-1] + group)
-    end = np.minimum(end, price + np.maximum(group, np.median(np.diff(price, append=end[-1]))))
-    y = np.where(mine, height, 0)
-    gap = end[:-1] < price[1:]
-    x = np.concatenate([price, end[:-1][gap], end[-1:]])
-    y = np.concatenate([y, np.zeros(int(gap.sum()) + 1, dtype=np.int64)])
-    order = np.argsort(x, kind="stable")
-    x, y = x[order], y[order]
-    changes = np.flatnonzero(np.diff(y, prepend=-1) != 0)
-    x, y = x[changes], y[changes]
-    return _thinned(x, y)
+def _curved(side: Levels, group: int) -> tuple[Float64, Float64] | None:
+    """One curve outward from the best price, coloured by what became of each level last."""
+    edges, _ = _edges(side.price, group)
+    height = side.cumulative()
+    state = np.where(side.lots[NOW] > 0, NOW, np.where(side.lots[REST] > 0, REST, GONE))
+    turns = np.flatnonzero(np.diff(state)) + 1
+    room = POINTS // 2 - 4 * len(turns) - 6
+    if room < POINTS // 8:
+        return None
+    if len(height) > room:
+        # Every turn stays exact; between them, what is left out is drawn like its neighbour.
+        even = np.linspace(0, len(height) - 1, room).astype(np.int64)
+        keep = np.unique(np.concatenate((even, turns, turns - 1)))
+        edges, height, state = np.append(edges[keep], edges[-1]), height[keep], state[keep]
+    shown = state == np.arange(3)[:, None]
+    return _points(edges[:-1], edges[1:], np.broadcast_to(height, shown.shape), shown)
 
 
-def _thinned(x: Int64, y: Int64) -> Part:
-    """Keep at most a sixth of POINTS: evenly spaced ones, and both ends of stretches of 0."""
-    most = POINTS // 6
-    if len(x) <= most:
-        return x, y
-    edge = (y == 0) | (np.roll(y, 1) == 0) | (np.roll(y, -1) == 0)
-    edge[0] = edge[-1] = True
-    even = np.zeros(len(x), dtype=bool)
-    even[np.linspace(0, len(x) - 1, most).astype(np.int64)] = True
-    keep = even | edge if int(edge.sum()) <= most else even
-    return x[keep], y[keep]
+def _stacked(side: Levels, group: int) -> tuple[Float64, Float64] | None:
+    """Bars level by level, the gone lowest, then what goes now, then what rests."""
+    edges, wide = _edges(side.price, group)
+    low = np.maximum(edges[:-1], side.price - wide / 2)
+    high = np.minimum(edges[1:], side.price + wide / 2)
+    height = np.cumsum(side.lots[::-1], axis=0)[::-1]
+    found = _points(low, high, height, side.lots > 0)
+    return found if len(found[0]) <= POINTS // 2 else None
 
 
-def _joined(parts: list[Part], tick: float, lot: float) -> Curve:
-    """Join the two sides into one rising curve, in people's units."""
-    x = np.concatenate([part[0] for part in parts]).astype(np.float64) * tick
-    y = np.concatenate([part[1] for part in parts]).astype(np.float64) * lot
-    if not len(x):
-        return Curve(np.zeros(2), np.zeros(2))
-    return Curve(x, y)
-
-
-def span_of(reach: Reach, zoom: bool, units: Units) -> tuple[float, float]:
-    """Return the ends of the price axis."""
-    low, high = reach.ticks(zoom)
-    return low * float(units.tick), min(high, TICK_END) * float(units.tick)
+def _points(
+    low: Float64, high: Float64, height: Int64, shown: npt.NDArray[np.bool_]
+) -> tuple[Float64, Float64]:
+    """Return step curves over cells [low, high), each run of shown ones closed, then parted."""
+    turned = np.any(shown[:, 1:] != shown[:, :-1], axis=0) | (low[1:] > high[:-1])
+    stop = np.append(turned, True)
+    at = np.arange(len(low)) + 2 * (np.cumsum(stop) - stop)
+    x = np.empty(len(low) + 2 * int(stop.sum()))
+    y = np.full((3, len(x)), np.nan)
+    end = at[stop] + 1
+    x[at], x[end], x[end + 1] = low, high[stop], high[stop]
+    y[:, at] = np.where(shown, height, np.nan)
+    y[:, end] = y[:, at[stop]]
+    return x, y

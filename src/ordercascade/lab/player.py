@@ -6,141 +6,129 @@ tape, the market and the view's settings, so going back shows exactly what was s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ordercascade.checks import whole
-from ordercascade.enums import HolderKind, Side, StepKind
+from ordercascade.enums import Side, StepKind
 from ordercascade.errors import InputError
 from ordercascade.figures import Figures, Units, plural, read, seconds
 from ordercascade.frames import Frame
 from ordercascade.lab.due import due_of
-from ordercascade.lab.levels import Depth, Reach, depth_of, reach_of
+from ordercascade.lab.hover import tip_of
+from ordercascade.lab.levels import Reach, depth_of, levels_of, reach_of
+from ordercascade.lab.sums import Falls, Standing, deleveraged, drawn, growth
+from ordercascade.lab.view import Node, Path, Row, View
 from ordercascade.lab.words import line_of, word_of
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
-Float64: TypeAlias = npt.NDArray[np.float64]
-Jump: TypeAlias = Literal["liquidation", "generation", "fund draw", "adl", "halt"]
-JUMPS: tuple[Jump, ...] = ("liquidation", "generation", "fund draw", "adl", "halt")
+Int64: TypeAlias = npt.NDArray[np.int64]
+Jump: TypeAlias = Literal["liquidation", "generation", "fund draw", "ADL", "halt"]
+JUMPS: tuple[Jump, ...] = ("liquidation", "generation", "fund draw", "ADL", "halt")
 
 PATH_POINTS = 2_000
 ACCOUNTS_SHOWN = 12
 LOG_SHOWN = 14
-TREE_SHOWN = 160
-PPM = 10**6
-
-
-@dataclass(frozen=True, slots=True)
-class Path:
-    """Prices by step, sent once: x is the step (-1 the opening), nan where there is none."""
-
-    step: Float64
-    mark: Float64
-    index: Float64
-    last: Float64
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An account in the table: one scope, at the standing marks of the step."""
-
-    name: str
-    margin: str  # cross, or the market it is isolated in
-    equity: str
-    maintenance: str
-    ratio: float  # equity over maintenance
-    state: str  # now, liquidated, below, near or empty
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A step of the cascade tree: its column is the generation, its row counts within it."""
-
-    step: int
-    parent: int  # a step of the tree, or -1
-    generation: int
-    place: int
-    lots: float
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a person sees at position k; numbers in people's units."""
-
-    k: int
-    count: int
-    status: str
-    kind: str
-    account: str
-    side: str  # long, short or empty
-    generation: int
-    parent: int
-    cause: str
-    tranche: int
-    levels_eaten: int
-    depth: Depth
-    mark: float
-    fund: float
-    fund_text: str
-    bad_debt: float
-    bad_debt_text: str
-    adl: float
-    adl_text: str
-    rows: tuple[Row, ...]
-    log: tuple[tuple[int, str], ...]  # (step, line), newest first
-    ratios: tuple[float, ...]  # realised R by generation so far
-    fallen: int  # accounts liquidated so far
+TREE_SHOWN = 80
+LINES_KEPT = 4096
+SAMPLES = 9
+NEAR = 1.25  # margin ratio below which an account is said to be near liquidation
 
 
 class Player:
     """Steps through one market of a tape."""
 
-    def __init__(self, tape: Tape, *, venue: int = 0, market: int | None = None) -> None:
+    def __init__(self, tape: Tape, *, venue: int | None = None, market: int | None = None) -> None:
         """Choose the market: the given one, else the one with most liquidated."""
         self.tape = tape
         self._f: Figures = read(tape)
-        self.venue, self.market = venue, self._chosen(venue, market)
-        self.units: Units = self._f.units[venue, self.market]
+        self.venue, self.market = self._chosen(venue, market)
+        self.units: Units = self._f.units[self.venue, self.market]
         self.count = len(tape)
-        self.reach: Reach = reach_of(tape, venue, self.market)
+        self._own: Reach = reach_of(tape, self.venue, self.market)
+        self.reach: Reach = self._own  # what the pictures show; see widen()
         self.path = self._path()
-        self.due = due_of(tape, self._f, venue, self.market)
-        self._generations()
+        self.due = due_of(tape, self._f, self.venue, self.market)
+        self._prepare()
+
+    def span(self, *, zoom: bool) -> tuple[float, float]:
+        """Return the prices that the run itself touches (`zoom`), or its whole book's."""
+        low, high = self._own.ticks(zoom)
+        return low * float(self.units.tick), high * float(self.units.tick)
+
+    def widen(self, low: float, high: float, *, zoom: bool) -> None:
+        """Let the pictures reach over [low, high], for a comparison."""
+        tick = float(self.units.tick)
+        ends = max(1, round(low / tick)), round(high / tick) - 1
+        book = ends if not zoom else (self._own.book_low, self._own.book_high)
+        self.reach = Reach(*ends, *book)
+
+    @property
+    def path_span(self) -> tuple[float, float]:
+        """Lowest and highest price of the path."""
+        seen = np.concatenate((self.path.mark, self.path.index, self.path.last))
+        seen = seen[np.isfinite(seen)]
+        return (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
+
+    @property
+    def most(self) -> tuple[float, float, float, float]:
+        """Full bars of the whole run: fund at the opening, bad debt, ADL, ratio by generation."""
+        first, last = self.frame(-1), self.frame(self.count - 1)
+        cash, lot = float(self._f.settled(self.venue).cash), float(self.units.lot)
+        ratios = [r for r in self.ratios(self.count - 1) if r == r]
+        adl = self._adl.at(self.count - 1) * lot
+        fund = max(first.fund, last.fund) * cash
+        return fund, -last.bad_debt * cash, adl, max([1.25, *ratios])
+
+    @property
+    def name(self) -> str:
+        """What was run."""
+        return str(self.tape.meta["name"] or "tape")
+
+    @property
+    def markets(self) -> dict[str, tuple[int, int]]:
+        """(venue, market) of each market by its name, its venue's before it where there are two."""
+        venues = {int(v["id"]): str(v["name"]) for v in self.tape.venues}
+        many = len(venues) > 1
+        return {
+            f"{venues.get(v, str(v))}/{u.name}" if many else u.name: (v, m)
+            for (v, m), u in self._f.units.items()
+        }
 
     def at(self, k: int, *, cumulative: bool = True, zoom: bool = True, group: int = 1) -> View:
         """Return the view after step k. `zoom` shows what is touched in the run, else the book."""
         k = whole("k", k, -1, self.count - 1)
-        frame = self.tape.frame(
-            k, venue=self.venue, market=self.market, zoom=self.reach.ticks(zoom)
-        )
+        group, _ = self.settled(cumulative=cumulative, zoom=zoom, group=group)
+        frame = self.frame(k, zoom=zoom)
         f, units = self._f, self.units
-        step, liquidation = frame.step, frame.liquidation
+        step, at = frame.step, frame.liquidation
         money = f.settled(self.venue).money
         cash = float(f.settled(self.venue).cash)
-        kind = StepKind(step["kind"]).name.lower() if step else "opening"
         scope = int(step["scope"]) if step else -1
-        adl = int(frame.adl["lots"][frame.adl["market"] == self.market].sum())
+        adl = self._adl.at(k)
+        mark, index, last = self._prices(k)
         return View(
             k=k,
             count=self.count,
             status=self._status(frame),
-            kind=kind,
-            account=f.who(self.venue, scope) if scope >= 0 else "",
-            side=_side(liquidation),
+            kind=word_of(StepKind(step["kind"])) if step else "opening",
+            account=f.who(int(step["venue"]), scope) if scope >= 0 else "",
+            scope=self._margin(scope) if at else "",
+            side=("long" if at["side"] == Side.ASK else "short") if at else "",
             generation=int(step["generation"]) if step else 0,
             parent=int(step["parent"]) if step else -1,
             cause=self._cause(step["parent"]) if step else "",
-            tranche=int(liquidation["tranche"]) if liquidation else 0,
-            levels_eaten=int(liquidation["levels_eaten"]) if liquidation else 0,
+            tranche=int(at["tranche"]) if at else 0,
+            levels_eaten=int(at["levels_eaten"]) if at else 0,
+            size_eaten=units.size(int(frame.eaten[:, 2].sum())),
             depth=depth_of(frame, self.reach, units, cumulative=cumulative, zoom=zoom, group=group),
-            mark=f.mark(self.venue, self.market, k) * float(units.tick),
+            mark=mark,
+            index=index,
+            last=last,
             fund=frame.fund * cash,
             fund_text=money(frame.fund),
             bad_debt=-frame.bad_debt * cash,
@@ -148,15 +136,43 @@ class Player:
             adl=adl * float(units.lot),
             adl_text=units.size(adl),
             rows=tuple(self._rows(frame, k)),
-            log=tuple((at, self.line(at)) for at in self.told(k)[:LOG_SHOWN]),
+            log=tuple((step, self.line(step)) for step in self.told(k)),
+            tree=tuple(self.tree(k)),
+            ancestors=tuple(frame.ancestors[:LOG_SHOWN].tolist()),
             ratios=self.ratios(k),
-            fallen=int(np.searchsorted(self._first_fall, k, side="right")),
+            fallen=self._falls.count(k),
         )
+
+    def frame(self, k: int, *, zoom: bool = True) -> Frame:
+        """Return the tape's frame of this market, its book cut to what is shown."""
+        span = self.reach.ticks(zoom)
+        return self.tape.frame(k, venue=self.venue, market=self.market, zoom=span, nearest=0)
+
+    def settled(self, *, cumulative: bool, zoom: bool, group: int) -> tuple[int, float]:
+        """Return the group and the height that hold for the whole run, by a few positions.
+
+        A picture whose bars changed their width or scale from step to step could not be compared.
+        """
+        key = cumulative, zoom, group, self.reach
+        if key not in self._kept_settings:
+            places = np.unique(np.linspace(-1, self.count - 1, SAMPLES).astype(np.int64)).tolist()
+            frames = [self.frame(k, zoom=zoom) for k in places]
+            how = {"cumulative": cumulative, "zoom": zoom}
+            for _ in range(2):  # The height belongs to the group that was found.
+                made = [depth_of(f, self.reach, self.units, group=group, **how) for f in frames]
+                group = max(each.group for each in made) if not cumulative else group
+            self._kept_settings[key] = group, max(each.top for each in made)
+        return self._kept_settings[key]
+
+    def tip(self, k: int, price: float, *, zoom: bool = True, group: int = 1) -> str:
+        """Say what stood at the level nearest to a price: size, cumulative, value, share."""
+        frame = self.frame(k, zoom=zoom)
+        sides = levels_of(frame, self.reach.ticks(zoom), group)
+        whole_book = self._opening_lots
+        return tip_of(sides, price, self.units, whole_book, self._multiplier, group)
 
     def jump(self, k: int, to: Jump, *, back: bool = False) -> int:
         """Return the next (or last) position of a kind after (before) k; k where there is none."""
-        if to not in JUMPS:
-            raise InputError("jump", to, f"must be one of {', '.join(JUMPS)}")
         found = self._stops(to)
         at = int(np.searchsorted(found, k, side="left" if back else "right"))
         if back:
@@ -165,145 +181,155 @@ class Player:
 
     def line(self, k: int) -> str:
         """Return one line about step k."""
-        return line_of(self._f, k)
+        if k not in self._lines:
+            if len(self._lines) >= LINES_KEPT:
+                self._lines.clear()
+            self._lines[k] = line_of(self._f, k)
+        return self._lines[k]
 
     def told(self, k: int) -> list[int]:
-        """Return the steps with a line up to k, newest first."""
-        told = self._told
-        end = int(np.searchsorted(told, k, side="right"))
-        return [int(step) for step in told[max(0, end - LOG_SHOWN) : end][::-1]]
+        """Return the newest steps with a line up to k, newest first."""
+        end = int(np.searchsorted(self._told, k, side="right"))
+        newest: list[int] = self._told[max(0, end - LOG_SHOWN) : end][::-1].tolist()
+        return newest
 
     def ratios(self, k: int) -> tuple[float, ...]:
-        """Return the realised R by generation up to k: value over that of the one before."""
-        value = self._value_by_generation(k)
-        return tuple(
-            after / before if before else float("nan") for before, after in pairwise(value)
-        )
+        """Return the realised R by generation up to k: volume over that of the one before."""
+        return self._growth.ratios(k)
 
     def tree(self, k: int) -> list[Node]:
         """Return the newest part of the cascade tree up to k, parents before children."""
-        f = self._f
-        rows = f.column("liquidations", "step")
-        end = int(np.searchsorted(rows, k, side="right"))
-        steps = rows[max(0, end - TREE_SHOWN) : end].tolist()
+        end = int(np.searchsorted(self._fell, k, side="right"))
+        steps: list[int] = self._fell[max(0, end - TREE_SHOWN) : end].tolist()
+        within = set(steps)
         parents = [self._f.cell("steps", "parent", step) for step in steps]
-        roots = sorted({p for p in parents if p >= 0 and p not in set(steps)})
+        roots = sorted({p for p in parents if p >= 0 and p not in within})
         nodes: list[Node] = []
         places: dict[int, int] = {}
         known: set[int] = set()
         for step in sorted([*roots, *steps]):
-            generation = f.cell("steps", "generation", step)
-            parent = f.cell("steps", "parent", step)
+            generation = self._f.cell("steps", "generation", step)
+            parent = self._f.cell("steps", "parent", step)
             place = places.get(generation, 0)
             places[generation] = place + 1
-            lots, label = self._node(step)
-            nodes.append(
-                Node(step, parent if parent in known else -1, generation, place, lots, label)
-            )
+            above = parent if parent in known else -1
+            if step not in self._nodes:
+                self._nodes[step] = self._node(step)
+            nodes.append(Node(step, above, generation, place, *self._nodes[step]))
             known.add(step)
         return nodes
 
     # How it is made.
 
-    def _chosen(self, venue: int, market: int | None) -> int:
-        here = [m for v, m in self._f.units if v == venue]
+    def _chosen(self, venue: int | None, market: int | None) -> tuple[int, int]:
+        known = list(self._f.units)
+        here = [key for key in known if venue is None or key[0] == venue]
         if not here:
-            venues = sorted({v for v, _ in self._f.units})
-            raise InputError("venue", venue, f"must be one of {venues}, and have a market")
+            rule = f"must be one of {sorted({v for v, _ in known})}, and have a market"
+            raise InputError("venue", venue, rule)
         if market is not None:
-            if market not in here:
-                raise InputError("market", market, f"must be one of {here} at venue {venue}")
-            return market
-        mine = self._f.column("liquidations", "venue") == venue
-        value = self._f.column("liquidations", "value")[mine]
-        which = self._f.column("liquidations", "market")[mine]
-        sums = [int(value[which == m].sum()) for m in here]
+            here = [key for key in here if key[1] == market]
+            if not here:
+                rule = f"must be one of {[m for v, m in known if venue in (None, v)]}"
+                raise InputError("market", market, rule)
+        names = ("venue", "market", "value")
+        of, which, value = (self._f.column("liquidations", name) for name in names)
+        sums = [int(value[(of == v) & (which == m)].sum()) for v, m in here]
         return here[int(np.argmax(sums))]
 
+    def _prepare(self) -> None:
+        """Prepare running sums, and what each jump and the log look for."""
+        f = self._f
+        kinds = f.column("steps", "kind")
+        self._told = np.flatnonzero(kinds != StepKind.MARK)
+        self._fell = f.column("liquidations", "step")
+        self._growth, self._falls = growth(f), Falls(f, self.venue)
+        self._adl = deleveraged(f, self.venue, self.market)
+        self._kept_settings: dict[tuple[bool, bool, int, Reach], tuple[int, float]] = {}
+        self._lines: dict[int, str] = {}
+        self._nodes: dict[int, tuple[float, str]] = {}
+        self._kept_stops: dict[str, Int64] = {}
+        accounts = self.tape.tables["accounts"]
+        here = (accounts["venue"] == self.venue) & (accounts["market"] >= 0)
+        apart = (accounts[name][here].tolist() for name in ("scope", "market"))
+        names = {m: u.name for (v, m), u in f.units.items() if v == self.venue}
+        self._isolated = {scope: names[m] for scope, m in zip(*apart, strict=True)}
+        self._standing = Standing(f, self.venue)
+        opening = self.tape.frame(-1, venue=self.venue, market=self.market, nearest=0)
+        self._opening_lots = tuple(int(side[:, 1].sum()) for side in (opening.bids, opening.asks))
+        where = {"venue": self.venue, "id": self.market}
+        found = next(m for m in self.tape.markets if where.items() <= m.items())
+        self._multiplier = int(found["multiplier"])
+
     def _path(self) -> Path:
-        """Return the price path, thinned where it is long: the cursor shows the exact numbers."""
+        """Return the price path; a long one keeps the lowest and highest of each stretch."""
         marks = self.tape.marks
         here = (marks["venue"] == self.venue) & (marks["market"] == self.market)
         rows = np.flatnonzero(here)
+        self._path_rows = rows
+        self._path_steps = marks["step"][rows].astype(np.int64)
         if len(rows) > PATH_POINTS:
-            rows = rows[np.linspace(0, len(rows) - 1, PATH_POINTS).astype(np.int64)]
-        tick = float(self.units.tick)
-        columns = [
-            np.where(marks[name][rows] > 0, marks[name][rows] * tick, np.nan)
-            for name in ("mark", "index", "last")
-        ]
+            cuts = np.array_split(rows, PATH_POINTS // 2)
+            last = marks["last"]
+            ends = [(int(c[last[c].argmin()]), int(c[last[c].argmax()])) for c in cuts]
+            rows = np.unique([rows[0], *(row for pair in ends for row in pair), rows[-1]])
         step = marks["step"][rows].astype(np.float64)
+        columns = [self._priced(marks[name][rows]) for name in ("mark", "index", "last")]
         if len(step) and step[-1] < self.count - 1:
             step = np.append(step, float(self.count - 1))
             columns = [np.append(column, column[-1]) for column in columns]
         return Path(step, *columns)
 
-    def _generations(self) -> None:
-        """Prepare what running sums need: value by generation, first falls, steps with a line."""
-        f = self._f
-        kinds = f.column("steps", "kind")
-        self._told = np.flatnonzero(kinds != StepKind.MARK)
-        steps = f.column("liquidations", "step")
-        self._steps, self._worth = steps, f.column("liquidations", "value")
-        self._generation = f.column("steps", "generation")[steps]
-        scope = f.column("liquidations", "venue") << 32 | f.column("liquidations", "scope")
-        self._first_fall = np.sort(steps[np.unique(scope, return_index=True)[1]])
-        fills = f.column("fills", "step")
-        outside = np.isin(kinds[fills], (StepKind.SHOCK, StepKind.AGENTS))
-        self._outside_steps = fills[outside]
-        value = f.column("fills", "price")[outside] * f.column("fills", "size")[outside]
-        by = {key: int(m["multiplier"]) for key, m in zip(f.units, self.tape.markets, strict=True)}
-        venue, market = (f.column("fills", name)[outside] for name in ("venue", "market"))
-        m = [by[key] for key in zip(venue.tolist(), market.tolist(), strict=True)]
-        self._outside_worth = value * np.array(m, dtype=np.int64)
+    def _priced(self, ticks: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+        return np.where(ticks > 0, ticks * float(self.units.tick), np.nan)
 
-    def _value_by_generation(self, k: int) -> list[float]:
-        end = int(np.searchsorted(self._steps, k, side="right"))
-        value = np.bincount(self._generation[:end], weights=self._worth[:end].astype(np.float64))
-        outside = int(np.searchsorted(self._outside_steps, k, side="right"))
-        first = float(self._outside_worth[:outside].sum())
-        found: list[float] = value.tolist() or [0.0]
-        found[0] += first
-        return found
+    def _prices(self, k: int) -> tuple[float, float, float]:
+        """Return mark, index and last after step k; nan where there is none."""
+        marks, end = self.tape.marks, int(np.searchsorted(self._path_steps, k, side="right"))
+        if not end:
+            return float("nan"), float("nan"), float("nan")
+        row = self._path_rows[end - 1 : end]
+        mark, index, last = (
+            float(self._priced(marks[name][row])[0]) for name in ("mark", "index", "last")
+        )
+        return mark, index, last
 
-    def _stops(self, to: Jump) -> npt.NDArray[np.int64]:
+    def _stops(self, to: Jump) -> Int64:
         """Return the steps a jump may land on, sorted."""
-        kept = self.__dict__.setdefault("_kept_stops", {})
-        if to not in kept:
-            kept[to] = self._found_stops(to)
-        found: npt.NDArray[np.int64] = kept[to]
-        return found
+        if to not in JUMPS:
+            raise InputError("jump", to, f"must be one of {', '.join(JUMPS)}")
+        if to not in self._kept_stops:
+            self._kept_stops[to] = self._found_stops(to)
+        return self._kept_stops[to]
 
-    def _found_stops(self, to: Jump) -> npt.NDArray[np.int64]:
-        f = self._f
-        kinds = f.column("steps", "kind")
+    def _found_stops(self, to: Jump) -> Int64:
+        kinds = self._f.column("steps", "kind")
         if to == "liquidation":
-            return self._steps
-        if to == "adl":
+            return self._fell
+        if to == "ADL":
             return np.flatnonzero(kinds == StepKind.ADL)
         if to == "halt":
             return np.flatnonzero(np.isin(kinds, (StepKind.HALT, StepKind.RESUME)))
         if to == "generation":
-            later = np.flatnonzero(np.diff(self._generation, prepend=-1) > 0)
-            return self._steps[later]
-        holders = [h for (v, h), (kind, _) in f.owner.items() if kind == HolderKind.FUND]
-        from_holder, amount = f.column("postings", "from_holder"), f.column("postings", "amount")
-        drawn = np.isin(from_holder, holders) & (amount > 0)
-        return np.unique(f.column("postings", "step")[drawn])
+            generation = self._f.column("steps", "generation")[self._fell]
+            highest = np.maximum.accumulate(generation) if len(generation) else generation
+            return self._fell[np.diff(highest, prepend=-1) > 0]
+        return drawn(self._f)
 
     # What it says.
 
     def _status(self, frame: Frame) -> str:
         """Return the line above the pictures: everything about the step in words."""
-        step, f, units = frame.step, self._f, self.units
+        step = frame.step
         head = f"step {frame.k + 1:,} of {self.count:,}"
-        mark = units.price(f.mark(self.venue, self.market, frame.k))
+        mark = self.units.price(self._f.mark(self.venue, self.market, frame.k))
         if not step:
             return f"{head} · the opening · mark {mark}"
         parts = [head, f"t = {seconds(frame.time_ns)}", self.line(frame.k)]
         at = frame.liquidation
         if at:
             parts.insert(2, f"generation {step['generation']}")
+            parts.append(f"{self._margin(int(step['scope']))} scope")
             parts.append(plural(at["levels_eaten"], "level") + " eaten")
             parts.append(self._cause(step["parent"]))
         parts.append(f"mark {mark}")
@@ -322,68 +348,32 @@ class Player:
         f = self._f
         kind = StepKind(f.cell("steps", "kind", step))
         if kind != StepKind.LIQUIDATION:
-            return 0.0, f"{word_of(kind)} of step {step + 1}"
-        row = int(np.searchsorted(self._steps, step))
+            return 0.0, f"step {step + 1}: {word_of(kind)}"
+        row = int(np.searchsorted(self._fell, step))
         lots = f.cell("liquidations", "lots_filled", row)
-        units = f.market("liquidations", row)
         who = f.who(f.venue(step), f.cell("steps", "scope", step))
-        return lots * float(units.lot), f"{who}: {units.size(lots)}"
+        return lots * float(f.market("liquidations", row).lot), f"step {step + 1}: {who}"
 
     def _rows(self, frame: Frame, k: int) -> list[Row]:
         """Return the accounts nearest to liquidation as recorded, lowest margin ratio first."""
-        f = self._f
-        money = f.settled(self.venue).money
-        scopes = frame.scopes
-        step_scope = int(frame.step["scope"]) if frame.step else -1
-        gone = self._gone(k)
-        made: list[Row] = []
-        order = range(len(scopes["scope"]))
-        for i in sorted(order, key=lambda i: int(scopes["scope"][i]) != step_scope):
-            scope = int(scopes["scope"][i])
-            kind, _ = f.owner.get((self.venue, scope), (HolderKind.SCOPE, -1))
-            maintenance, equity = int(scopes["maintenance"][i]), int(scopes["equity"][i])
-            if kind != HolderKind.SCOPE or (maintenance == 0 and scope != step_scope):
-                continue
+        scopes = self.tape.scopes
+        own = int(frame.step["scope"]) if frame.step and frame.step["venue"] == self.venue else -1
+        made = []
+        money = self._f.settled(self.venue).money
+        for row in self._standing.nearest(k, own, ACCOUNTS_SHOWN):
+            scope = int(scopes["scope"][row])
+            maintenance, equity = int(scopes["maintenance"][row]), int(scopes["equity"][row])
             ratio = equity / max(1, maintenance)
-            state = "now" if scope == step_scope else "liquidated" if scope in gone else ""
-            state = state or ("below" if ratio < 1 else "near" if ratio < 1.25 else "")
-            margin = self._margin(scope)
-            made.append(
-                Row(
-                    f.who(self.venue, scope),
-                    margin,
-                    money(equity),
-                    money(maintenance),
-                    ratio,
-                    state,
-                )
-            )
-            if len(made) == ACCOUNTS_SHOWN:
-                break
+            state = "below" if ratio < 1 else "near" if ratio < NEAR else ""
+            if self._falls.fallen(scope, k):
+                state = "liquidated"
+            if scope == own:
+                state = "now"
+            amounts = money(equity), money(maintenance)
+            who = self._f.who(self.venue, scope)
+            made.append(Row(who, self._margin(scope), *amounts, ratio, state))
         return sorted(made, key=lambda row: row.ratio)
 
-    def _gone(self, k: int) -> set[int]:
-        end = int(np.searchsorted(self._steps, k, side="right"))
-        here = self._f.column("liquidations", "venue")[:end] == self.venue
-        return set(self._f.column("liquidations", "scope")[:end][here].tolist())
-
     def _margin(self, scope: int) -> str:
-        accounts = self.tape.tables["accounts"]
-        kept = self.__dict__.setdefault(
-            "_isolated_in",
-            {
-                int(s): int(m)
-                for s, m, v in zip(
-                    accounts["scope"], accounts["market"], accounts["venue"], strict=True
-                )
-                if v == self.venue and m >= 0
-            },
-        )
-        market = kept.get(scope)
-        return "cross" if market is None else f"isolated {self._f.units[self.venue, market].name}"
-
-
-def _side(liquidation: Any) -> str:
-    if not liquidation:
-        return ""
-    return "long" if liquidation["side"] == Side.ASK else "short"
+        market = self._isolated.get(scope)
+        return "cross" if market is None else f"isolated {market}"
