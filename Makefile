@@ -1,5 +1,5 @@
 # make demo | test | check | build | bench | clean
-# make asan | fuzz | soak | clang: the longer proofs
+# make asan | fuzz | soak: the longer proofs; clang | browser: install what they and tests/browser need
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -18,7 +18,7 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench clean asan fuzz soak clang
+.PHONY: demo test check build bench clean asan fuzz soak clang browser
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
@@ -57,6 +57,10 @@ clang:
 		> /dev/null 2>&1 || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends clang libclang-rt-dev; }
 
+browser:
+	@command -v chromium > /dev/null || { apt-get update -qq && \
+		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
 # Resumes where build/soak.json says; ctrl-C stops it.
 OPERATIONS := 100000000
 soak: $(VENV)/.stamp-test $(BUILT)
@@ -83,7 +87,7 @@ $(BUILT): $(VENV)/.stamp-core setup.py $(SOURCES)
 	@touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-core
-	$(call want,project plot data progress test)
+	$(call want,project plot data progress lab test)
 	@touch $@
 
 $(VENV)/.stamp-check: $(VENV)/.stamp-core

@@ -91,6 +91,8 @@ class World:
         stays planned, and a fund gets the difference of the two balances, down to nothing.
         ConfigError for any other difference, and for another `trigger_strict`.
         """
+        from ordercascade.core.changing import change
+
         mine, other = (_ruleless(each) for each in (self._scenario, scenario))
         if mine != other:
             field = next(f for f in mine.__struct_fields__ if getattr(mine, f) != getattr(other, f))
@@ -108,7 +110,7 @@ class World:
                 (item.arguments["source"], item.arguments["own_weight_ppm"])
                 for item in after.markets
             ]
-            self._open().change(index, fund=fund, weights=weights, **after.arguments)
+            change(self._open(), index, fund=fund, weights=weights, **after.arguments)
         changed = {"step": self._open().steps, "from": self._scenario.to_toml()}
         self._meta = self._meta | {
             "name": scenario.name,

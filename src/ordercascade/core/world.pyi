@@ -1,9 +1,8 @@
-from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ordercascade.core.events import EventLog
 from ordercascade.core.venue import Venue
-from ordercascade.enums import AdlRule, LimitRule, PriceSource, Side, Stop
+from ordercascade.enums import AdlRule, LimitRule, Side, Stop
 
 INT64: int
 NS_MAX: int
@@ -27,20 +26,6 @@ class World:
         **rules: Any,
     ) -> int: ...
     def venue(self, number: int = ...) -> Venue: ...
-    def change(
-        self,
-        venue: int,
-        *,
-        fund: int | None = ...,
-        weights: Sequence[tuple[PriceSource | int, int]] = ...,
-        limit: LimitRule = ...,
-        adl_rule: AdlRule = ...,
-        fraction_ppm: int = ...,
-        min_value: int = ...,
-        cooldown_ns: int = ...,
-        then_all: bool = ...,
-        **rules: Any,
-    ) -> None: ...
     def start(self) -> None: ...
     def schedule_shock(
         self,

@@ -20,7 +20,6 @@ from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
 )
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
-from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
 from ordercascade.core.stream cimport Stream, stream_open, stream_word
@@ -31,8 +30,7 @@ from ordercascade.core.watch cimport window_open
 from ordercascade.checks import member, once, side_of, whole
 from ordercascade.enums import AdlRule, LimitRule, Stop
 from ordercascade.errors import BusyError, InputError, InputTypeError, PoisonedError, RangeError
-from ordercascade.mechanisms.closing import Deleverage, Tranche
-from ordercascade.mechanisms.prices import OwnBook
+from ordercascade.mechanisms.closing import by_numbers
 
 cdef enum:
     QUIET = 0               # between settlements
@@ -101,7 +99,8 @@ cdef class World:
         self._new()
         self._enter()
         try:
-            rules = _made(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all)
+            rules = by_numbers(
+                rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all)
             assets = whole("asset_count", asset_count, 1, 1024)
             made = Venue.__new__(Venue, self.events, len(self.venues), assets, rules)
         finally:
@@ -123,42 +122,6 @@ cdef class World:
     def venue(self, number=0):
         """The venue of this id."""
         return self.venues[self._int("venue", number, 0, self.venue_count - 1)]
-
-    def change(self, venue, *, fund=None, weights=(), limit=LimitRule.MARKET,
-               adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0, cooldown_ns=0,
-               then_all=False, **rules):
-        """Give a venue other rules between two steps, inside a settlement too.
-
-        Rules as for add_venue(), those left out at their defaults. What the round has planned stays
-        planned. `fund` sets the fund's balance; `weights`, a (source, own_weight_ppm) a market,
-        other oracles. InputError for another `trigger_strict`: triggers are armed for it.
-        """
-        cdef Venue v = self.venue(venue)
-        cdef State* s = &v.s
-        cdef bint settling = s.settling
-        cdef Oracle oracle
-        self._idle()
-        rules = _made(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all)
-        if bool(rules.get("trigger_strict", True)) != s.rules.trigger_strict:
-            raise InputError("trigger_strict", rules.get("trigger_strict", True),
-                             "must stay as it is in a running world")
-        made = [OwnBook(source, own_weight_ppm=whole("own_weight_ppm", weight, 0, 10**6),
-                        price_max=s.markets[i].price_max)
-                for i, (source, weight) in enumerate(weights) if i < s.market_count]
-        wanted = None if fund is None else whole("fund", fund, 0, 2**60)
-        Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # judges them all at once
-        s.settling = False
-        try:
-            v._set_rules(**rules)
-            if wanted is not None:
-                v.set_fund(wanted)
-        finally:
-            s.settling = settling
-        for i, each in enumerate(made):
-            oracle = each
-            v.oracles[i] = oracle
-            s.markets[i].oracle = <void*>oracle
-            s.markets[i].stale = 1
 
     def start(self):
         """Take first marks, arm triggers, write the opening; nothing may be set up afterwards."""
@@ -656,16 +619,6 @@ cdef int64_t _rows(const Log* log) noexcept nogil:
 
 cdef int64_t _price_max(World world, const Item* item) noexcept:
     return (<Venue>world.members[item.venue]).s.markets[item.market].price_max
-
-
-def _made(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all):
-    """Rules with the policy and the backstop that numbers stand for."""
-    rules = dict(rules)
-    rules.setdefault("policy", Tranche(
-        fraction_ppm=fraction_ppm, min_value=min_value, cooldown_ns=cooldown_ns,
-        then_all=then_all, at_bankruptcy=member("limit", LimitRule, limit) == LimitRule.BANKRUPTCY))
-    rules.setdefault("backstop", Deleverage(member("adl_rule", AdlRule, adl_rule)))
-    return rules
 
 
 cdef void _set_round(World world) noexcept nogil:

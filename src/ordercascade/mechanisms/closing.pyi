@@ -1,5 +1,8 @@
+from collections.abc import Mapping
+from typing import Any
+
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
-from ordercascade.enums import AdlRule
+from ordercascade.enums import AdlRule, LimitRule
 
 SPAN_NS_MAX: int
 
@@ -28,3 +31,13 @@ class Deleverage(Backstop):
     @property
     def rule(self) -> int: ...
     def __new__(cls, rule: AdlRule = ...) -> Deleverage: ...
+
+def by_numbers(
+    rules: Mapping[str, Any],
+    limit: LimitRule,
+    adl_rule: AdlRule,
+    fraction_ppm: int,
+    min_value: int,
+    cooldown_ns: int,
+    then_all: bool,
+) -> dict[str, Any]: ...

@@ -12,7 +12,7 @@ from ordercascade.core.units cimport (
 )
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import AdlRule
+from ordercascade.enums import AdlRule, LimitRule
 
 cdef enum:
     QUEUE = 0
@@ -197,3 +197,13 @@ cdef class Deleverage(Backstop):
 
     cdef void digest(self, Digest* d) noexcept nogil:
         digest_word(d, self.rule)
+
+
+def by_numbers(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all):
+    """Rules with the policy and the backstop that numbers stand for."""
+    rules = dict(rules)
+    rules.setdefault("policy", Tranche(
+        fraction_ppm=fraction_ppm, min_value=min_value, cooldown_ns=cooldown_ns,
+        then_all=then_all, at_bankruptcy=member("limit", LimitRule, limit) == LimitRule.BANKRUPTCY))
+    rules.setdefault("backstop", Deleverage(member("adl_rule", AdlRule, adl_rule)))
+    return rules

@@ -1,0 +1,20 @@
+from collections.abc import Sequence
+from typing import Any
+
+from ordercascade.core.world import World
+from ordercascade.enums import AdlRule, LimitRule, PriceSource
+
+def change(
+    world: World,
+    venue: int,
+    *,
+    fund: int | None = ...,
+    weights: Sequence[tuple[PriceSource | int, int]] = ...,
+    limit: LimitRule = ...,
+    adl_rule: AdlRule = ...,
+    fraction_ppm: int = ...,
+    min_value: int = ...,
+    cooldown_ns: int = ...,
+    then_all: bool = ...,
+    **rules: Any,
+) -> None: ...
