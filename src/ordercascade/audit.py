@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from html import escape
 from typing import NamedTuple
 
-from ordercascade.enums import HolderKind
+from ordercascade.enums import HolderKind, Stop
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
-from ordercascade.replay.rounds import check_time, settlements_of
+from ordercascade.replay.rounds import OUTSIDE_KINDS, check_time, settlements_of
 from ordercascade.replay.structure import check_structure
 from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
@@ -153,5 +153,9 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     check_time(tape.tables, settlements, terms, findings)
     player = Player(tape.tables, terms, settlements, findings)
     player.play()
+    kinds = tape.steps["kind"]
+    ended = tape.meta["stop"] in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
+    if ended and (tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)):
+        player.check_nobody_left()
     for stage, turn, _ in player.cast.values():
         check_parents(stage, turn)

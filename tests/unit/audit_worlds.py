@@ -49,7 +49,7 @@ def tape_of_calls(calls: list[Call], *, ruled: bool = True) -> Tape:
     """Play the calls on the engine; return its tape."""
     world = World()
     play(world, calls)
-    return Tape(world.log, meta_of(calls, ruled=ruled))
+    return Tape(world.log, meta_of(calls, ruled=ruled) | {"stop": int(world.stop)})
 
 
 def spoil(tape: Tape, table: str, row: int, column: str, by: int) -> Tape:
@@ -93,7 +93,7 @@ def tape_of_users(seed: int, count: int = 60) -> Tape:
                 if call.name == "submit" and found[0][1] > 0:
                     orders.append((*call.args[:2], found[0][1]))
     world.run()
-    return Tape(world.log, meta_of(calls))
+    return Tape(world.log, meta_of(calls) | {"stop": int(world.stop)})
 
 
 def _market(draw: random.Random) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 
 from ordercascade.enums import (
     CancelPolicy,
@@ -14,6 +15,7 @@ from ordercascade.enums import (
     MarkRefresh,
     OrderType,
     PostReason,
+    QueueOrder,
     Side,
 )
 from ordercascade.replay.ledger import Due
@@ -25,6 +27,7 @@ from ordercascade.replay.margins import (
     equity_of,
     healthy,
     liquidatable,
+    standing_of,
     trigger_holds,
 )
 from ordercascade.replay.rows import Liquidation, Order, Posting, Step
@@ -87,6 +90,11 @@ def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
     if rules is None:
         findings.gap("liquidations", UNRULED)
         return
+    place = _place(held, order, marks, stage, rules)
+    if turn.place is not None and place < turn.place:
+        want = "come before the order before it in the venue's queue"
+        findings.fail("liquidations", "liquidations", row, "scope", want, order.scope)
+    turn.place = place
     leg = _leg(held, marks, stage, rules)
     limit = 0
     if rules.limit == LimitRule.BANKRUPTCY:
@@ -110,6 +118,24 @@ def _leg(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
         relief = brackets_of(stage.plain[market]).maintenance(abs(value))
         found.append((value - cost if worst else -relief, market))
     return min(found)[1]
+
+
+def _place(
+    held: Held, order: Liquidation, marks: Marks, stage: Stage, rules: Rules
+) -> tuple[int, Fraction, int, int]:
+    """Return what the queue is sorted by; ties by scope, then market. SEMANTICS §3."""
+    first, key = 0, Fraction(0)
+    if rules.queue == QueueOrder.MARGIN_RATIO:
+        at = standing_of(held, marks, stage.plain)
+        key = Fraction(at.equity, max(1, at.maintenance))
+    elif rules.queue == QueueOrder.TRIGGER_PRICE:
+        if liquidatable(held, marks, stage.terms):
+            mark = marks[order.market]
+            sign = 1 if order.side == Side.ASK else -1
+            key = Fraction(sign * (mark - order.trigger_price), mark)
+        else:
+            first = 1
+    return first, key, order.scope, order.market
 
 
 # Tranches.
@@ -225,7 +251,7 @@ def check_sent(
         limited = rules.limit == LimitRule.BANKRUPTCY
         kind = int(OrderType.LIMIT if limited else OrderType.MARKET)
     findings.same(
-        "liquidations", "orders", stage.order_row,
+        "orders", "orders", stage.order_row,
         account=(order.account, sent.account), market=(order.market, sent.market),
         side=(order.side, sent.side), size=(order.lots_asked, sent.size),
         price=(order.limit_price, sent.price), type=(kind, sent.type),

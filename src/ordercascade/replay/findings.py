@@ -28,6 +28,7 @@ CHECKS = {
     "waterfalls": "a flat scope's deficit or residual, and who pays",
     "adl": "lots, costs, ranks and counterparties of each deleveraging",
     "notes": "each note says what its step did",
+    "end": "nobody is left liquidatable who has sent no order when the run ends",
     "parents": "the step that made a scope fall, found again by a scan; generations",
 }
 

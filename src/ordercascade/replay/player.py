@@ -11,6 +11,7 @@ from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.ledger import OUTSIDE, Due
 from ordercascade.replay.losses import Losses
+from ordercascade.replay.margins import liquidatable
 from ordercascade.replay.records import (
     balances,
     begin_taking,
@@ -96,6 +97,19 @@ class Player:
             turn.end()
             self.findings.step = -1
             self._total(stage)
+
+    def check_nobody_left(self) -> None:
+        """At the end of a run only those may be liquidatable who have sent an order and wait."""
+        for stage in self.stages:
+            if not stage.terms.judges:
+                continue
+            marks = stage.marks
+            for scope in sorted(stage.ledger.scopes):
+                self.findings.rows["end"] += 1
+                waits = stage.liquidation(scope).pending
+                if not waits and liquidatable(stage.ledger.held(scope), marks, stage.terms):
+                    want = "have sent an order before the run ended: it is liquidatable"
+                    self.findings.fail("end", "accounts", -1, "scope", want, scope)
 
     # The opening.
 

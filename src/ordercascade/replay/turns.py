@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from fractions import Fraction
 from typing import NamedTuple
 
 from ordercascade.enums import (
@@ -52,6 +53,7 @@ class Turn:
         self.taken = self.told = False  # marks were taken; all their rows are written
         self.step3 = -1  # the step before which step 3 of this round ended
         self.plan_marks: list[int] = []
+        self.place: tuple[int, Fraction, int, int] | None = None  # in the queue, of the last order
         self.points: list[tuple[int, list[int]]] = []  # each step 3: before which step, marks
         self.tables: deque[Ordered] = deque()
         self.follow: deque[tuple[int, int, int]] = deque()  # kind, scope, market
@@ -68,7 +70,9 @@ class Turn:
             self.follow.clear()
         self._tables(step if key == self.key else None)
         if key != self.key:
-            self._end_round(step, again=number != self.key[0])
+            again = number != self.key[0]
+            # Other venues may have gone on alone: each round has a step 3 here as well.
+            self._end_round(step, idle=again or step.round > self.key[1] + 1)
             self.key, self.taken, self.told, self.step3 = key, False, False, -1
             if number != self._settled:
                 self.window = settlement.low, settlement.high
@@ -103,6 +107,9 @@ class Turn:
                 findings.fail("time", "steps", step.step, "kind", "come before the round's orders",
                               step.kind)  # fmt: skip
             return
+        final = step.step == self.stage.count - 1
+        if step.kind == StepKind.BOUND and self.rules is not None and not final:
+            findings.same("time", "steps", step.step, round=(self.rules.round_max - 1, step.round))
         if (not self.told or self.by_order) and step.kind != StepKind.BOUND:
             check_taken(self.stage, step)
         self.told = True
@@ -110,11 +117,14 @@ class Turn:
             self._plan(step.step)
 
     def _plan(self, step: int) -> None:
-        self.step3, self.plan_marks = step, self.stage.marks
+        self.step3, self.plan_marks, self.place = step, self.stage.marks, None
         self.points.append((step, self.plan_marks))
 
-    def _end_round(self, step: Step, *, again: bool) -> None:
-        """The next step is another round's: this one must be finished."""
+    def _end_round(self, step: Step, *, idle: bool) -> None:
+        """The next step is another round's: this one must be finished.
+
+        `idle`: rounds without a step of this venue lie between.
+        """
         if self.key[0] < 0:
             return
         stage, findings = self.stage, self.stage.findings
@@ -128,12 +138,13 @@ class Turn:
         for scope in sorted(stage.broke):
             want = f"come after the waterfall of scope {scope}"
             findings.fail("waterfalls", "steps", step.step, "kind", want, step.kind)
-        stage.broke.clear()
         if self.step3 < 0:
             self._plan(step.step)
         self.window = self.step3, self.step3
-        if again and self.last_kind != StepKind.BOUND:
-            self.points.append((step.step, stage.marks))  # the round that wrote no step
+        if idle and self.last_kind != StepKind.BOUND:
+            self.points.append((step.step, stage.marks))
+            self.window = step.step, step.step
+        stage.broke.clear()
 
     # The table of SEMANTICS §5, when it is due.
 
