@@ -26,6 +26,13 @@ demo: $(BUILT)
 test: $(VENV)/.stamp-test $(BUILT)
 	$(PY) -m pytest $(ARGS)
 
+# The browser that tests/browser drives, from Debian; any other is found on the PATH, or named by
+# ORDERCASCADE_CHROME.
+browser:
+	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || { \
+		root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
+		$$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
 check: $(VENV)/.stamp-test $(VENV)/.stamp-check $(BUILT)
 	$(PY) -m ruff format --check $(LINTED)
 	$(PY) -m ruff check $(LINTED)
@@ -37,7 +44,7 @@ build: $(VENV)/.stamp-check
 	rm -rf dist
 	$(PY) -m build --no-isolation --outdir dist .
 
-bench: $(BUILT)
+bench: $(VENV)/.stamp-test $(BUILT)
 	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
 
 # The sanitized package lies beside the release one: build/asan-lib. ARGS chooses tests.

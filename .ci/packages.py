@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = {".py", ".pxd", ".pyi", ".toml", ".csv", ".typed"}
+SHIPPED = {".py", ".pxd", ".pyi", ".toml", ".csv", ".typed", ".js", ".css"}
 
 
 def in_source() -> set[str]:

@@ -150,6 +150,8 @@ def clicks(repeat: int) -> dict[str, Any]:
     from browser import servers
     from browser.shown import READY, Shown
 
+    if servers.missing() or servers.chrome() is None:
+        return {"not measured": f"no browser, or not installed: {servers.missing()}"}
     made = "import ordercascade as oc\nfrom ordercascade.lab import Stepper\n"
     pages = {
         f"deep-{levels}": (

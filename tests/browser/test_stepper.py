@@ -152,7 +152,10 @@ def test_the_pointer_reads_a_level(shown: Shown) -> None:
     box = shown.page.locator(".oc-depth svg").first.bounding_box()
     shown.page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     shown.page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"])
-    shown.until("() => document.querySelector('.oc-tip').textContent.includes('of the opening')")
+    price = "+(document.querySelector('.oc-tip').textContent.match(/[0-9,.]+/) || ['0'])[0]"
+    price = f"() => {price.replace('[0]', '[0].replaceAll(`,`, ``)')}"
+    shown.until(f"{price} > 59400")
+    assert 59_400 < shown.page.evaluate(price) < 59_600
     text = shown.page.inner_text(".oc-tip")
     assert "cumulative" in text
     assert "BTC" in text
@@ -272,3 +275,34 @@ def test_two_runs_step_together_and_fit_in_both_themes_and_widths(
                 page.still()
                 assert page.page.evaluate(INSIDE)
                 page.picture(screenshots, f"{theme}_{width}")
+
+
+def test_a_saved_notebook_shows_a_picture_without_a_kernel(
+    browser: Any, lab: str, pages: Path, screenshots: Path
+) -> None:
+    """Executed and saved, then opened where its kernel does not exist, by who never ran it."""
+    import json
+
+    from ordercascade import run, scenarios
+    from ordercascade.lab.player import Player
+    from ordercascade.lab.still import still_of
+
+    notebook = json.loads((pages / "stepper.ipynb").read_text("utf-8"))
+    html = still_of([Player(run(scenarios.load("btc-cascade"), progress=False))])
+    widget = {"model_id": "0", "version_major": 2, "version_minor": 0}
+    mime = "application/vnd.jupyter.widget-view+json"
+    notebook["cells"][0]["outputs"] = [
+        {"output_type": "display_data", "metadata": {}, "data": {mime: widget}},
+        {"output_type": "display_data", "metadata": {}, "data": {"text/html": html}},
+    ]
+    notebook["metadata"]["kernelspec"] = {"name": "gone", "display_name": "gone"}
+    (pages / "saved.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
+    page = browser.new_context(viewport={"width": 1280, "height": 900}).new_page()
+    page.goto(f"{lab}/doc/tree/saved.ipynb?reset")
+    picture = page.locator(".oc-still img")
+    picture.wait_for(state="attached", timeout=60_000)
+    page.wait_for_timeout(500)
+    page.screenshot(path=str(screenshots / "saved_without_kernel.png"))
+    assert picture.evaluate("img => img.complete && img.naturalWidth > 100")
+    assert picture.is_visible()
+    page.context.close()

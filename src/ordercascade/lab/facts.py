@@ -43,7 +43,7 @@ def facts_of(view: View, most: tuple[float, float, float, float], unit: str = ""
                 r.margin.partition(" ")[0],
                 r.equity.removesuffix(f" {unit}"),
                 r.maintenance.removesuffix(f" {unit}"),
-                f"{r.ratio:.2f}",
+                f"{r.ratio:.2f}" if isfinite(r.ratio) else "flat",
                 r.state,
             ]
             for r in view.rows

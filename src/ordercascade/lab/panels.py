@@ -86,7 +86,8 @@ def _ticks(low: float, high: float, count: int, *, least: float = 0.0) -> Any:
 
 def _title(name: str, rows: tuple[tuple[str, str, str], ...]) -> str:
     keys = "".join(
-        f'<span class="oc-key {kind}" style="background:{colour}"></span>{escape(word)}'
+        f'<span class="oc-entry"><i class="oc-key {kind}" style="background:{colour}"></i>'
+        f"{escape(word)}</span> "
         for kind, colour, word in rows
     )
     return f"<b>{escape(name)}</b>{keys}"

@@ -363,7 +363,7 @@ class Player:
         for row in self._standing.nearest(k, own, ACCOUNTS_SHOWN):
             scope = int(scopes["scope"][row])
             maintenance, equity = int(scopes["maintenance"][row]), int(scopes["equity"][row])
-            ratio = equity / max(1, maintenance)
+            ratio = equity / maintenance if maintenance else float("-inf")
             state = "below" if ratio < 1 else "near" if ratio < NEAR else ""
             if self._falls.fallen(scope, k):
                 state = "liquidated"

@@ -20,6 +20,7 @@ from ordercascade.lab.keys import Root
 from ordercascade.lab.panels import Panel, Scales
 from ordercascade.lab.player import JUMPS, Jump, Player
 from ordercascade.lab.scenario_panel import ScenarioPanel
+from ordercascade.lab.still import still_of
 from ordercascade.lab.take import TakePanel
 from ordercascade.run import run
 from ordercascade.scenario import Scenario
@@ -110,8 +111,15 @@ class Stepper:
         """Wait for a run that is under way in its thread; False if it is still busy."""
         return self.scenario.wait(timeout) and self.branch.wait(timeout)
 
-    def _repr_mimebundle_(self, **how: Any) -> Any:
-        return self.box._repr_mimebundle_(**how)
+    def _ipython_display_(self) -> None:
+        """Show the widget, and leave a still picture for who opens the notebook without a kernel.
+
+        The style sheet that comes with the living widget hides the still one.
+        """
+        from IPython.display import HTML, display
+
+        display(self.box)  # type: ignore[no-untyped-call]
+        display(HTML(still_of(self._players)))  # type: ignore[no-untyped-call]
 
     def __repr__(self) -> str:
         names = " beside ".join(player.name for player in self._players)

@@ -31,7 +31,7 @@ class Row:
     margin: str  # cross, or the market it is isolated in
     equity: str
     maintenance: str
-    ratio: float  # equity over maintenance
+    ratio: float  # equity over maintenance; -inf where nothing is held any more
     state: str  # now, liquidated, below, near or empty
 
 

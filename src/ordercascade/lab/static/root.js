@@ -67,7 +67,9 @@ function lines(pen, text, width) {
 // A picture's title with its legend: words, and the colours before them.
 function title(pen, node, x, y, ink, font) {
   const content = node.querySelector('b')?.parentElement || node;
-  for (const each of content.childNodes) {
+  const parts = [...content.childNodes].flatMap((node) =>
+    (node.classList?.contains('oc-entry') ? [...node.childNodes] : [node]));
+  for (const each of parts) {
     if (each.nodeType === 1 && each.classList.contains('oc-key')) {
       const thin = each.classList.contains('oc-key-line'), narrow = each.classList.contains('oc-key-tick');
       pen.fillStyle = getComputedStyle(each).backgroundColor;
