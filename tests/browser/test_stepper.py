@@ -67,6 +67,7 @@ def shown(one: Shown, request: pytest.FixtureRequest, screenshots: Path) -> Iter
 
 def test_a_step_eats_the_book_and_back_restores_the_same_path(shown: Shown) -> None:
     assert shown.step == 0
+    assert not shown.page.locator(".oc-still").first.is_visible()
     before = shown.paths
     shown.click("oc-next")
     shown.at(1)

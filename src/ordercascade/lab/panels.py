@@ -155,6 +155,7 @@ class Panel:
         self.depth_title, self.path_title = ipywidgets.HTML(), ipywidgets.HTML()
         for title in (self.depth_title, self.path_title):
             title.add_class("oc-title")
+        self.depth_title.add_class("oc-depth-title")
         self.facts = Facts(chart={"left": LEFT, "right": RIGHT})
         self.facts.on_msg(self._asked)
         self.box = ipywidgets.VBox(
