@@ -64,10 +64,6 @@ clang:
 		> /dev/null 2>&1 || { apt-get update -qq && \
 		apt-get install -y -qq --no-install-recommends clang libclang-rt-dev; }
 
-browser:
-	@command -v chromium > /dev/null || { apt-get update -qq && \
-		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
-
 # Resumes where build/soak.json says; ctrl-C stops it.
 OPERATIONS := 100000000
 soak: $(VENV)/.stamp-test $(BUILT)

@@ -8,6 +8,7 @@ import pytest
 
 from ordercascade import ConfigError, InputError, Scenario, Tape, World, run, scenarios, world_at
 from ordercascade import safeguards as listed
+from ordercascade.core.changing import change
 from ordercascade.safeguards import Safeguard, safeguards
 
 NAMES = [each.name for each in safeguards()]
@@ -109,7 +110,7 @@ def test_a_refused_change_at_the_engine_s_door_changes_nothing(base: Scenario) -
     rules = dict(base.venues[0].arguments)
     for bad in ({"buffer_ppm": -1}, {"fraction_ppm": 0}, {"fund": -1}, {"trigger_strict": False}):
         with pytest.raises(InputError):
-            world._open().change(0, **{**rules, **bad})
+            change(world._open(), 0, **{**rules, **bad})
     assert world.state_hash() == before
 
 
