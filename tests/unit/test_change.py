@@ -8,7 +8,7 @@ import pytest
 
 from ordercascade import ConfigError, InputError, Scenario, Tape, World, run, scenarios, world_at
 from ordercascade import safeguards as listed
-from ordercascade.core.changing import change
+from ordercascade.core.changing import change as change_rules
 from ordercascade.safeguards import Safeguard, safeguards
 
 NAMES = [each.name for each in safeguards()]
@@ -110,7 +110,7 @@ def test_a_refused_change_at_the_engine_s_door_changes_nothing(base: Scenario) -
     rules = dict(base.venues[0].arguments)
     for bad in ({"buffer_ppm": -1}, {"fraction_ppm": 0}, {"fund": -1}, {"trigger_strict": False}):
         with pytest.raises(InputError):
-            change(world._open(), 0, **{**rules, **bad})
+            change_rules(world._open(), 0, **{**rules, **bad})
     assert world.state_hash() == before
 
 
