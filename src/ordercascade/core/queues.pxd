@@ -25,7 +25,9 @@ cdef extern from *:
         int64_t size;
     } __attribute__((may_alias)) oc_level;
     #define oc_rarely(c) __builtin_expect(!!(c), 0)
+    #define OC_ELSEWHERE INT64_MIN      /* No result: a plain book does not do this. */
     """
+    const int64_t ELSEWHERE "OC_ELSEWHERE"
     bint oc_rarely(bint condition) noexcept nogil
     ctypedef struct Level "oc_level":   # 16 bytes, one a tick of a used page
         int32_t next        # first order, meaningful while size > 0
@@ -46,7 +48,7 @@ ctypedef struct Order:      # 32 bytes
     int32_t generation
     uint8_t side
     uint8_t flags
-    uint16_t pad
+    uint16_t penned         # 1: collected for an auction, in no queue
 
 ctypedef struct Peer:       # 8 bytes an order, and an account
     int32_t next            # slot of an order, or ~account
@@ -57,6 +59,7 @@ ctypedef struct Book:
     Ends ring               # in Peers: order `slot` at slot, account a at ~a
     Tick best[2]            # by side; empty: 0 for bids, price_max + 1 for asks
     int64_t count           # resting orders
+    int64_t penned          # of these, outside every queue: collected for an auction
     int64_t changed         # operations that changed a level: a version number
     Fill* fills             # appended by every operation until book_clear()
     int64_t fill_count
@@ -116,6 +119,7 @@ cdef inline int32_t slot_claim(Book* b, int side, int32_t account, int flags) no
         b.used += 1
         order = order_at(b, slot)
         order.generation = 1
+        order.penned = 0
     else:
         order = order_at(b, slot)
         b.free = order.next
@@ -363,7 +367,7 @@ cdef inline int book_check(const Book* b) noexcept nogil:
         broken = _check_side(b, side, &orders, &levels)
         if broken:
             return broken
-    if orders != b.count:
+    if orders + b.penned != b.count:
         return 6
     for row in range(b.ladder.slots << PAGE_BITS):
         levels -= level_at(b, row).size != 0
