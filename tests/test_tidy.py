@@ -30,7 +30,7 @@ CORRIDORS = [
     ),
     (1, "core.events"),
     (1, "core.arrow"),
-    (1, "core.matching core.desk core.conditional core.book"),
+    (1, "core.matching core.desk core.auction core.conditional core.book"),
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),

@@ -55,6 +55,8 @@ class Command(IntEnum):
     CANCEL_ALL = 6
     MARK = 7
     CLOCK = 8
+    COLLECT = 9
+    UNCROSS = 10
 
 
 class TriggerBy(IntEnum):

@@ -13,7 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from ordercascade.core.book import WIDE_DTYPE, OrderBook
 from ordercascade.enums import Command, OrderFlag, Side, TimeInForce, TriggerBy
 from ordercascade.errors import InputError
-from reference.desk import DeskBook as Twin
+from reference.auction import AuctionBook as Twin
 from reference.desk import DeskOrder
 
 PRICE_MAX = 40
@@ -117,8 +117,8 @@ class DeskMachine(RuleBasedStateMachine):
     def cancel_all(self, account: int, side: Side | None) -> None:
         self.both("cancel_all", account, side=side)
 
-    @rule(order_id=st.one_of(ids, ids, ids, WRONG_IDS), size=st.one_of(st.none(), SIZES, st.just(0)),
-          price=st.one_of(st.none(), PRICES), account=st.one_of(st.none(), ACCOUNTS))  # fmt: skip
+    @rule(order_id=st.one_of(ids, ids, ids, WRONG_IDS), account=st.one_of(st.none(), ACCOUNTS),
+          size=st.one_of(st.none(), SIZES, st.just(0)), price=st.one_of(st.none(), PRICES))  # fmt: skip
     def amend(self, order_id: int, size: int | None, price: int | None,
               account: int | None) -> None:  # fmt: skip
         self.both("amend", order_id, size=size, price=price, account=account)
@@ -150,6 +150,15 @@ class DeskMachine(RuleBasedStateMachine):
             self.compare()
 
     @rule()
+    def collect(self) -> None:
+        self.both("collect")
+
+    @rule()
+    def uncross(self) -> None:
+        assert self.fast.indicative() == self.twin.indicative()
+        self.both("uncross")
+
+    @rule()
     def copy(self) -> None:
         """The copy has the same state, and goes on as the book would have."""
         other = self.fast.copy()
@@ -164,6 +173,9 @@ class DeskMachine(RuleBasedStateMachine):
         twin._check()
         fast._check()
         assert (len(fast), fast.waiting) == (len(twin.orders), len(twin.stops))
+        assert fast.collected == twin.collected
+        if twin.collecting:
+            assert fast.indicative() == twin.indicative()
         assert (fast.last or 0, fast.mark or 0, fast.time_ns) == (
             twin.last, twin.mark, twin.time_ns,
         )  # fmt: skip

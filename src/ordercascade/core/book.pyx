@@ -5,7 +5,7 @@ import numpy as np
 
 from ordercascade.checks import once
 from ordercascade.core.messages import (
-    FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE, Depth, OrderDetails, OrderInfo,
+    FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE, Depth, Indicative, OrderDetails, OrderInfo,
     message_rows, why_bad, why_bad_wide,
 )
 from ordercascade.enums import (
@@ -22,6 +22,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from ordercascade.core.arguments cimport whole, within
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
+from ordercascade.core.auction cimport Clearing, auction_price
 from ordercascade.core.conditional cimport (
     desk_apply, desk_do, desk_message, desk_see, stops_check, wide_first_bad,
 )
@@ -32,8 +33,8 @@ from ordercascade.core.desk cimport (
 from ordercascade.core.matching cimport book_apply, book_first_bad
 from ordercascade.core.queues cimport order_at, slot_of
 from ordercascade.core.records cimport (
-    AMEND, ASK, BID, BOTH_SIDES, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_MARK, DO_STOP,
-    DO_TAKE_PROFIT, GTC, LIMIT, MARKET, POST_ONLY, Fill,
+    AMEND, ASK, BID, BOTH_SIDES, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK,
+    DO_STOP, DO_TAKE_PROFIT, DO_UNCROSS, GTC, LIMIT, MARKET, POST_ONLY, Fill,
 )
 from ordercascade.core.rules cimport rules_broken, wide_broken
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -327,6 +328,45 @@ cdef class OrderBook:
             return self.answer(self.do(&row))
         finally:
             self.busy = False
+
+    def collect(self):
+        """Begin an auction's call phase: limit orders are collected and nothing trades.
+
+        Orders that could not rest get Reject.AUCTION, stops wait. Best prices and depth are those
+        of the orders that rested before. The rules stand in core/auction.pxd.
+        """
+        cdef Wide row
+        self.enter()
+        try:
+            row = _wide(DO_COLLECT, 0, 0, 0, 0)
+            self.do(&row)
+        finally:
+            self.busy = False
+
+    def uncross(self):
+        """End the call phase: trade what can trade at one price; return it, or None."""
+        cdef Wide row
+        cdef int64_t price
+        self.enter()
+        try:
+            row = _wide(DO_UNCROSS, 0, 0, 0, 0)
+            price = self.do(&row)
+        finally:
+            self.busy = False
+        return self.answer(price) if price else None
+
+    def indicative(self):
+        """Return the price, volume and surplus at which an auction would clear now. O(n log n)."""
+        cdef Clearing clearing
+        self.idle()
+        auction_price(&self.book, &self.desk, &clearing)
+        return Indicative(clearing.price or None, clearing.volume, clearing.surplus)
+
+    @property
+    def collected(self) -> int | None:
+        """How many orders an auction has collected, None outside of a call phase."""
+        self.idle()
+        return self.book.penned if self.desk.collecting else None
 
     def cancel(self, order_id, *, account=None):
         """Cancel an order or stop (of `account`, if given); return its open lots or NOT_OWNER."""

@@ -26,5 +26,4 @@ cdef int64_t wide_first_bad(const Rules* rules, const Wide* rows, int64_t count)
 
 cdef void desk_see(const Book* b, Desk* d) noexcept nogil   # the last trade of plain commands
 cdef int desk_react(Book* b, Desk* d, int64_t first) except -1 nogil
-cdef int desk_catch_up(Book* b, Desk* d) except -1 nogil    # after an auction
 cdef int stops_check(const Book* b, const Desk* d) noexcept nogil

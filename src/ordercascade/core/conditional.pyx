@@ -1,4 +1,5 @@
 """Stops and take-profits, the clock, and the commands of a book that has rarer orders."""
+from ordercascade.core.auction cimport Clearing, auction_uncross
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.desk cimport (
     DUE, FREE, SLOTS, WAITING, WAITINGS, Stop, desk_amend, desk_cancel, desk_order, desk_remove,
@@ -8,8 +9,8 @@ from ordercascade.core.heap cimport Heap, HeapRow, heap_pop, heap_push, heap_roo
 from ordercascade.core.matching cimport book_gather, ids_sort
 from ordercascade.core.queues cimport slot_of
 from ordercascade.core.records cimport (
-    AMEND, BID, BOTH_SIDES, BY_LAST, BY_MARK, CANCEL, DO_CANCEL_ALL, DO_MARK, DO_STOP,
-    DO_TAKE_PROFIT, LIMIT, MARKET, REJECT_BAD_MESSAGE, REJECT_CASCADE_LIMIT, REJECT_EXPIRED,
+    AMEND, BID, BOTH_SIDES, BY_LAST, BY_MARK, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK,
+    DO_STOP, DO_TAKE_PROFIT, LIMIT, MARKET, REJECT_BAD_MESSAGE, REJECT_CASCADE_LIMIT, REJECT_EXPIRED,
     REJECT_NOT_OWNER, REJECT_POOL_FULL, REJECT_UNKNOWN_ORDER, Fired,
 )
 from ordercascade.core.rules cimport PARTS_MAX, rules_broken_by, wide_broken
@@ -69,10 +70,29 @@ cdef int64_t desk_do(Book* b, Desk* d, const Wide* m) except? -1 nogil:
         d.mark = m.price
         _due(d, BY_MARK, m.price, m.price)
         result = 0
-    else:
+    elif m.type == DO_CLOCK:
         result = _clock(b, d, m.expires_ns)
+    elif m.type == DO_COLLECT:
+        d.collecting = True
+        return 0
+    else:
+        return _uncross(b, d)
     desk_react(b, d, first)
     return result
+
+
+cdef int64_t _uncross(Book* b, Desk* d) except -1 nogil:
+    """Clear an auction, if one is called; then what waited may fire. Returns the price or 0."""
+    cdef Clearing clearing
+    if not d.collecting:
+        return 0
+    auction_uncross(b, d, &clearing)
+    if d.last:
+        _due(d, BY_LAST, d.last, d.last)
+    if d.mark:
+        _due(d, BY_MARK, d.mark, d.mark)
+    desk_react(b, d, b.fill_count)
+    return clearing.price
 
 
 cdef int64_t _cancel(Book* b, Desk* d, int64_t order_id, int32_t account) except? -1 nogil:
@@ -277,15 +297,6 @@ cdef int desk_react(Book* b, Desk* d, int64_t first) except -1 nogil:
         d.fired = <Fired*>slab_grow(d.fired, &d.fired_rows, d.fired_count + 1, sizeof(Fired))
         _fire(b, d, fired >= d.fire_max)
         fired += 1
-
-
-cdef int desk_catch_up(Book* b, Desk* d) except -1 nogil:
-    """After a call phase: the prices that then stand make due what waited."""
-    if d.last:
-        _due(d, BY_LAST, d.last, d.last)
-    if d.mark:
-        _due(d, BY_MARK, d.mark, d.mark)
-    return desk_react(b, d, b.fill_count)
 
 
 cdef void _due(Desk* d, int64_t by, Tick low, Tick high) noexcept nogil:

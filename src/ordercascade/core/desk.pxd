@@ -45,6 +45,13 @@ ctypedef struct Stop:       # 80 bytes
     uint8_t state
     int32_t next            # free slots, or those due
 
+ctypedef struct Entry:      # 32 bytes: an order that could trade in an auction
+    Tick price
+    Lot lots
+    int64_t turn
+    int32_t slot
+    int32_t side
+
 ctypedef struct Desk:
     Extra* extra            # by slot, as far as `extra_rows`
     int64_t extra_rows
@@ -74,6 +81,9 @@ ctypedef struct Desk:
     int32_t pen_first       # orders collected, in time order, linked by slot
     int32_t pen_last
     Lot pen_lots            # all lots in the pen, hidden ones too
+    Entry* entries          # scratch of auction.pyx
+    int64_t entry_count
+    int64_t entry_rows
 
 ctypedef struct Taking:     # an order on its way through the other side
     int side
@@ -94,6 +104,7 @@ cdef int64_t desk_amend(Book* b, Desk* d, int64_t order_id, int32_t account, Tic
 # For the rooms of stops and auctions.
 cdef void desk_remove(Book* b, Desk* d, int32_t slot) noexcept nogil
 cdef void desk_rest(Book* b, Desk* d, int32_t slot, Tick price, Lot size) noexcept nogil
+cdef void desk_cut(Book* b, Desk* d, int32_t slot, Lot lots) noexcept nogil
 cdef int room_expiry(Book* b, Desk* d) except -1 nogil
 cdef void pen_drop(Book* b, Desk* d, int32_t slot) noexcept nogil
 cdef int desk_check(const Book* b, const Desk* d) noexcept nogil
@@ -142,6 +153,7 @@ cdef inline void desk_free(Desk* d) noexcept nogil:
     PyMem_RawFree(d.extra)
     PyMem_RawFree(d.stops)
     PyMem_RawFree(d.fired)
+    PyMem_RawFree(d.entries)
     heap_free(&d.expiry)
     for which in range(WAITINGS):
         heap_free(&d.waiting[which])
@@ -155,7 +167,8 @@ cdef inline int desk_copy(Desk* to, const Desk* d) except -1 nogil:
     to.extra = NULL
     to.stops = NULL
     to.fired = NULL
-    to.fired_count = to.fired_rows = 0
+    to.entries = NULL
+    to.fired_count = to.fired_rows = to.entry_count = to.entry_rows = 0
     memset(&to.expiry, 0, sizeof(Heap))
     for which in range(WAITINGS):
         memset(&to.waiting[which], 0, sizeof(Heap))

@@ -367,6 +367,22 @@ cdef int64_t _requeue(Book* b, Desk* d, int32_t slot, Tick price, Lot size) exce
     return 0
 
 
+cdef void desk_cut(Book* b, Desk* d, int32_t slot, Lot lots) noexcept nogil:
+    """Take traded lots off an order; a queue's iceberg whose showing is gone shows more, behind."""
+    cdef Order* order = order_at(b, slot)
+    cdef Lot left = desk_open(b, d, slot) - lots
+    if left == 0:
+        desk_remove(b, d, slot)
+    elif order.penned:
+        _shrink(b, d, slot, lots)
+    elif lots < order.size:
+        order.size -= lots
+        level_of(b, order.price).size -= lots
+    else:
+        queue_drop(b, slot)
+        desk_rest(b, d, slot, order.price, left)
+
+
 cdef Lot _level_room(const Book* b, const Desk* d, int64_t slot, Tick price) noexcept nogil:
     """How many lots an order in a queue may have at a price, its own there not counted."""
     cdef const Order* order = order_at(b, slot)

@@ -76,6 +76,14 @@ class OrderInfo(NamedTuple):
     flags: OrderFlag
 
 
+class Indicative(NamedTuple):
+    """What an auction would do now."""
+
+    price: int | None  # None = nobody would trade
+    volume: int
+    surplus: int  # lots bid less lots asked at the price
+
+
 class OrderDetails(NamedTuple):
     """All about an order that rests, was collected for an auction, or waits as a stop."""
 

@@ -60,6 +60,8 @@ cdef enum:                  # Command beyond OrderType
     DO_CANCEL_ALL = 6
     DO_MARK = 7
     DO_CLOCK = 8
+    DO_COLLECT = 9
+    DO_UNCROSS = 10
 
 cdef enum:
     BY_LAST = 0

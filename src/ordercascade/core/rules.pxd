@@ -2,7 +2,7 @@
 from libc.stdint cimport int64_t, uint64_t
 from ordercascade.core.records cimport (
     AMEND, ASK, BOTH_SIDES, BY_MARK, CANCEL, CANCEL_NEWEST, CANCEL_OLDEST, DECREMENT,
-    DO_CANCEL_ALL, DO_CLOCK, DO_MARK, DO_STOP, DO_TAKE_PROFIT, FOK, GTC, LIMIT, MARKET, POST_ONLY,
+    DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK, DO_STOP, DO_TAKE_PROFIT, DO_UNCROSS, FOK, GTC, LIMIT, MARKET, POST_ONLY,
     SLIDE, Message, Wide,
 )
 from ordercascade.core.units cimport LOT_MAX, Tick
@@ -92,7 +92,9 @@ cdef inline bint wide_broken(const Rules* rules, const Wide* m) noexcept nogil:
         return m.price < 1 or m.price > rules.price_max
     if m.type == DO_CLOCK:
         return m.expires_ns < 0
-    if m.type > DO_CLOCK or m.price < 0 or m.price > rules.price_max:
+    if m.type == DO_COLLECT or m.type == DO_UNCROSS:
+        return False
+    if m.type > DO_UNCROSS or m.price < 0 or m.price > rules.price_max:
         return True
     if rules_broken(rules, LIMIT if limit else MARKET, m.side, m.tif, m.flags, m.account,
                     m.price, m.size):
