@@ -26,11 +26,15 @@ CORRIDORS = [
         0,
         "errors enums checks core.arguments core.units core.check core.slab core.ladder"
         " core.digest core.heap core.records core.margin core.rules core.ends core.queues"
-        " core.messages core.stream core.real core.laws",
+        " core.messages core.answers core.stream core.real core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
-    (1, "core.matching core.desk core.auction core.conditional core.book"),
+    (
+        1,
+        "core.matching core.desk core.auction core.conditional core.views core.snapshot"
+        " core.reading core.book",
+    ),
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),

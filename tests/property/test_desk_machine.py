@@ -117,8 +117,12 @@ class DeskMachine(RuleBasedStateMachine):
     def cancel_all(self, account: int, side: Side | None) -> None:
         self.both("cancel_all", account, side=side)
 
-    @rule(order_id=st.one_of(ids, ids, ids, WRONG_IDS), account=st.one_of(st.none(), ACCOUNTS),
-          size=st.one_of(st.none(), SIZES, st.just(0)), price=st.one_of(st.none(), PRICES))  # fmt: skip
+    @rule(
+        order_id=st.one_of(ids, ids, ids, WRONG_IDS),
+        size=st.one_of(st.none(), SIZES, st.just(0)),
+        price=st.one_of(st.none(), PRICES),
+        account=st.one_of(st.none(), ACCOUNTS),
+    )
     def amend(self, order_id: int, size: int | None, price: int | None,
               account: int | None) -> None:  # fmt: skip
         self.both("amend", order_id, size=size, price=price, account=account)
@@ -164,6 +168,13 @@ class DeskMachine(RuleBasedStateMachine):
         other = self.fast.copy()
         assert other.state_hash() == self.fast.state_hash()
         self.fast = other
+
+    @rule()
+    def restore(self) -> None:
+        """So has the book that a snapshot brings back, and its snapshot is the same bytes."""
+        saved = self.fast.snapshot()
+        self.fast = OrderBook.restore(saved)
+        assert self.fast.snapshot() == saved
 
     @invariant()
     def both_hold_the_same(self) -> None:

@@ -387,7 +387,7 @@ def test_a_wide_batch_does_what_the_calls_do() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"type": 9}, "type must be one of Command, got 9"),
+        ({"type": 11}, "type must be one of Command, got 11"),
         ({"type": 0, "price": 5, "size": 9, "display": -1}, "display must be in"),
         ({"type": 0, "price": 5, "size": 9, "display": 3, "tif": 1}, "never rests"),
         ({"type": 1, "price": 0, "size": 9, "expires_ns": 3}, "never rests"),

@@ -3,41 +3,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from ordercascade.checks import once
+from ordercascade.core.answers import IMPACT_DTYPE, QUEUE_DTYPE
 from ordercascade.core.messages import (
-    FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE, Depth, Indicative, OrderDetails, OrderInfo,
+    FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE, Depth, OrderDetails, OrderInfo,
     message_rows, why_bad, why_bad_wide,
 )
-from ordercascade.enums import (
-    Command, OrderFlag, OrderType, Reject, Side, TimeInForce, TriggerBy,
-)
-from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
+from ordercascade.enums import OrderType, Reject, TimeInForce, TriggerBy
+from ordercascade.errors import InputError
 
-from libc.stdint cimport INT64_MAX, int32_t, int64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, uintptr_t
 from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.exc cimport PyErr_CheckSignals, PyErr_Clear
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF
 from ordercascade.core.arguments cimport whole, within
-from ordercascade.core.digest cimport Digest, digest_hex, digest_start
-from ordercascade.core.auction cimport Clearing, auction_price
 from ordercascade.core.conditional cimport (
-    desk_apply, desk_do, desk_message, desk_see, stops_check, wide_first_bad,
+    chain_fold, desk_apply, desk_do, desk_message, desk_see, wide_first_bad,
 )
-from ordercascade.core.desk cimport (
-    Extra, Stop, desk_check, desk_copy, desk_digest, desk_free, desk_init, desk_open, desk_quiet,
-    extra_of, stop_slot,
-)
+from ordercascade.core.desk cimport desk_copy, desk_free, desk_quiet, widened
 from ordercascade.core.matching cimport book_apply, book_first_bad
-from ordercascade.core.queues cimport order_at, slot_of
 from ordercascade.core.records cimport (
-    AMEND, ASK, BID, BOTH_SIDES, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK,
-    DO_STOP, DO_TAKE_PROFIT, DO_UNCROSS, GTC, LIMIT, MARKET, POST_ONLY, Fill,
+    AMEND, ASK, BOTH_SIDES, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK, DO_STOP,
+    DO_TAKE_PROFIT, DO_UNCROSS, MARKET, POST_ONLY,
 )
 from ordercascade.core.rules cimport rules_broken, wide_broken
-from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.slab cimport slab_grow
+from ordercascade.core.snapshot cimport snapshot_read
 from ordercascade.core.units cimport LOT_MAX, TICK_MAX, Lot, Tick, smaller
 
 cdef extern from *:
@@ -46,17 +37,13 @@ cdef extern from *:
     """
     const int64_t UNSET "OC_UNSET"
 
-cdef extern from "Python.h":
-    PyObject* long_if_room "PyLong_FromLongLong"(long long value)
-    object long_of "PyLong_FromLongLong"(long long value)
-
 cdef enum:
     UNSET_BYTE = 0x80
     BLOCK = 4096                # rows of a batch that are copied, judged and run at a time
     SIGNAL_WORK = 65536         # rows and fills between two looks for Ctrl-C: some milliseconds
 
 
-cdef class OrderBook:
+cdef class OrderBook(BookReader):
     """A stand-alone limit order book with price-time priority, in whole ticks and lots.
 
     An id never reaches another order than its own. A call costs O(1) or O(levels crossed + orders
@@ -70,154 +57,8 @@ cdef class OrderBook:
     ([100], 6)
     """
 
-    def __cinit__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000):
-        cdef Tick highest = within(price_max, "price_max", "an int number of ticks", 1, TICK_MAX)
-        cdef int64_t most = within(order_max, "order_max", "an int", 1, 2**30 - 1)
-        self.account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
-        self.results_seen = np.empty(0, np.int64)
-        self.spare = [long_of(<int64_t>1 << 40), long_of(<int64_t>1 << 61)]
-        self.rules.price_max = highest
-        self.rules.account_max = self.account_max
-        desk_init(&self.desk, within(fire_max, "fire_max", "an int", 1, 2**30))
-        book_init(&self.book, highest, most)
-
-    def __init__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000):
-        once(self, self.ready)
-        self.ready = True
-
     def __dealloc__(self):
-        book_free(&self.book)
-        desk_free(&self.desk)
         PyMem_RawFree(self.block)
-
-    # queries
-
-    @property
-    def best_bid(self) -> int | None:
-        """The highest bid price, or None."""
-        self.idle()
-        return book_best(&self.book, BID) or None
-
-    @property
-    def best_ask(self) -> int | None:
-        """The lowest ask price, or None."""
-        self.idle()
-        return book_best(&self.book, ASK) or None
-
-    @property
-    def fills(self):
-        """The fills of the last command, a FILL_DTYPE array."""
-        self.idle()
-        if self.fills_seen is None:
-            self.fills_seen = _fills_array(&self.book)
-        return self.fills_seen
-
-    @property
-    def results(self):
-        """What each message of the last batch returned, int64: id, lots, 0 or a Reject code."""
-        self.idle()
-        return self.results_seen[:self.rows_done]
-
-    def depth(self, levels):
-        """Return the best `levels` levels of both sides, or as many as there are."""
-        cdef int64_t most
-        self.enter()
-        try:
-            most = within(levels, "levels", "an int", 1, INT64_MAX)
-        finally:
-            self.busy = False
-        return Depth(_depth(&self.book, BID, most), _depth(&self.book, ASK, most))
-
-    def order(self, order_id):
-        """Return what rests under an id, or None."""
-        cdef int64_t wanted
-        cdef const Order* row
-        self.enter()
-        try:
-            wanted = whole(order_id, "order_id", "an int")
-        finally:
-            self.busy = False
-        row = book_find(&self.book, wanted)
-        if row == NULL:
-            return None
-        return OrderInfo(
-            Side(row.side), row.price,
-            desk_open(&self.book, &self.desk, slot_of(&self.book, wanted)), row.account,
-            OrderFlag(row.flags)
-        )
-
-    def details(self, order_id):
-        """Return all about an order or a waiting stop, an OrderDetails, or None."""
-        cdef int64_t wanted, slot
-        cdef const Stop* stop
-        self.enter()
-        try:
-            wanted = whole(order_id, "order_id", "an int")
-        finally:
-            self.busy = False
-        slot = stop_slot(&self.desk, wanted)
-        if slot == NIL:
-            return _details(&self.book, &self.desk, slot_of(&self.book, wanted))
-        stop = self.desk.stops + slot
-        return OrderDetails(
-            Command(stop.type), Side(stop.side), stop.price, stop.size, 0, stop.account,
-            OrderFlag(stop.flags), stop.display, stop.expires_ns, TimeInForce(stop.tif),
-            stop.trigger, TriggerBy(stop.by)
-        )
-
-    @property
-    def fired(self):
-        """What the last command fired, in order: a FIRED_DTYPE array of stop id and result."""
-        cdef int64_t i
-        self.idle()
-        rows = [(self.desk.fired[i].stop_id, self.desk.fired[i].result)
-                for i in range(self.desk.fired_count)]
-        return np.array(rows, FIRED_DTYPE)
-
-    @property
-    def last(self) -> int | None:
-        """The price of the last trade, or None."""
-        self.idle()
-        desk_see(&self.book, &self.desk)
-        return self.desk.last or None
-
-    @property
-    def mark(self) -> int | None:
-        """The mark that set_mark() set, or None."""
-        self.idle()
-        return self.desk.mark or None
-
-    @property
-    def time_ns(self) -> int:
-        """The time that advance() came to."""
-        self.idle()
-        return self.desk.time_ns
-
-    @property
-    def waiting(self) -> int:
-        """How many stops wait."""
-        self.idle()
-        return self.desk.stop_count
-
-    def state_hash(self) -> str:
-        """Return 32 hex digits over all that can show in later behaviour. O(orders + levels)."""
-        cdef Digest digest
-        self.idle()
-        desk_see(&self.book, &self.desk)
-        digest_start(&digest)
-        book_digest(&self.book, &digest)
-        desk_digest(&self.book, &self.desk, &digest)
-        return digest_hex(&digest)
-
-    def __len__(self):
-        self.idle()
-        return book_orders(&self.book)
-
-    def __repr__(self):
-        if self.busy:
-            return "<OrderBook, running>"
-        bid, ask = _shown(&self.book, BID), _shown(&self.book, ASK)
-        return f"<OrderBook: bid {bid}, ask {ask}, {book_orders(&self.book)} orders>"
 
     # commands
 
@@ -246,7 +87,7 @@ cdef class OrderBook:
                             c_size):
                 raise self.why((c_type, c_side, c_tif, c_flags, c_account, 0, c_price, c_size))
             if (c_flags > POST_ONLY or display is not None or expires_ns is not None
-                    or not desk_quiet(&self.desk)):
+                    or not desk_quiet(&self.desk) or self.chained):
                 row = _wide(c_type, c_side, c_account, 0 if c_type == MARKET else c_price, c_size)
                 row.tif = <int>c_tif
                 row.flags = <int>c_flags
@@ -355,19 +196,6 @@ cdef class OrderBook:
             self.busy = False
         return self.answer(price) if price else None
 
-    def indicative(self):
-        """Return the price, volume and surplus at which an auction would clear now. O(n log n)."""
-        cdef Clearing clearing
-        self.idle()
-        auction_price(&self.book, &self.desk, &clearing)
-        return Indicative(clearing.price or None, clearing.volume, clearing.surplus)
-
-    @property
-    def collected(self) -> int | None:
-        """How many orders an auction has collected, None outside of a call phase."""
-        self.idle()
-        return self.book.penned if self.desk.collecting else None
-
     def cancel(self, order_id, *, account=None):
         """Cancel an order or stop (of `account`, if given); return its open lots or NOT_OWNER."""
         cdef int64_t result
@@ -377,7 +205,7 @@ cdef class OrderBook:
             result = whole(order_id, "order_id", "an int")
             owner = self.owner(account)
             self.known(result)
-            if desk_quiet(&self.desk):
+            if desk_quiet(&self.desk) and not self.chained:
                 self.forget()
                 result = book_cancel(&self.book, result, owner)
             else:
@@ -408,7 +236,8 @@ cdef class OrderBook:
             row.size = self.known(row.order_id)
             if size is not None:
                 row.size = within(size, "size", "an int number of lots", 0, LOT_MAX)
-            if desk_quiet(&self.desk) and book_find(&self.book, row.order_id).flags <= POST_ONLY:
+            if (desk_quiet(&self.desk) and not self.chained
+                    and book_find(&self.book, row.order_id).flags <= POST_ONLY):
                 self.forget()
                 result = book_amend(&self.book, row.order_id, row.account, row.price, row.size)
             else:
@@ -471,24 +300,17 @@ cdef class OrderBook:
             self.busy = False
         return self.fills
 
-    cdef object answer(self, int64_t result):
-        """A result as an int. Where there is no memory left for one, the spare ones make room."""
-        cdef PyObject* made = long_if_room(result)
-        if made == NULL:
-            PyErr_Clear()
-            self.spare = None
-            return long_of(result)
-        answer = <object>made
-        Py_DECREF(answer)
-        return answer
-
     cdef int64_t do(self, Wide* row) except? -1:
         """Judge and run one command that may be none of a plain book's."""
+        cdef int64_t result
         if wide_broken(&self.rules, row):
             raise self.why((row.type, row.side, row.tif, row.flags, row.account, row.order_id,
                             row.price, row.size, row.display, row.trigger, row.expires_ns, row.by))
         self.forget()
-        return desk_do(&self.book, &self.desk, row)
+        result = desk_do(&self.book, &self.desk, row)
+        if self.chained:
+            chain_fold(&self.chain_now, row, result)
+        return result
 
     cdef int rare(self, Wide* row, display, expires_ns) except -1:
         """Fill in what only some orders have; None is 0, and 0 is refused."""
@@ -531,6 +353,8 @@ cdef class OrderBook:
                                        block, results + start)
                         else:
                             self.block_run(block, results + start)
+                        if self.chained:
+                            self.fold(block, wide, results + start)
                         start += block
                         if start + self.book.fill_count - looked >= SIGNAL_WORK:
                             break
@@ -559,11 +383,36 @@ cdef class OrderBook:
             done += 1
         return done
 
+    cdef void fold(self, int64_t count, bint wide, const int64_t* results) noexcept nogil:
+        cdef Wide row
+        cdef int64_t i
+        for i in range(count):
+            if wide:
+                row = (<const Wide*>self.block)[i]
+            else:
+                row = widened(<const Message*>self.block + i)
+            chain_fold(&self.chain_now, &row, results[i])
+
     cdef object why(self, tuple message, row=None):
         judge = why_bad if len(message) == 8 else why_bad_wide
         return judge(message, price_max=self.book.price_max, account_max=self.account_max, row=row)
 
-    # life and checks
+    # life
+
+    @staticmethod
+    def restore(data, *, account_max=None):
+        """Return the book of a snapshot(); SnapshotError for bytes that are none.
+
+        Memory goes with the largest account number: one beyond 2**24 - 1 must be allowed by name.
+        """
+        cdef OrderBook book = OrderBook(1)
+        if account_max is not None:
+            account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
+        book_free(&book.book)
+        snapshot_read(data, &book.book, &book.desk, &book.rules, &book.chain_now, account_max)
+        book.account_max = book.rules.account_max
+        book.chained = (book.chain_now.a | book.chain_now.b) != 0
+        return book
 
     def copy(self):
         """Return an independent book in the same state."""
@@ -578,66 +427,11 @@ cdef class OrderBook:
             desk_copy(&other.desk, &self.desk)
             other.rules = self.rules
             other.account_max = self.account_max
+            other.chained = self.chained
+            other.chain_now = self.chain_now
             return other
         finally:
             self.busy = False
-
-    def __copy__(self):
-        raise InputTypeError("OrderBook", "cloned with its copy() method", "copy.copy()")
-
-    def __deepcopy__(self, memo):
-        raise InputTypeError("OrderBook", "cloned with its copy() method", "copy.deepcopy()")
-
-    def __reduce_ex__(self, protocol):
-        hint = "send the messages, and apply() them there"
-        raise InputTypeError("OrderBook", "rebuilt in the other process", "pickle", hint=hint)
-
-    def _check(self):
-        """Walk the whole book and raise InvariantError if anything does not add up."""
-        self.idle()
-        broken = desk_check(&self.book, &self.desk) or stops_check(&self.book, &self.desk)
-        if broken:
-            raise InvariantError("book", broken)
-
-    cdef int enter(self) except -1:
-        """Mark the book as running. A plain flag does: it is only touched under the GIL."""
-        if self.busy:
-            raise BusyError("OrderBook")
-        self.busy = True
-        return 0
-
-    cdef int idle(self) except -1:
-        if self.busy:
-            raise BusyError("OrderBook")
-        return 0
-
-    cdef void forget(self):
-        """Forget what the last command reported, but for the price of the last trade."""
-        desk_see(&self.book, &self.desk)
-        book_clear(&self.book)
-        self.desk.fired_count = 0
-        self.fills_seen = None
-
-    cdef Lot known(self, int64_t order_id) except -1:
-        """The open lots of an order or stop."""
-        cdef int64_t slot = slot_of(&self.book, order_id)
-        if slot != NIL:
-            return desk_open(&self.book, &self.desk, slot)
-        slot = stop_slot(&self.desk, order_id)
-        if slot != NIL:
-            return self.desk.stops[slot].size
-        raise InputError("order_id", order_id, "must be the id of a resting order")
-
-    cdef int64_t owner(self, account) except -2:
-        if account is None:
-            return -1
-        return within(account, "account", "an int", 0, self.account_max)
-
-
-cdef str _shown(const Book* b, int side):
-    """The best level of a side, for people."""
-    cdef Tick price = book_best(b, side)
-    return f"{book_size_at(b, side, price)} @ {price}" if price else "none"
 
 
 cdef Wide _wide(int64_t type, int64_t side, int64_t account, Tick price, Lot size) noexcept:
@@ -649,50 +443,3 @@ cdef Wide _wide(int64_t type, int64_t side, int64_t account, Tick price, Lot siz
     row.price = price
     row.size = size
     return row
-
-
-cdef object _details(const Book* b, const Desk* d, int64_t slot):
-    cdef const Order* row
-    cdef const Extra* x
-    if slot == NIL:
-        return None
-    row = order_at(b, slot)
-    x = extra_of(d, slot)
-    return OrderDetails(
-        Command.LIMIT, Side(row.side), row.price, desk_open(b, d, slot), row.size, row.account,
-        OrderFlag(row.flags), x.display if x != NULL else 0, x.expires_ns if x != NULL else 0,
-        TimeInForce.GTC, 0, TriggerBy.LAST
-    )
-
-
-cdef object _depth(const Book* b, int side, int64_t most):
-    """The best levels of a side; counted first, so that `most` allocates nothing."""
-    cdef int64_t count = 0
-    cdef Tick price = book_best(b, side)
-    cdef Py_buffer given
-    cdef int64_t* cell
-    while price and count < most:
-        price = book_next(b, side, price)
-        count += 1
-    levels = np.empty((count, 2), np.int64)
-    PyObject_GetBuffer(levels, &given, PyBUF_WRITABLE)
-    cell = <int64_t*>given.buf
-    price = 0
-    while count > 0:
-        price = book_next(b, side, price)
-        cell[0] = price
-        cell[1] = book_size_at(b, side, price)
-        cell += 2
-        count -= 1
-    PyBuffer_Release(&given)
-    return levels
-
-
-cdef object _fills_array(const Book* b):
-    cdef Py_buffer given
-    fills = np.empty(b.fill_count, FILL_DTYPE)
-    if b.fill_count:
-        PyObject_GetBuffer(fills, &given, PyBUF_WRITABLE)
-        memcpy(given.buf, b.fills, b.fill_count * sizeof(Fill))
-        PyBuffer_Release(&given)
-    return fills

@@ -13,6 +13,7 @@
 # A MemoryError while firing leaves the rest due, for the next command.
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.desk cimport Desk
+from ordercascade.core.digest cimport Digest
 from ordercascade.core.queues cimport Book
 from ordercascade.core.records cimport Message, Wide
 from ordercascade.core.rules cimport Rules
@@ -24,6 +25,8 @@ cdef int64_t desk_apply(Book* b, Desk* d, const Rules* rules, const Wide* rows, 
                         int64_t* results) except -1 nogil
 cdef int64_t wide_first_bad(const Rules* rules, const Wide* rows, int64_t count) noexcept nogil
 
+cdef void chain_fold(Digest* chain, const Wide* m, int64_t result) noexcept nogil
 cdef void desk_see(const Book* b, Desk* d) noexcept nogil   # the last trade of plain commands
 cdef int desk_react(Book* b, Desk* d, int64_t first) except -1 nogil
+cdef int waiting_load(Desk* d, int64_t slot, const Wide* m) except -1   # from a snapshot
 cdef int stops_check(const Book* b, const Desk* d) noexcept nogil

@@ -5,13 +5,14 @@ from ordercascade.core.desk cimport (
     DUE, FREE, SLOTS, WAITING, WAITINGS, Stop, desk_amend, desk_cancel, desk_order, desk_remove,
     room_expiry, stop_id_of, stop_slot, widened,
 )
+from ordercascade.core.digest cimport digest_word
 from ordercascade.core.heap cimport Heap, HeapRow, heap_pop, heap_push, heap_room
 from ordercascade.core.matching cimport book_gather, ids_sort
 from ordercascade.core.queues cimport slot_of
 from ordercascade.core.records cimport (
-    AMEND, BID, BOTH_SIDES, BY_LAST, BY_MARK, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK,
-    DO_STOP, DO_TAKE_PROFIT, LIMIT, MARKET, REJECT_BAD_MESSAGE, REJECT_CASCADE_LIMIT, REJECT_EXPIRED,
-    REJECT_NOT_OWNER, REJECT_POOL_FULL, REJECT_UNKNOWN_ORDER, Fired,
+    AMEND, BID, BOTH_SIDES, BY_LAST, BY_MARK, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT,
+    DO_MARK, DO_STOP, DO_TAKE_PROFIT, LIMIT, MARKET, REJECT_BAD_MESSAGE, REJECT_CASCADE_LIMIT,
+    REJECT_EXPIRED, REJECT_NOT_OWNER, REJECT_POOL_FULL, REJECT_UNKNOWN_ORDER, Fired,
 )
 from ordercascade.core.rules cimport PARTS_MAX, rules_broken_by, wide_broken
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -79,6 +80,22 @@ cdef int64_t desk_do(Book* b, Desk* d, const Wide* m) except? -1 nogil:
         return _uncross(b, d)
     desk_react(b, d, first)
     return result
+
+
+cdef void chain_fold(Digest* chain, const Wide* m, int64_t result) noexcept nogil:
+    """Fold in a command that was accepted; the same for single calls and batches."""
+    if result < 0:
+        return
+    digest_word(chain, <int64_t>m.type | m.side << 8 | m.tif << 16 | <int64_t>m.flags << 24
+                | <int64_t>m.account << 32)
+    digest_word(chain, m.order_id)
+    digest_word(chain, m.price)
+    digest_word(chain, m.size)
+    digest_word(chain, m.display)
+    digest_word(chain, m.trigger)
+    digest_word(chain, m.expires_ns)
+    digest_word(chain, m.by)
+    digest_word(chain, result)
 
 
 cdef int64_t _uncross(Book* b, Desk* d) except -1 nogil:
@@ -219,16 +236,7 @@ cdef int64_t _stop_claim(Desk* d, const Wide* m) except -1 nogil:
     else:
         d.stop_free = stop.next
     made.sequence = d.sequence
-    made.trigger = m.trigger
-    made.price = m.price
-    made.size = m.size
-    made.display = m.display
-    made.expires_ns = m.expires_ns
-    made.account = m.account
-    made.tif = m.tif
-    made.flags = m.flags
-    made.state = WAITING
-    made.next = NIL
+    _stop_fill(&made, m)
     stop[0] = made
     d.sequence += 1
     d.stop_count += 1
@@ -353,6 +361,38 @@ cdef int _fire(Book* b, Desk* d, bint dropped) except -1 nogil:
         d.due_last = NIL
     _stop_release(d, slot)
     return 0
+
+
+cdef int waiting_load(Desk* d, int64_t slot, const Wide* m) except -1:
+    """Let a stop wait whose generation and sequence were loaded."""
+    cdef Stop* stop = d.stops + slot
+    cdef int which
+    stop.type = m.type
+    stop.side = m.side
+    stop.by = <int>m.by
+    which = _which(stop)
+    heap_room(&d.waiting[which])
+    if m.expires_ns:
+        heap_room(&d.expiry)
+    _stop_fill(stop, m)
+    d.stop_count += 1
+    heap_push(&d.waiting[which], -m.trigger if which & 1 else m.trigger, stop.sequence, slot)
+    if m.expires_ns:
+        heap_push(&d.expiry, m.expires_ns, stop_id_of(d, slot), 0)
+    return 0
+
+
+cdef void _stop_fill(Stop* stop, const Wide* m) noexcept nogil:
+    stop.trigger = m.trigger
+    stop.price = m.price
+    stop.size = m.size
+    stop.display = m.display
+    stop.expires_ns = m.expires_ns
+    stop.account = m.account
+    stop.tif = m.tif
+    stop.flags = m.flags
+    stop.state = WAITING
+    stop.next = NIL
 
 
 # ------------------------------------------------------------------ checks

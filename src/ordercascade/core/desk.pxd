@@ -107,6 +107,8 @@ cdef void desk_rest(Book* b, Desk* d, int32_t slot, Tick price, Lot size) noexce
 cdef void desk_cut(Book* b, Desk* d, int32_t slot, Lot lots) noexcept nogil
 cdef int room_expiry(Book* b, Desk* d) except -1 nogil
 cdef void pen_drop(Book* b, Desk* d, int32_t slot) noexcept nogil
+cdef int extra_load(Book* b, Desk* d, int32_t slot, const Extra* x) except -1
+cdef void pen_load(Book* b, Desk* d, int32_t slot) noexcept nogil
 cdef int desk_check(const Book* b, const Desk* d) noexcept nogil
 cdef void desk_digest(const Book* b, const Desk* d, Digest* digest) noexcept nogil
 

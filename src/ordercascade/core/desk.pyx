@@ -423,6 +423,12 @@ cdef void _pen_add(Book* b, Desk* d, int32_t slot, Tick price, Lot size) noexcep
     if x != NULL and x.display:
         order.size = smaller(x.display, size)
         _hide(d, x, size - order.size)
+    _pen_link(b, d, slot)
+    d.pen_lots += size
+
+
+cdef void _pen_link(Book* b, Desk* d, int32_t slot) noexcept nogil:
+    cdef Order* order = order_at(b, slot)
     order.penned = 1
     order.next = NIL
     order.prev = d.pen_last
@@ -431,7 +437,6 @@ cdef void _pen_add(Book* b, Desk* d, int32_t slot, Tick price, Lot size) noexcep
     else:
         order_at(b, d.pen_last).next = slot
     d.pen_last = slot
-    d.pen_lots += size
     b.penned += 1
 
 
@@ -472,6 +477,31 @@ cdef int64_t _pen_anew(Book* b, Desk* d, int32_t slot, Tick price, Lot size) exc
     _pen_add(b, d, slot, price, size)
     b.changed += 1
     return order_id
+
+
+# ------------------------------------------------------------------ from a snapshot
+
+cdef int extra_load(Book* b, Desk* d, int32_t slot, const Extra* x) except -1:
+    """Give an order that was loaded its Extra."""
+    cdef Lot reserve = x.reserve
+    d.extra = <Extra*>slab_grow(d.extra, &d.extra_rows, b.used, sizeof(Extra))
+    if x.expires_ns:
+        heap_room(&d.expiry)
+        heap_push(&d.expiry, x.expires_ns, order_id_of(b, slot), 0)
+    d.extra[slot] = x[0]
+    d.extra[slot].reserve = 0
+    if x.display:
+        _hide(d, &d.extra[slot], reserve)
+    if order_at(b, slot).penned:
+        d.pen_lots += reserve
+    d.special += 1
+    return 0
+
+
+cdef void pen_load(Book* b, Desk* d, int32_t slot) noexcept nogil:
+    """Put an order that was loaded at the end of the pen."""
+    _pen_link(b, d, slot)
+    d.pen_lots += order_at(b, slot).size
 
 
 # ------------------------------------------------------------------ checks

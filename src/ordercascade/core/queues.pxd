@@ -149,6 +149,32 @@ cdef inline void slot_release(Book* b, int32_t slot) noexcept nogil:
         b.free = slot
 
 
+cdef inline int slots_load(Book* b, int32_t used) except -1 nogil:
+    """Make so many slots of a new book, none of them resting or free yet."""
+    ends_grow(&b.ring, 0, used * <int64_t>sizeof(Peer))
+    ends_grow(&b.rows, 0, used * <int64_t>sizeof(Order))
+    memset(order_at(b, 0), 0, used * sizeof(Order))
+    b.used = used
+    return 0
+
+
+cdef inline void slot_load(Book* b, int32_t slot, int side, int32_t account,
+                           int flags) noexcept nogil:
+    """Enter a loaded slot among its account's orders; room was made."""
+    cdef Peer* ring = <Peer*>b.ring.middle
+    cdef Peer* owner = ring + ~<int64_t>account
+    cdef int32_t first = owner.next
+    cdef Order* order = order_at(b, slot)
+    order.account = account
+    order.side = side
+    order.flags = flags
+    owner.next = slot
+    ring[slot].next = first
+    ring[slot].prev = ~account
+    ring[first].prev = slot
+    b.count += 1
+
+
 cdef inline Tick side_none(const Book* b, int side) noexcept nogil:
     """The best price of an empty side: beyond every limit of the other one."""
     return side * (b.price_max + 1)

@@ -2,8 +2,8 @@
 from libc.stdint cimport int64_t, uint64_t
 from ordercascade.core.records cimport (
     AMEND, ASK, BOTH_SIDES, BY_MARK, CANCEL, CANCEL_NEWEST, CANCEL_OLDEST, DECREMENT,
-    DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK, DO_STOP, DO_TAKE_PROFIT, DO_UNCROSS, FOK, GTC, LIMIT, MARKET, POST_ONLY,
-    SLIDE, Message, Wide,
+    DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK, DO_STOP, DO_TAKE_PROFIT, DO_UNCROSS, FOK, GTC,
+    LIMIT, MARKET, POST_ONLY, SLIDE, Message, Wide,
 )
 from ordercascade.core.units cimport LOT_MAX, Tick
 
