@@ -21,9 +21,10 @@ cdef class OrderBook(BookReader):
     cdef int64_t block_bytes
 
     cdef int64_t do(self, Wide* row) except? -1
-    cdef int rare(self, Wide* row, display, expires_ns) except -1
+    cdef int rare(self, Wide* row, display, expires_ns, order_id) except -1
     cdef int judge(self, object rows, const char* data, int64_t count, bint wide) except -1
     cdef int run(self, const char* rows, int64_t count, bint wide, int64_t* results) except -1
     cdef int64_t block_run(self, int64_t count, int64_t* results) except -1 nogil
+    cdef int64_t named_run(self, int64_t count, bint wide, int64_t* results) except -1 nogil
     cdef void fold(self, int64_t count, bint wide, const int64_t* results) noexcept nogil
     cdef object why(self, tuple message, row=*)

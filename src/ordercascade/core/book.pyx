@@ -22,9 +22,10 @@ from ordercascade.core.conditional cimport (
 )
 from ordercascade.core.desk cimport desk_copy, desk_free, desk_quiet, widened
 from ordercascade.core.matching cimport book_apply, book_first_bad
+from ordercascade.core.naming cimport named_apply, named_apply_wide, named_do, nameless, names_copy
 from ordercascade.core.records cimport (
     AMEND, ASK, BOTH_SIDES, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK, DO_STOP,
-    DO_TAKE_PROFIT, DO_UNCROSS, MARKET, POST_ONLY,
+    DO_TAKE_PROFIT, DO_UNCROSS, MARKET, POST_ONLY, REJECT_DUPLICATE_ID,
 )
 from ordercascade.core.rules cimport rules_broken, wide_broken
 from ordercascade.core.slab cimport slab_grow
@@ -36,6 +37,8 @@ cdef extern from *:
     #define OC_UNSET ((int64_t)0x8080808080808080)
     """
     const int64_t UNSET "OC_UNSET"
+
+NAMED = "must be in [1, 2**63 - 1]"
 
 cdef enum:
     UNSET_BYTE = 0x80
@@ -63,12 +66,13 @@ cdef class OrderBook(BookReader):
     # commands
 
     def submit(self, side, price, size, *, account=0, type=OrderType.LIMIT,
-               tif=TimeInForce.GTC, flags=0, display=None, expires_ns=None):
+               tif=TimeInForce.GTC, flags=0, display=None, expires_ns=None, order_id=None):
         """Submit an order; return its id, 0 if nothing rests, or a Reject code.
 
         `price` in ticks (ignored by a market order), `size` in lots. With `display` it is an
         iceberg: so many lots show, and when they are gone the next so many, behind all others. It
-        leaves the book when advance() comes to `expires_ns`.
+        leaves the book when advance() comes to `expires_ns`. A book with ids="external" needs
+        `order_id`, 1 .. 2**63 - 1; one that was used may be used again when it is gone.
         """
         cdef int64_t c_price, c_size, c_side, c_account, c_type, c_tif, c_flags, result
         cdef Wide row
@@ -87,11 +91,11 @@ cdef class OrderBook(BookReader):
                             c_size):
                 raise self.why((c_type, c_side, c_tif, c_flags, c_account, 0, c_price, c_size))
             if (c_flags > POST_ONLY or display is not None or expires_ns is not None
-                    or not desk_quiet(&self.desk) or self.chained):
+                    or order_id is not None or not desk_quiet(&self.desk) or self.apart):
                 row = _wide(c_type, c_side, c_account, 0 if c_type == MARKET else c_price, c_size)
                 row.tif = <int>c_tif
                 row.flags = <int>c_flags
-                self.rare(&row, display, expires_ns)
+                self.rare(&row, display, expires_ns, order_id)
                 result = self.do(&row)
             else:
                 self.forget()
@@ -101,12 +105,13 @@ cdef class OrderBook(BookReader):
             self.busy = False
         return self.answer(result) if result >= 0 else Reject(result)
 
-    def market(self, side, size, *, account=0, limit=None, tif=TimeInForce.IOC):
+    def market(self, side, size, *, account=0, limit=None, tif=TimeInForce.IOC, order_id=None):
         """Trade at any price, or none worse than `limit`; return 0 or Reject.NO_LIQUIDITY."""
         cdef Wide row
         cdef int64_t result
         if limit is None:
-            return self.submit(side, 0, size, account=account, type=OrderType.MARKET, tif=tif)
+            return self.submit(side, 0, size, account=account, type=OrderType.MARKET, tif=tif,
+                               order_id=order_id)
         self.enter()
         try:
             row = _wide(MARKET, whole(side, "side", "Side.BID or Side.ASK"), 0, 0, 0)
@@ -116,13 +121,15 @@ cdef class OrderBook(BookReader):
             row.tif = <int>within(tif, "tif", "one of TimeInForce", 0, 2)
             if row.side > ASK:
                 raise InputError("side", side, "must be Side.BID or Side.ASK")
+            self.rare(&row, None, None, order_id)
             result = self.do(&row)
         finally:
             self.busy = False
         return self.answer(result) if result >= 0 else Reject(result)
 
     def stop(self, side, size, trigger, *, price=0, account=0, by=TriggerBy.LAST,
-             take_profit=False, tif=TimeInForce.GTC, flags=0, display=None, expires_ns=None):
+             take_profit=False, tif=TimeInForce.GTC, flags=0, display=None, expires_ns=None,
+             order_id=None):
         """Wait for a price and then submit an order; return the stop's id, or a Reject code.
 
         A stop bid waits for a price at or above `trigger`, a stop ask for one at or below; a
@@ -143,7 +150,7 @@ cdef class OrderBook(BookReader):
             row.by = whole(by, "by", "TriggerBy.LAST or TriggerBy.MARK")
             row.tif = <int>within(tif, "tif", "one of TimeInForce", 0, 2)
             row.flags = <int>within(flags, "flags", "bits of OrderFlag", 0, 255)
-            self.rare(&row, display, expires_ns)
+            self.rare(&row, display, expires_ns, order_id)
             result = self.do(&row)
         finally:
             self.busy = False
@@ -205,7 +212,7 @@ cdef class OrderBook(BookReader):
             result = whole(order_id, "order_id", "an int")
             owner = self.owner(account)
             self.known(result)
-            if desk_quiet(&self.desk) and not self.chained:
+            if desk_quiet(&self.desk) and not self.apart:
                 self.forget()
                 result = book_cancel(&self.book, result, owner)
             else:
@@ -236,7 +243,7 @@ cdef class OrderBook(BookReader):
             row.size = self.known(row.order_id)
             if size is not None:
                 row.size = within(size, "size", "an int number of lots", 0, LOT_MAX)
-            if (desk_quiet(&self.desk) and not self.chained
+            if (desk_quiet(&self.desk) and not self.apart
                     and book_find(&self.book, row.order_id).flags <= POST_ONLY):
                 self.forget()
                 result = book_amend(&self.book, row.order_id, row.account, row.price, row.size)
@@ -307,13 +314,24 @@ cdef class OrderBook(BookReader):
             raise self.why((row.type, row.side, row.tif, row.flags, row.account, row.order_id,
                             row.price, row.size, row.display, row.trigger, row.expires_ns, row.by))
         self.forget()
-        result = desk_do(&self.book, &self.desk, row)
+        if self.external:
+            result = named_do(&self.book, &self.desk, &self.names, row)
+        else:
+            result = desk_do(&self.book, &self.desk, row)
+        if result == REJECT_DUPLICATE_ID:
+            raise InputError("order_id", row.order_id, "must not be the id of a resting order")
         if self.chained:
             chain_fold(&self.chain_now, row, result)
         return result
 
-    cdef int rare(self, Wide* row, display, expires_ns) except -1:
+    cdef int rare(self, Wide* row, display, expires_ns, order_id) except -1:
         """Fill in what only some orders have; None is 0, and 0 is refused."""
+        if order_id is not None:
+            row.order_id = whole(order_id, "order_id", "an int")
+            if not self.external:
+                raise InputError("order_id", order_id, "must be None: this book gives its own ids")
+        if self.external and row.order_id < (order_id is not None or row.type != MARKET):
+            raise InputError("order_id", order_id, NAMED)
         if display is not None:
             row.display = within(display, "display", "an int number of lots", 1, row.size)
         if expires_ns is not None:
@@ -329,6 +347,11 @@ cdef class OrderBook(BookReader):
                 row = book_first_bad(&self.rules, <const Message*>data, count)
         if row < count:
             raise self.why(rows[row].item(), row)
+        if self.external:
+            with nogil:
+                row = nameless(data, sizeof(Wide) if wide else sizeof(Message), count)
+            if row < count:
+                raise InputError("order_id", rows[row]["order_id"].item(), NAMED, row=row)
         return 0
 
     cdef int run(self, const char* rows, int64_t count, bint wide, int64_t* results) except -1:
@@ -348,7 +371,9 @@ cdef class OrderBook(BookReader):
                         memcpy(self.block, rows + start * row_bytes, block * row_bytes)
                         # No result is made of such bytes: they show where a failure broke off.
                         memset(results + start, UNSET_BYTE, block * sizeof(int64_t))
-                        if wide:
+                        if self.external:
+                            self.named_run(block, wide, results + start)
+                        elif wide:
                             desk_apply(&self.book, &self.desk, &self.rules, <Wide*>self.block,
                                        block, results + start)
                         else:
@@ -383,6 +408,14 @@ cdef class OrderBook(BookReader):
             done += 1
         return done
 
+    cdef int64_t named_run(self, int64_t count, bint wide, int64_t* results) except -1 nogil:
+        """Run a block whose ids are names."""
+        if wide:
+            return named_apply_wide(&self.book, &self.desk, &self.names, &self.rules,
+                                    <const Wide*>self.block, count, results)
+        return named_apply(&self.book, &self.desk, &self.names, &self.rules,
+                           <const Message*>self.block, count, results)
+
     cdef void fold(self, int64_t count, bint wide, const int64_t* results) noexcept nogil:
         cdef Wide row
         cdef int64_t i
@@ -409,9 +442,11 @@ cdef class OrderBook(BookReader):
         if account_max is not None:
             account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
         book_free(&book.book)
-        snapshot_read(data, &book.book, &book.desk, &book.rules, &book.chain_now, account_max)
+        book.external = snapshot_read(data, &book.book, &book.desk, &book.rules,
+                                      &book.chain_now, &book.names, account_max)
         book.account_max = book.rules.account_max
         book.chained = (book.chain_now.a | book.chain_now.b) != 0
+        book.apart = book.chained or book.external
         return book
 
     def copy(self):
@@ -428,6 +463,9 @@ cdef class OrderBook(BookReader):
             other.rules = self.rules
             other.account_max = self.account_max
             other.chained = self.chained
+            other.external = self.external
+            other.apart = self.apart
+            names_copy(&other.names, &self.names)
             other.chain_now = self.chain_now
             return other
         finally:

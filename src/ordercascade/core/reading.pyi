@@ -1,4 +1,4 @@
-from typing import NoReturn, Self, SupportsIndex
+from typing import Literal, NoReturn, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,7 @@ class BookReader:
         account_max: SupportsIndex = 2**24 - 1,
         fire_max: SupportsIndex = 10_000,
         chain: bool = False,
+        ids: Literal["own", "external"] = "own",
     ) -> Self: ...
     def __init__(
         self,
@@ -30,6 +31,7 @@ class BookReader:
         account_max: SupportsIndex = 2**24 - 1,
         fire_max: SupportsIndex = 10_000,
         chain: bool = False,
+        ids: Literal["own", "external"] = "own",
     ) -> None: ...
     @property
     def best_bid(self) -> int | None: ...

@@ -25,6 +25,9 @@ from ordercascade.core.desk cimport (
     Extra, Stop, desk_check, desk_digest, desk_free, desk_init, desk_open, extra_of, stop_slot,
 )
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
+from ordercascade.core.naming cimport (
+    name_live, names_check, names_digest, names_free,
+)
 from ordercascade.core.queues cimport (
     Order, book_best, book_check, book_clear, book_digest, book_find, book_free, book_init,
     book_orders, book_size_at, order_at, slot_of,
@@ -46,7 +49,7 @@ cdef class BookReader:
     """What can be asked of an OrderBook; every array is a copy unless its method says otherwise."""
 
     def __cinit__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000,
-                  chain=False):
+                  chain=False, ids="own"):
         cdef Tick highest = within(price_max, "price_max", "an int number of ticks", 1, TICK_MAX)
         cdef int64_t most = within(order_max, "order_max", "an int", 1, 2**30 - 1)
         self.account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
@@ -59,18 +62,23 @@ cdef class BookReader:
         self.parts.book = &self.book
         self.parts.desk = &self.desk
         self.parts.rules = &self.rules
+        if ids not in ("own", "external"):
+            raise InputError("ids", ids, "must be 'own' or 'external'")
+        self.external = ids == "external"
         self.chained = chain
+        self.apart = self.external or self.chained
         if self.chained:
             digest_start(&self.chain_now)
 
     def __init__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000,
-                 chain=False):
+                 chain=False, ids="own"):
         once(self, self.ready)
         self.ready = True
 
     def __dealloc__(self):
         book_free(&self.book)
         desk_free(&self.desk)
+        names_free(&self.names)
 
     @property
     def best_bid(self) -> int | None:
@@ -124,14 +132,14 @@ cdef class BookReader:
             c_price = within(price, "price", "an int number of ticks", 1, self.book.price_max)
         finally:
             self.busy = False
-        return queue_array(&self.book, <int>c_side, c_price)
+        return queue_array(&self.book, &self.names if self.external else NULL, <int>c_side, c_price)
 
     def position(self, order_id):
         """Return the orders and shown lots ahead of an order at its price, or None. O(orders)."""
         cdef int64_t wanted, slot, orders
         self.enter()
         try:
-            wanted = whole(order_id, "order_id", "an int")
+            wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
         slot = slot_of(&self.book, wanted)
@@ -177,7 +185,7 @@ cdef class BookReader:
         cdef const Order* row
         self.enter()
         try:
-            wanted = whole(order_id, "order_id", "an int")
+            wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
         row = book_find(&self.book, wanted)
@@ -195,7 +203,7 @@ cdef class BookReader:
         cdef const Stop* stop
         self.enter()
         try:
-            wanted = whole(order_id, "order_id", "an int")
+            wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
         slot = stop_slot(&self.desk, wanted)
@@ -262,7 +270,8 @@ cdef class BookReader:
         """Return the whole state as bytes, for OrderBook.restore(); fills are not part of it."""
         self.idle()
         desk_see(&self.book, &self.desk)
-        return snapshot_write(&self.book, &self.desk, &self.rules, &self.chain_now)
+        return snapshot_write(&self.book, &self.desk, &self.rules, &self.chain_now,
+                              &self.names, self.external)
 
     def state_hash(self) -> str:
         """Return 32 hex digits over all that can show in later behaviour. O(orders + levels)."""
@@ -272,6 +281,8 @@ cdef class BookReader:
         digest_start(&digest)
         book_digest(&self.book, &digest)
         desk_digest(&self.book, &self.desk, &digest)
+        if self.external:
+            names_digest(&self.book, &self.desk, &self.names, &digest)
         return digest_hex(&digest)
 
     def __len__(self):
@@ -324,6 +335,8 @@ cdef class BookReader:
         """Walk the whole book and raise InvariantError if anything does not add up."""
         self.idle()
         broken = desk_check(&self.book, &self.desk) or stops_check(&self.book, &self.desk)
+        if not broken and self.external:
+            broken = names_check(&self.book, &self.desk, &self.names)
         if broken:
             raise InvariantError("book", broken)
 
@@ -346,12 +359,19 @@ cdef class BookReader:
         self.desk.fired_count = 0
         self.fills_seen = None
 
+    cdef int64_t own_of(self, int64_t order_id) noexcept:
+        """The book's own id of what the caller calls so; any number may be asked for."""
+        if self.external:
+            return name_live(&self.book, &self.desk, &self.names, order_id)
+        return order_id
+
     cdef Lot known(self, int64_t order_id) except -1:
         """The open lots of an order or stop."""
-        cdef int64_t slot = slot_of(&self.book, order_id)
+        cdef int64_t own = self.own_of(order_id)
+        cdef int64_t slot = slot_of(&self.book, own)
         if slot != NIL:
             return desk_open(&self.book, &self.desk, slot)
-        slot = stop_slot(&self.desk, order_id)
+        slot = stop_slot(&self.desk, own)
         if slot != NIL:
             return self.desk.stops[slot].size
         raise InputError("order_id", order_id, "must be the id of a resting order")
