@@ -18,7 +18,9 @@ SAID |= {"fraction_ppm": 10**6}
 
 def main(accounts: int = ACCOUNTS) -> None:
     world = build(accounts)
+    start = time.process_time()
     world.run()
+    ran = time.process_time() - start
     market = {"venue": 0, "id": 0, "multiplier": MULTIPLIER, "price_max": 2 * PRICE}
     market |= dict.fromkeys(MARKET_RULES, 0) | {"own_weight_ppm": 10**6, "brackets": BRACKETS}
     rules = dict.fromkeys(Rules._fields, 0) | SAID
@@ -30,7 +32,7 @@ def main(accounts: int = ACCOUNTS) -> None:
     state = "ok" if found.ok and not found.gaps else "NOT OK"
     orders, rows = len(tape.liquidations), sum(len(table) for table in tape.tables.values())
     print(f"audit of {orders:,} liquidations, {rows:,} rows: {spent:.1f} s CPU,", end=" ")
-    print(f"{spent / rows * 1e6:.1f} us a row, {state}")
+    print(f"{spent / rows * 1e6:.1f} us a row, {state}; the run itself {ran:.2f} s CPU")
 
 
 if __name__ == "__main__":
