@@ -57,7 +57,7 @@ def extensions() -> list[Extension]:
     wanted |= {source.stem: source for source in EXTRA}
     found = []
     for name, source in wanted.items():
-        if source is None:      # `none`
+        if source is None:  # `none`
             continue
         flags = [*FLAGS[FLAVOUR], "-std=c11", "-ffp-contract=off", "-Wno-unused-function"]
         found.append(
