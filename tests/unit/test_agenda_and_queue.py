@@ -275,7 +275,7 @@ def test_margin_ratios_that_differ_in_the_last_unit_are_told_apart() -> None:
     venue = world.venue(0)
     venue.add_market(
         multiplier=10**9,
-        price_max=1_000,
+        price_max=500,
         size_max=10**6,
         brackets=[(0, 500_000, 0, 600_000)],
         source=PriceSource.INDEX,
