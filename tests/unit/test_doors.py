@@ -28,7 +28,7 @@ from ordercascade.enums import (
     Stop,
     TimeInForce,
 )
-from ordercascade.errors import BusyError, ConfigError, InputError, PoisonedError, RangeError
+from ordercascade.errors import BusyError, ConfigError, InputError, RangeError
 from unit.worlds import holding, make, rows
 
 BID, ASK = Side.BID, Side.ASK
