@@ -6,6 +6,7 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = "ordercascade/lab/notebooks/"
 SHIPPED = {".py", ".pxd", ".pyi", ".toml", ".csv", ".typed", ".js", ".css"}
 
 
@@ -20,7 +21,8 @@ def problems(folder: Path) -> list[str]:
     (wheel,) = folder.glob("*.whl")
     (sdist,) = folder.glob("*.tar.gz")
     names = set(zipfile.ZipFile(wheel).namelist())
-    found = [f"the wheel lacks {name}" for name in sorted(in_source() - names)]
+    shelf = {NOTEBOOKS + file.name for file in (ROOT / "notebooks").glob("*.ipynb")}
+    found = [f"the wheel lacks {name}" for name in sorted((in_source() | shelf) - names)]
     modules = [name for name in in_source() if (ROOT / "src" / name).with_suffix(".pyx").exists()]
     for stub in sorted(name for name in modules if name.endswith(".pyi")):
         stem = stub.removesuffix(".pyi")
@@ -29,13 +31,14 @@ def problems(folder: Path) -> list[str]:
     strangers = {".c", ".o", ".pyx", ".pyc", ".ipynb"}
     found += [
         f"the wheel holds {name}"
-        for name in sorted(names)
+        for name in sorted(names - shelf)
         if PurePosixPath(name).suffix in strangers or name.startswith("tests/")
     ]
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     needed = {f"src/{name}" for name in in_source()} | {"LICENSE", "Makefile", "setup.py"}
     needed |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "src").rglob("*.pyx")}
+    needed |= {f"notebooks/{PurePosixPath(name).name}" for name in shelf}
     found += [f"the sdist lacks {name}" for name in sorted(needed - inside)]
     found += [f"the sdist holds {name}" for name in inside if name.endswith((".c", ".so", ".pyc"))]
     return found
