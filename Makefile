@@ -1,5 +1,6 @@
-# make demo | test | check | build | bench | compare | clean
+# make demo | lab | test | check | build | bench | compare | clean
 # make asan | fuzz | soak: the longer proofs; clang | browser: install what they and tests/browser need
+# make pictures: the README's, rendered again
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -18,10 +19,13 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench compare clean asan fuzz soak clang browser
+.PHONY: demo lab pictures test check build bench compare clean asan fuzz soak clang browser
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
+
+lab: $(VENV)/.stamp-lab $(BUILT)
+	@$(VENV)/bin/ordercascade lab $(ARGS)
 
 test: $(VENV)/.stamp-test $(BUILT)
 	$(PY) -m pytest $(ARGS)
@@ -32,6 +36,9 @@ browser:
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || { \
 		root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
 		$$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
+pictures: $(VENV)/.stamp-test $(BUILT) browser
+	PYTHONPATH=tests $(PY) -m browser.pictures docs/pictures
 
 check: $(VENV)/.stamp-test $(VENV)/.stamp-check $(BUILT)
 	$(PY) -m ruff format --check $(LINTED)
@@ -91,6 +98,10 @@ $(BUILT): $(VENV)/.stamp-core setup.py $(SOURCES)
 	@echo "compile: $(FLAVOUR)" >&2
 	@mkdir -p build && rm -f build/.stamp-*
 	@$(PY) setup.py --quiet build_ext --inplace >&2
+	@touch $@
+
+$(VENV)/.stamp-lab: $(VENV)/.stamp-core
+	$(call want,project lab)
 	@touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-core

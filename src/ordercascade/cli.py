@@ -1,4 +1,4 @@
-"""The command `ordercascade`: run, check, demo, schema.
+"""The command `ordercascade`: run, check, demo, lab, schema.
 
 The result goes to stdout, progress and log to stderr. Exit codes: 0 ok, 1 internal error, 2 bad
 usage or configuration, 3 some scenarios failed, 4 a store or tape does not match, 5 an optional
@@ -107,6 +107,7 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def _parser() -> argparse.ArgumentParser:
     from ordercascade import __version__
+    from ordercascade.lab import command
 
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -160,14 +161,20 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     demo.set_defaults(verb=_demo)
 
+    lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab, or the stepper alone")
+    _scenario(lab, also=f", to step through (with --app default {DEMO})", optional=True)
+    command.options(lab)
+    lab.set_defaults(verb=_lab)
+
     schema = verbs.add_parser("schema", help="print the JSON Schema of a scenario file")
     schema.set_defaults(verb=_schema)
     return parser
 
 
-def _scenario(parser: argparse.ArgumentParser, also: str = "") -> None:
+def _scenario(parser: argparse.ArgumentParser, also: str = "", optional: bool = False) -> None:
     parser.add_argument(
         "scenario",
+        nargs="?" if optional else None,
         metavar="SCENARIO",
         help=f"a TOML file, or the name of a shipped scenario{also}",
     )
@@ -263,6 +270,13 @@ def _audited(tape: Tape) -> Audit:
         first = found.failures[0]
         _say(f"the tape contradicts itself, check {first.check!r} first: {first}", MISMATCH)
     return found
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    from ordercascade.lab import command
+
+    code = command.run(arguments, _load, DEMO)
+    return OK if code == 0 else _say(f"the server ended with code {code}", INTERNAL)
 
 
 def _schema(_: argparse.Namespace) -> int:
