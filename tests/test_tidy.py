@@ -31,6 +31,7 @@ CORRIDORS = [
     (1, "core.events"),
     (1, "core.arrow"),
     (1, "core.matching core.book"),
+    (1, "core.levels"),
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),
