@@ -54,7 +54,7 @@ CORRIDORS = [
     (4, "plot"),
     (4, "figures outcome story lab sheet"),
     (4, "replay audit"),
-    (5, "report cli __main__"),
+    (5, "report bookview cli __main__"),
 ]
 RANK = {
     room: (layer, corridor, place)

@@ -26,9 +26,12 @@ class Column(NamedTuple):
 
 
 def parquet_chunks(
-    source: Source, wanted: Mapping[str, Column], chunk: int
+    source: Source, wanted: Mapping[str, Column], chunk: int, *, extra: bool = False
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (first row, columns) of at most `chunk` rows: int64 arrays, object arrays of names."""
+    """Yield (first row, columns) of at most `chunk` rows: int64 arrays, object arrays of names.
+
+    The file must have the columns `wanted`; with `extra` it may have others, which are not read.
+    """
     pyarrow, module = _library()
     with opened(source) as handle, Bar(source) as bar:
         if source.sha256 is not None:
@@ -41,7 +44,7 @@ def parquet_chunks(
                 thrift_container_size_limit=THRIFT_MAX,
                 page_checksum_verification=True,
             )
-            _judge_schema(source, file, wanted)
+            _judge_schema(source, file, wanted, extra=extra)
             first = 0
             for batch in file.iter_batches(batch_size=chunk, columns=list(wanted)):
                 bar.at(handle.tell())
@@ -83,9 +86,10 @@ def _whole(source: Source, handle: Any) -> None:
     handle.seek(0)
 
 
-def _judge_schema(source: Source, file: Any, wanted: Mapping[str, Column]) -> None:
+def _judge_schema(source: Source, file: Any, wanted: Mapping[str, Column], *, extra: bool) -> None:
     names = file.schema_arrow.names
-    if sorted(names) != sorted(wanted):
+    twice = len(set(names)) != len(names)
+    if twice or not set(wanted) <= set(names) or (len(names) > len(wanted) and not extra):
         rule = f"expected the columns {','.join(wanted)}"
         raise DataFileError(source.name, rule, value=",".join(names[:100]))
     if file.metadata.num_row_groups > GROUPS_MAX:

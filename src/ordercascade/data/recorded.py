@@ -83,10 +83,10 @@ _TYPES = {
 _SIDES = {"BID": 0, "ASK": 1, "": -1}
 
 
-def neutral_levels(where: Where, *, chunk: int = CHUNK) -> Iterator[LevelRows]:
-    """Yield the rows of a `neutral-l2` file, in its order."""
+def neutral_levels(where: Where, *, chunk: int = CHUNK, extra: bool = False) -> Iterator[LevelRows]:
+    """Yield the rows of a `neutral-l2` file, in its order; `extra` allows other columns."""
     source = source_of(where)
-    for first, columns in parquet_chunks(source, LEVELS, chunk):
+    for first, columns in parquet_chunks(source, LEVELS, chunk, extra=extra):
         rows = LevelRows(
             columns["local_ns"],
             columns["exch_ms"] * MS,
@@ -103,9 +103,9 @@ def neutral_levels(where: Where, *, chunk: int = CHUNK) -> Iterator[LevelRows]:
         yield rows
 
 
-def neutral_keyed(where: Where, *, chunk: int = CHUNK) -> Iterator[KeyedRows]:
+def neutral_keyed(where: Where, *, chunk: int = CHUNK, extra: bool = False) -> Iterator[KeyedRows]:
     """Yield the rows of an `id-keyed` file; a price that is not given is 0."""
-    for _, columns in parquet_chunks(source_of(where), KEYED, chunk):
+    for _, columns in parquet_chunks(source_of(where), KEYED, chunk, extra=extra):
         yield KeyedRows(
             columns["recv_us"] * US,
             columns["msg"],
@@ -122,20 +122,20 @@ def neutral_orders(
 ) -> Iterator[OrderRows]:
     """Yield the rows of a `neutral-l3` file, Parquet or CSV, known by its first bytes.
 
-    CSV times count from `midnight_ns`; with `extra` a CSV may have columns that are not read.
+    CSV times count from `midnight_ns`; with `extra` there may be columns that are not read.
     """
     source = source_of(where)
     with opened(source) as handle:
         parquet = handle.read(4) == b"PAR1"
     if parquet:
-        return _order_columns(source, chunk)
+        return _order_columns(source, chunk, extra=extra)
     place = Place(source.name)
     rows = _order_lines(source, place, midnight_ns, extra=extra)
     return chunks(OrderRows, rows, chunk)
 
 
-def _order_columns(source: Source, chunk: int) -> Iterator[OrderRows]:
-    for first, columns in parquet_chunks(source, ORDERS, chunk):
+def _order_columns(source: Source, chunk: int, *, extra: bool) -> Iterator[OrderRows]:
+    for first, columns in parquet_chunks(source, ORDERS, chunk, extra=extra):
         event = _coded(source, columns["event"], first)
         rows = OrderRows(
             columns["recv_ms"] * MS,
