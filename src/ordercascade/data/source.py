@@ -157,22 +157,27 @@ def lines(source: Source, line_max: int = LINE_MAX) -> Iterator[tuple[int, str, 
     Only the last line may be not `ended`. A line of more than `line_max` bytes, a NUL byte and
     what is no UTF-8 are refused with their place.
     """
-    rest, row, offset, first = b"", 0, 0, True
+    held: list[bytes] = []  # a line that has not ended yet
+    row, offset = 0, 0
     for block in blocks(source):
-        data, start = rest + block, 0
-        if first and len(data) >= 3:
-            start, first = 3 * data.startswith(b"\xef\xbb\xbf"), False
-        # A CR at the very end may be the first half of a CR LF: it waits for the next block.
-        stop = len(data) - data.endswith(b"\r")
-        for end in _END.finditer(data, start, stop):
-            row += 1
-            line = data[start : end.start()]
-            yield row, _line(source, line, row, offset + start, line_max), True
-            start = end.end()
-        offset += start
-        rest = data[start:]
-        if len(rest) > line_max + 1:
+        held.append(block)
+        if b"\n" in block or b"\r" in block or held[0].endswith(b"\r"):
+            data = b"".join(held) if len(held) > 1 else block
+            start = 3 * data.startswith(b"\xef\xbb\xbf") if row == 0 else 0
+            # A CR at the very end may be the first half of a CR LF: it waits for the next block.
+            stop = len(data) - data.endswith(b"\r")
+            for end in _END.finditer(data, start, stop):
+                row += 1
+                line = data[start : end.start()]
+                yield row, _line(source, line, row, offset + start, line_max), True
+                start = end.end()
+            offset += start
+            held = [data[start:]]
+        if sum(map(len, held)) > line_max + 1:
             raise DataFileError(source.name, f"line longer than {line_max} bytes", row=row + 1)
+    rest = b"".join(held)
+    if row == 0 and rest.startswith(b"\xef\xbb\xbf"):
+        rest, offset = rest[3:], 3
     if rest:
         line = rest.removesuffix(b"\r")
         yield row + 1, _line(source, line, row + 1, offset, line_max), line != rest

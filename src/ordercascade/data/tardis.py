@@ -73,7 +73,7 @@ def _snapshots(source: Source, place: Place, tick: Step, lot: Step) -> Iterator[
     levels = [_LEVEL.fullmatch(name) for name in columns[4:]]
     sides = [int(found[1] == "asks") for found in levels[::2] if found]
     update, symbol = 0, ""
-    for fields in headed(source._replace(progress=False), place, columns):
+    for fields in headed(source, place, columns):
         symbol = _one_symbol(place, fields, symbol)
         exchange = whole(place, "timestamp", fields[2], high=INT_MAX // US) * US
         received = whole(place, "local_timestamp", fields[3], high=INT_MAX // US) * US
@@ -93,11 +93,14 @@ def _snapshots(source: Source, place: Place, tick: Step, lot: Step) -> Iterator[
 
 def _snapshot_columns(source: Source) -> tuple[str, ...]:
     """Return the columns for as many levels as the header has, price and amount side by side."""
-    header = next((line for _, line, _ in lines(source._replace(sha256=None))), "")
+    header = next((line for _, line, _ in lines(source._replace(sha256=None))), None)
+    if header is None:
+        raise DataFileError(source.name, "is empty; a header line is expected")
     names = header.split(",")
     depth = sum(name.endswith("].price") and name.startswith("asks[") for name in names)
     if depth == 0:
-        rule = f"expected the columns {','.join(_SHARED)},asks[0].price,asks[0].amount,…"
+        hint = " (fields are separated by commas)" if len(names) == 1 else ""
+        rule = f"expected the columns {','.join(_SHARED)},asks[0].price,asks[0].amount,…{hint}"
         raise DataFileError(source.name, rule, row=1, value=header)
     return _SHARED + tuple(
         f"{side}[{level}].{part}"
