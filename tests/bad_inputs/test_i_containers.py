@@ -125,6 +125,8 @@ def test_bad_I04_to_I10_other_containers_are_known_by_their_first_bytes(
         "a.npy": "a numpy array",
         levels_file(tmp_path).name: "a parquet file",
     }
+    if door is CSV["neutral_orders"]:
+        del files["b.parquet"]  # Its other form: judged as such.
     for name, kind in files.items():
         refused(door, tmp_path, (tmp_path / name).read_bytes(), f"this is {kind}", handed=0)
     for protocol in (2, 3, 4, 5):
@@ -172,7 +174,7 @@ OTHER_TYPES = [
     ("local_ns", pa.array([10, 10, 11], "timestamp[us]"), "is timestamp[us]"),
     ("qty_lots", pa.array([5, 6, 7], "uint64"), "is uint64"),
     ("qty_lots", pa.array([5.0, 6.0, 7.0], "double"), "is double"),
-    ("qty_lots", pa.array([5, 6, 7], "decimal128(10, 2)"), "is decimal128(10, 2)"),
+    ("qty_lots", pa.array([5, 6, 7], pa.decimal128(10, 2)), "is decimal128(10, 2)"),
     ("price_ticks", pa.array(["99", "101", "98"]), "is string"),
     ("side", pa.array(["a", "b", "a"]).dictionary_encode(), "is dictionary<"),
 ]

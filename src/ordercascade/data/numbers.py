@@ -6,8 +6,8 @@ rounded. A price that is no whole number of ticks is refused where it stands.
 
 from __future__ import annotations
 
-import calendar
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ordercascade.errors import DataFileError, InputError
@@ -17,6 +17,7 @@ INT_MAX = 2**63 - 1
 PRICE_MAX = 2**31 - 1
 SIZE_MAX = 2**62  # of a level
 ORDER_SIZE_MAX = 2**40
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DIGITS = re.compile(r"-?[0-9]{1,40}")
 _DECIMAL = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,30}))?")
 _STAMP = re.compile(
@@ -94,20 +95,12 @@ def nanoseconds(place: Place, key: str, text: Any) -> int:
     if found is None:
         raise place.bad(key, "must be a time such as 2023-05-19T08:51:43.911Z", text)
     parts = [int(part) for part in found.groups()[:6]]
-    seconds = calendar.timegm((*parts, 0, 0, 0))
-    # What timegm carries over (a 31st of June) is no time that anybody wrote.
-    if tuple(parts) != _utc(seconds):
-        raise place.bad(key, "must be a time such as 2023-05-19T08:51:43.911Z", text)
-    return seconds * 10**9 + int((found[7] or "").ljust(9, "0"))
-
-
-def _utc(seconds: int) -> tuple[int, ...]:
-    import time
-
     try:
-        return tuple(time.gmtime(seconds)[:6])
-    except (OverflowError, OSError, ValueError):
-        return ()
+        moment = datetime(*parts, tzinfo=UTC)  # type: ignore[arg-type,misc]
+    except ValueError:
+        raise place.bad(key, "must be a time such as 2023-05-19T08:51:43.911Z", text) from None
+    seconds = (moment - _EPOCH) // timedelta(seconds=1)
+    return seconds * 10**9 + int((found[7] or "").ljust(9, "0"))
 
 
 def _decimal_rule(text: Any, rule: str = "must be plain ASCII digits such as 12.5") -> str:

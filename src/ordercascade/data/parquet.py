@@ -50,7 +50,7 @@ def parquet_chunks(
                 bar.at(handle.tell())
                 yield first, _columns(source, batch, wanted, first)
                 first += batch.num_rows
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataFileError(source.name, f"Parquet cannot be read: {error}") from error
 
 
@@ -61,7 +61,7 @@ def column_names(source: Source) -> tuple[str, ...]:
         _whole(source, handle)
         try:
             return tuple(module.ParquetFile(handle).schema_arrow.names)
-        except (pyarrow.ArrowException, OSError) as error:
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
             raise DataFileError(source.name, f"Parquet cannot be read: {error}") from error
 
 

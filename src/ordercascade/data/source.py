@@ -40,6 +40,7 @@ _MAGIC = {
     b"\xff\xfe": "UTF-16 text",
     b"\xfe\xff": "UTF-16 text",
 }
+_MARK = b"\xef\xbb\xbf"
 _END = re.compile(rb"\r\n|\n|\r")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -158,12 +159,13 @@ def lines(source: Source, line_max: int = LINE_MAX) -> Iterator[tuple[int, str, 
     what is no UTF-8 are refused with their place.
     """
     held: list[bytes] = []  # a line that has not ended yet
-    row, offset = 0, 0
-    for block in blocks(source):
+    row = offset = 0
+    for block in _marked(blocks(source)):
+        if offset == 0 and row == 0 and not held and block.startswith(_MARK):
+            block, offset = block[3:], 3
         held.append(block)
         if b"\n" in block or b"\r" in block or held[0].endswith(b"\r"):
-            data = b"".join(held) if len(held) > 1 else block
-            start = 3 * data.startswith(b"\xef\xbb\xbf") if row == 0 else 0
+            data, start = b"".join(held) if len(held) > 1 else block, 0
             # A CR at the very end may be the first half of a CR LF: it waits for the next block.
             stop = len(data) - data.endswith(b"\r")
             for end in _END.finditer(data, start, stop):
@@ -176,11 +178,22 @@ def lines(source: Source, line_max: int = LINE_MAX) -> Iterator[tuple[int, str, 
         if sum(map(len, held)) > line_max + 1:
             raise DataFileError(source.name, f"line longer than {line_max} bytes", row=row + 1)
     rest = b"".join(held)
-    if row == 0 and rest.startswith(b"\xef\xbb\xbf"):
-        rest, offset = rest[3:], 3
     if rest:
         line = rest.removesuffix(b"\r")
         yield row + 1, _line(source, line, row + 1, offset, line_max), line != rest
+
+
+def _marked(stream: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield the blocks, the first one long enough to hold a byte order mark."""
+    first = b""
+    for block in stream:
+        first += block
+        if len(first) >= len(_MARK):
+            yield first
+            yield from stream
+            return
+    if first:
+        yield first
 
 
 def _line(source: Source, line: bytes, row: int, offset: int, line_max: int) -> str:
@@ -233,9 +246,11 @@ def _gunzipped(handle: IO[bytes]) -> Iterator[bytes]:
         packed = packed or handle.read(BLOCK)
         if not packed:
             raise _DamagedError("compressed data ends early", handle.tell())
+        before = member.copy()
         try:
             block = member.decompress(packed, BLOCK)
         except zlib.error as error:
+            yield from _salvaged(before, packed)
             raise _DamagedError(f"compressed data is damaged: {error}", handle.tell()) from None
         packed = member.unconsumed_tail
         if block:
@@ -245,6 +260,21 @@ def _gunzipped(handle: IO[bytes]) -> Iterator[bytes]:
             if not packed:
                 return
             member = zlib.decompressobj(wbits=31)
+
+
+def _salvaged(member: Any, packed: bytes) -> Iterator[bytes]:
+    """Yield what can be unpacked before a damage: in ever smaller steps up to it."""
+    for step in (4096, 64, 1):
+        while packed:
+            trial = member.copy()
+            try:
+                block = trial.decompress(packed, step)
+            except zlib.error:
+                break
+            if not block:
+                return
+            yield block
+            member, packed = trial, trial.unconsumed_tail
 
 
 def _by_arrow(handle: IO[bytes], kind: str) -> Iterator[bytes]:

@@ -112,7 +112,7 @@ def parquet_table(path: Path, wanted: dict[str, tuple[str, ...]]):  # type: igno
         raise DataFileError(shown, "must be a whole Parquet file (PAR1 at both ends)")
     try:
         table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataFileError(shown, f"Parquet cannot be read: {error}") from error
     if sorted(table.column_names) != sorted(wanted):
         rule = f"expected the columns {','.join(wanted)}"
