@@ -159,7 +159,7 @@ def _times(count: int, step: str | None) -> str:
 
 def time_ns(text: str) -> int:
     """Return a time given as Unix nanoseconds or as 2024-08-08T23:55:00Z (UTC)."""
-    if text.isascii() and text.isdigit() and len(text) <= 18:
+    if text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63:
         return int(text)
     try:
         return nanoseconds(Place(""), "at", text)
