@@ -31,6 +31,7 @@ CORRIDORS = [
     (1, "core.events"),
     (1, "core.arrow"),
     (1, "core.matching core.book"),
+    (1, "core.levels"),
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),
@@ -53,7 +54,7 @@ CORRIDORS = [
     (4, "plot"),
     (4, "figures outcome story lab sheet"),
     (4, "replay audit"),
-    (5, "report cli __main__"),
+    (5, "report bookview cli __main__"),
 ]
 RANK = {
     room: (layer, corridor, place)
