@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 from ordercascade import Scenario, Tape, run
@@ -79,3 +80,14 @@ def scenario(number: int) -> Scenario:
 def tape(number: int) -> Tape:
     """Return its run."""
     return run(scenario(number), progress=False)
+
+
+def renamed(tape: Tape, word: str) -> Tape:
+    """Return a tape whose run, market, venue and accounts all have one name."""
+    meta = json.loads(json.dumps(dict(tape.meta)))
+    meta.update(name=word, about=word)
+    for named in (*meta["markets"], *meta["venues"], *meta["accounts"]):
+        named["name"] = word
+    for market in meta["markets"]:
+        market["settle"] = word
+    return Tape(tape.__dict__["_log"], meta)
