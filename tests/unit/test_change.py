@@ -88,6 +88,14 @@ def test_the_fund_gets_the_difference(base: Scenario) -> None:
     assert venue.fund() == 0
 
 
+def test_a_fund_that_has_paid_and_earned_keeps_what_it_did(base: Scenario) -> None:
+    world = world_at(base, 200)
+    now = world.venue("perp").fund()
+    assert now != 25_000
+    world.change(ruled(base, "fund", "30000"))
+    assert world.venue("perp").fund() == now + 5_000
+
+
 def test_only_rules_can_change(base: Scenario) -> None:
     world = World(base)
     for change, field in (
