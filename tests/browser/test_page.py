@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import ordercascade as oc
 from lab import random_runs
-from ordercascade.enums import Side
+from ordercascade.enums import Side, StepKind
 from ordercascade.lab import Player
 from ordercascade.lab.export import export_html
+from ordercascade.lab.levels import levels_of
 from ordercascade.lab.player import JUMPS
 
 HOSTILE = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 1'>&<b>"
+FALL = int(StepKind.LIQUIDATION)
 READY = "() => window.ordercascade && document.querySelector('canvas').width > 300"
 # What is drawn and what is said.
 DRAWN = """() => [...document.querySelectorAll('canvas')].map(c => c.toDataURL()).join()
@@ -25,14 +29,29 @@ DRAWN = """() => [...document.querySelectorAll('canvas')].map(c => c.toDataURL()
 DEPTH = "() => document.querySelector('canvas.depth').toDataURL()"
 STEP = "#status"
 INSIDE = "() => document.documentElement.scrollWidth <= window.innerWidth"
-# The page's own numbers at a position, to be compared with the view-model's.
-NUMBERS = """steps => steps.map(k => { const r = window.ordercascade.runs[0]; r.seek(k);
-  const levels = []; r.price.forEach((p, i) => { const now = r.eatenNow[i];
-    levels.push([i < r.bids ? 0 : 1, p, r.eatenSoFar[i] - now, now, r.rest[i]]); });
-  return { levels: levels.filter(l => l[2] || l[3] || l[4]), fund: r.fund[k], debt: r.debt[k],
-    adl: r.adl[k], mark: r.marks[k], ratios: r.ratios().map(x => Number.isNaN(x) ? null : x),
-    rows: r.nearest(12).map(x => [r.scopeName[x.place], r.records.equity[x.row]]),
-    status: r.status(k) }; })"""
+# All that the page shows at a position, in the shape of lab/view.py; JSON knows no infinity.
+TIPS = 170  # of so many levels one is pointed at
+DUMP = """({steps, views, tips}) => { const r = window.ordercascade.runs[0];
+  const plain = (x) => (Number.isFinite(x) ? x : null);
+  return JSON.stringify(steps.map((k) => { r.seek(k); const parent = k ? r.parent[k - 1] : 0;
+    const eaten = r.eatenNow.reduce((a, b) => a + b, 0), fall = k > 0 && r.isFall(k);
+    return { status: r.status(k).join(" · "),
+      kind: k ? r.data.steps.kinds[r.kind[k - 1]] : "opening", account: k ? r.whoOf(k) : "",
+      scope: fall ? r.data.steps.margins[r.who[k - 1]] : "",
+      generation: k ? r.generation[k - 1] : 0, parent: parent - 1, cause: k ? r.cause(k) : "",
+      levels_eaten: k ? r.eaten[k - 1] : 0, size_eaten: r.sized(eaten), prices: r.prices(),
+      fund_text: r.paid(r.fund[k]), bad_debt_text: r.paid(r.debt[k]), adl_text: r.sized(r.adl[k]),
+      rows: r.rows(12).map((x) =>
+        [x.name, x.margin, x.equity, x.maintenance, plain(x.ratio), x.state]),
+      log: r.newest(14).map((s) => [s - 1, r.lines[s - 1]]),
+      tree: r.fell.slice(0, r.fell.filter((s) => s <= k).length).reduce((all, s, i) =>
+        [...all, [s - 1, r.generation[s - 1], r.fellLots[i]]], []).slice(-80),
+      ancestors: r.ancestors(14).map((s) => s - 1), ratios: r.ratios().map(plain),
+      fallen: r.fallen.filter((s) => s <= k).length,
+      bars: views.map((v) => r.bars(v).map((b) =>
+        [b.side, b.price, b.rest, b.now, b.gone, b.total,
+          b.price % tips ? "" : r.tip(b, v.group)])) }; })); }"""
+VIEWS = ((True, 1), (False, 1), (True, 5), (False, 7))  # zoomed or the whole book; ticks a level
 
 
 def tape_of(name: str, *changes: str) -> oc.Tape:
@@ -235,7 +254,7 @@ def test_hovering_says_price_size_sum_value_and_share(page: Any) -> None:
     box = page.locator("canvas.depth").bounding_box()
     page.mouse.move(box["x"] + 0.8 * box["width"], box["y"] + 150)
     text = page.inner_text("#tip")
-    for words in ("bid 59,", "eaten now ", "value ", "from the best price on ", "% of the opening"):
+    for words in ("bid 59,", "BTC eaten now", "cumulative ", " USDT", "% of the opening bids"):
         assert words in text
     page.mouse.move(box["x"] + 10, box["y"] + 150)
     assert page.is_hidden("#tip")
@@ -244,40 +263,69 @@ def test_hovering_says_price_size_sum_value_and_share(page: Any) -> None:
     assert "an outside order sells" in page.inner_text("#tip")
 
 
-def numbers_of(player: Player, k: int) -> dict[str, Any]:
-    """Return what the page should say at the position after step k."""
-    frame = player.frame(k, zoom=False)
-    found: dict[tuple[int, int], list[int]] = {}
-    for place, rows in enumerate((frame.touched, frame.eaten)):
-        for side, price, lots in rows.tolist():
-            found.setdefault((side, price), [0, 0, 0])[place] = lots
-    for side, book in ((Side.BID, frame.bids), (Side.ASK, frame.asks)):
-        for price, lots in book.tolist():
-            found.setdefault((int(side), price), [0, 0, 0])[2] = lots
-    return {
-        "levels": [[*key, *lots] for key, lots in sorted(found.items())],
-        "fund": frame.fund,
-        "debt": -frame.bad_debt,
-        "adl": round(player.at(k).adl / float(player.units.lot)),
-        "ratios": [None if math.isnan(r) else r for r in player.ratios(k)],
-    }
+def shown(player: Player, k: int) -> dict[str, Any]:
+    """Return what the page should show after step k, by the view-model."""
+    view, units = player.at(k), player.units
+    unit = f" {units.settle}"
+    same = (
+        *("status", "kind", "account", "scope", "generation", "parent", "cause", "levels_eaten"),
+        *("size_eaten", "fund_text", "bad_debt_text", "adl_text", "fallen"),
+    )
+    prices = (view.mark, view.index, view.last)
+    fell = [node for node in view.tree if player.tape.steps["kind"][node.step] == FALL]
+    return {name: getattr(view, name) for name in same} | {
+        "prices": [0 if math.isnan(p) else round(p / float(units.tick)) for p in prices],
+        "rows": [[r.name, r.margin, *(x.removesuffix(unit) for x in (r.equity, r.maintenance)),
+                  plain(r.ratio), r.state] for r in view.rows],
+        "log": [list(each) for each in view.log],
+        "tree": [[n.step, n.generation, round(n.size / float(units.lot))] for n in fell][-80:],
+        "ancestors": list(view.ancestors),
+        "ratios": [plain(ratio) for ratio in view.ratios],
+        "bars": [bars(player, k, zoom, group) for zoom, group in VIEWS],
+    }  # fmt: skip
 
 
-@pytest.mark.parametrize("number", range(8))
-def test_the_page_says_what_the_view_model_says(browser: Any, tmp_path: Path, number: int) -> None:
-    """Every step forwards, and some of them once more backwards."""
-    tape = random_runs.tape(number)
+def plain(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def bars(player: Player, k: int, zoom: bool, group: int) -> list[list[Any]]:
+    """Return the levels from the best price out, with what the pointer says about some."""
+    frame, tick = player.frame(k, zoom=zoom), float(player.units.tick)
+    found = []
+    for side in levels_of(frame, player.reach.ticks(zoom), group):
+        held, sums = np.flatnonzero(side.lots.any(axis=0)), side.cumulative().tolist()
+        for i in held[::-1] if side.side == Side.BID else held:
+            price, lots = int(side.price[i]), side.lots[:, i].tolist()
+            asked = price % TIPS == 0
+            tip = player.tip(k, price * tick, zoom=zoom, group=group) if asked else ""
+            # Where the sides overlap the stepper's pointer reads the bids.
+            tip = tip if tip.startswith("ask" if side.side == Side.ASK else "bid") else ""
+            found.append([side.side, price, *lots, sums[i], tip])
+    return found
+
+
+@pytest.mark.parametrize("number", [*range(10), "two venues", "btc-cascade"])
+def test_the_page_shows_what_the_view_model_shows(
+    browser: Any, tmp_path: Path, number: int | str
+) -> None:
+    """Each step forwards, then back in strides, then here and there; of a long run some steps."""
+    made = {"two venues": random_runs.two_venues, "btc-cascade": lambda: tape_of("btc-cascade")}
+    tape = random_runs.tape(number) if isinstance(number, int) else made[number]()
     player = Player(tape)
     export_html(tape, tmp_path / "random.html")
+    forwards = list(range(0, len(tape) + 1, 1 if len(tape) < 200 else len(tape) // 3))
+    steps = [*forwards, *forwards[::-5], *forwards[1::9], *forwards[:-2:13]]
+    views = [dict(zip(("low", "high"), player.reach.ticks(zoom), strict=True)) | {"group": group}
+             for zoom, group in VIEWS]  # fmt: skip
+    wanted = {k: shown(player, k - 1) for k in forwards}
     with opened(browser, tmp_path, "random") as page:
-        steps = list(range(-1, len(tape)))[:150]
-        for k in [*steps, *steps[::-7]]:
-            said, wanted = page.evaluate(NUMBERS, [0, k + 1]), numbers_of(player, k)
-            assert {name: said[name] for name in wanted} == wanted
-            view = player.at(k)
-            assert said["status"][-1] == view.status.split(" · ")[-1]
-            fallen = [row for row in view.rows if row.state == "now" and row.ratio > -math.inf]
-            assert {row.name for row in fallen} <= {name for name, _ in said["rows"]}
+        found = json.loads(page.evaluate(DUMP, {"steps": steps, "views": views, "tips": TIPS}))
+    for k, said in zip(steps, found, strict=True):
+        for mine, its in zip(said["bars"], wanted[k]["bars"], strict=True):
+            for one, other in zip(mine, its, strict=True):
+                one[-1] = one[-1] if other[-1] else ""
+        assert said == wanted[k], k
 
 
 def test_names_are_shown_and_do_nothing_else(browser: Any, made: Path) -> None:
@@ -323,7 +371,9 @@ def test_it_fits_and_looks_right(
     with opened(browser, made, name, **how) as page:
         page.evaluate("() => window.ordercascade.show(Math.ceil(window.ordercascade.count * 0.6))")
         assert page.evaluate(INSIDE)
-        red = page.evaluate("() => parseInt(getComputedStyle(document.body).backgroundColor.slice(4))")
+        red = page.evaluate(
+            "() => parseInt(getComputedStyle(document.body).backgroundColor.slice(4))"
+        )
         assert red < 60 if theme == "dark" else red > 200
         page.screenshot(path=str(screenshots / f"page_{name}_{width}_{theme}.png"), full_page=True)
 

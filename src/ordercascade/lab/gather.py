@@ -7,15 +7,17 @@ from 0 (the opening) to the number of steps, as people count them.
 from __future__ import annotations
 
 import base64
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.enums import HolderKind, Side, StepKind
+from ordercascade.enums import HolderKind, StepKind
 from ordercascade.errors import InputError
 from ordercascade.figures import Figures, read, seconds
 from ordercascade.lab.player import JUMPS, Player
+from ordercascade.lab.sums import records
 from ordercascade.lab.words import word_of
 
 if TYPE_CHECKING:
@@ -67,12 +69,15 @@ def gather(tape: Tape, chosen: str | None = None) -> dict[str, Any]:
         "hash": tape.state_hash(),
         "market": next(name for name, key in markets.items() if key == (venue, market)),
         "base": units.base,
-        "settle": units.settle,
+        "settle": f.settled(venue).settle,
         "tick": float(units.tick),
         "lot": float(units.lot),
-        "cash": float(units.cash),
-        "decimals": [_places(units.tick), _places(units.lot), min(2, _places(units.cash))],
-        "value": float(units.cash) * _multiplier(tape, venue, market),
+        "units": {
+            "tick": _exact(units.tick),
+            "lot": _exact(units.lot),
+            "cash": _exact(f.settled(venue).cash),
+        },
+        "multiplier": _multiplier(tape, venue, market),
         "count": len(tape),
         "reach": [list(map(int, player.reach.ticks(zoom))) for zoom in (True, False)],
         "due": [pack(_whole(price, units.tick)), pack(_whole(lots, units.lot))],
@@ -80,8 +85,8 @@ def gather(tape: Tape, chosen: str | None = None) -> dict[str, Any]:
         "levels": _levels(tape, venue, market),
         "path": _path(tape, venue, market),
         "money": _money(tape, f, venue, market),
-        "scopes": _scopes(tape, f, venue),
-        "volumes": _volumes(tape, f),
+        "scopes": _scopes(player, f),
+        "volumes": _volumes(tape, f) | {"fallen": pack(player.falls.steps + 1)},
         "stops": {word: pack(_stops(player, word) + 1) for word in JUMPS},
     }
 
@@ -92,8 +97,10 @@ def _multiplier(tape: Tape, venue: int, market: int) -> int:
     return next(int(m["multiplier"]) for m in tape.markets if where.items() <= m.items())
 
 
-def _places(unit: Any) -> int:
-    return max(0, -int(unit.as_tuple().exponent))
+def _exact(unit: Decimal) -> list[int]:
+    """Return a unit as mantissa and decimals: 0.25 is [25, 2]."""
+    places = max(0, -int(unit.as_tuple().exponent))
+    return [int(unit.scaleb(places)), places]
 
 
 def _whole(values: npt.NDArray[np.float64], unit: Any) -> Int64:
@@ -107,14 +114,9 @@ def _steps(player: Player, f: Figures) -> dict[str, Any]:
     times, time = np.unique(f.column("steps", "time_ns"), return_inverse=True)
     venue = f.column("steps", "venue")
     holders, holder = np.unique(venue << 32 | (column["scope"] & 0xFFFFFFFF), return_inverse=True)
-    names = [f.who(int(key) >> 32, _signed(int(key))) for key in holders]
-    liquidations = {}
-    row = f.column("liquidations", "step")
-    for name in ("side", "tranche", "levels_eaten"):
-        liquidations[name] = np.zeros(count, dtype=np.int64)
-        liquidations[name][row] = f.column("liquidations", name)
-    side = np.zeros(count, dtype=np.int64)
-    side[row] = np.where(f.column("liquidations", "side") == Side.ASK, 1, 2)
+    who = [(int(key) >> 32, _signed(int(key))) for key in holders]
+    eaten = np.zeros(count, dtype=np.int64)
+    eaten[f.column("liquidations", "step")] = f.column("liquidations", "levels_eaten")
     marks = np.array([f.mark(player.venue, player.market, k) for k in range(-1, count)])
     return {
         "lines": [player.line(k) for k in range(count)],
@@ -123,13 +125,14 @@ def _steps(player: Player, f: Figures) -> dict[str, Any]:
         "generation": pack(column["generation"]),
         "parent": pack(column["parent"] + 1),
         "scope": pack(np.where(venue == player.venue, column["scope"], -1)),
-        "names": names,
+        "quiet": int(StepKind.MARK),
+        "falls": int(StepKind.LIQUIDATION),
+        "names": [f.who(*each) for each in who],
+        "margins": [player.margin(*each) for each in who],
         "who": pack(np.where(column["scope"] < 0, -1, holder.ravel())),
         "times": [seconds(int(ns)) for ns in times],
         "time": pack(time.ravel()),
-        "side": pack(side),
-        "tranche": pack(liquidations["tranche"]),
-        "eaten": pack(liquidations["levels_eaten"]),
+        "eaten": pack(eaten),
         "mark": pack(marks),
     }
 
@@ -173,7 +176,11 @@ def _levels(tape: Tape, venue: int, market: int) -> dict[str, Any]:
         "price": pack(known & 0xFFFFFFFF),
         "size": pack(size),
         "changes": [pack(step + 1), pack(place), pack(after)],
-        "trades": [pack(eaten // max(1, len(known)) + 1), pack(eaten % max(1, len(known))), pack(lots)],
+        "trades": [
+            pack(eaten // max(1, len(known)) + 1),
+            pack(eaten % max(1, len(known))),
+            pack(lots),
+        ],
     }
 
 
@@ -220,29 +227,16 @@ def _balance(tape: Tape, f: Figures, venue: int, kind: HolderKind) -> Int64:
     return total
 
 
-def _scopes(tape: Tape, f: Figures, venue: int) -> dict[str, Any]:
+def _scopes(player: Player, f: Figures) -> dict[str, Any]:
     """Return the records of the users' scopes in the order they were written."""
-    scopes, accounts = tape.scopes, tape.tables["accounts"]
-    users = (accounts["venue"] == venue) & (accounts["kind"] == HolderKind.SCOPE)
-    step = scopes["step"].astype(np.int64)
-    one = len({int(v["id"]) for v in tape.venues}) <= 1
-    written = np.full(len(step), venue if one else -1, dtype=np.int64)
-    if len(tape):
-        later = step >= 0
-        written[later] = tape.steps["venue"][step[later]]
-    keep = (written == venue) & np.isin(scopes["scope"], accounts["scope"][users])
+    tape, venue = player.tape, player.venue
+    scopes, keep = tape.scopes, records(f, venue)
     ids, place = np.unique(scopes["scope"][keep], return_inverse=True)
-    isolated = dict(
-        zip(accounts["scope"][users].tolist(), accounts["market"][users].tolist(), strict=True)
-    )
-    names = {market: u.name for (v, market), u in f.units.items() if v == venue}
     return {
         "id": pack(ids),
         "names": [f.who(venue, int(scope)) for scope in ids],
-        "margin": [
-            "cross" if isolated[int(s)] < 0 else f"isolated {names[isolated[int(s)]]}" for s in ids
-        ],
-        "step": pack(step[keep] + 1),
+        "margin": [player.margin(venue, int(scope)) for scope in ids],
+        "step": pack(scopes["step"][keep].astype(np.int64) + 1),
         "place": pack(place.ravel()),
         "equity": pack(scopes["equity"][keep]),
         "maintenance": pack(scopes["maintenance"][keep]),

@@ -7,7 +7,7 @@ const make = (name, text, kind) => {
   if (kind) node.className = kind;
   return node;
 };
-const ROWS = 12, LINES = 14, INTERVAL_MS = 200;
+const ROWS = 12, LINES = 14, CHAIN = 14, INTERVAL_MS = 200;
 const payload = JSON.parse(byId("data").textContent);
 const runs = payload.runs.map((data) => new Run(data));
 const count = Math.max(...runs.map((run) => run.count));
@@ -21,7 +21,7 @@ function settle() {
   const low = Math.min(...runs.map((run) => run.data.reach[which][0] * run.data.tick));
   const high = Math.max(...runs.map((run) => run.data.reach[which][1] * run.data.tick));
   views = runs.map((run) => ({
-    low: low / run.data.tick, high: high / run.data.tick, group: state.group, cumulative: state.cumulative,
+    low: Math.round(low / run.data.tick), high: Math.round(high / run.data.tick), group: state.group, cumulative: state.cumulative,
   }));
   const top = Math.max(...runs.map((run, i) => run.height(views[i]) * run.data.lot)) * 1.06;
   views.forEach((view, i) => { view.top = (top || 1) / runs[i].data.lot; });
@@ -82,14 +82,14 @@ function build() {
     button.addEventListener("click", (event) => { pause(); jump(word, event.shiftKey); });
     byId("jumps").append(button);
   }
-  const tick = runs[0].data.tick, places = runs[0].data.decimals[0];
   for (const group of [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]) {
-    const option = make("option", group === 1 ? "no" : number(group * tick, places));
+    const option = make("option", group === 1 ? "no" : runs[0].priced(group));
     option.value = group;
     byId("group").append(option);
   }
   for (let i = 0; i < ROWS; i++) byId("accounts").append(buildRow());
   for (let i = 0; i < LINES; i++) byId("log").append(buildLine());
+  for (let i = 0; i < CHAIN + 2; i++) byId("chain").append(buildLine());
   byId("log").style.minHeight = `${24 * Math.min(LINES, Math.max(...runs.map((run) => run.told.length)))}px`;
 }
 
@@ -109,7 +109,9 @@ function buildPanel(run, i) {
     meter.setAttribute("aria-valuemin", "0");
     meter.append(bar);
     node.querySelector(".meters").append(make("span", word), meter, text);
-    const most = run[name].reduce((a, b) => Math.max(a, b), 0);
+    // One scale for all runs, so that bars can be compared.
+    const money = (each, value) => value * (name === "adl" ? each.data.lot : each.cash);
+    const most = Math.max(...runs.map((each) => money(each, each[name].reduce((a, b) => Math.max(a, b), 0)))) / money(run, 1);
     meter.setAttribute("aria-valuemax", String(most || 1));
     panel.meters[name] = { meter, bar, text, most };
   }
@@ -166,6 +168,7 @@ function draw() {
   drawGrowth(byId("growth"), run, growth.most, growth.generations);
   fillAccounts(run);
   fillLog(run);
+  fillChain(run);
   fillWords(run);
 }
 
@@ -206,34 +209,51 @@ function fillMeters(panel) {
 }
 
 function fillAccounts(run) {
-  const found = run.nearest(ROWS);
+  const found = run.rows(ROWS);
+  for (const node of document.querySelectorAll(".unit")) setText(node, `, ${run.data.settle}`);
   [...byId("accounts").rows].forEach((row, i) => {
     const each = found[i];
     row.hidden = !each;
     if (!each) return;
-    const record = each.row, word = run.state(each);
-    row.scope = run.scopeId[each.place];
-    const kind = [word, row.scope === state.chosen ? "chosen" : ""].join(" ").trim();
+    row.scope = each.scope;
+    const kind = [each.state, row.scope === state.chosen ? "chosen" : ""].join(" ").trim();
     if (row.className !== kind) row.className = kind;
-    setText(row.button, run.scopeName[each.place]);
+    setText(row.button, each.name);
     row.button.setAttribute("aria-pressed", String(row.scope === state.chosen));
-    const flat = run.records.maintenance[record] === 0;
-    const texts = [run.scopeMargin[each.place], run.paid(run.records.equity[record], false), run.paid(run.records.maintenance[record], false), flat ? "–" : number(each.ratio, 3), word];
-    texts.forEach((text, at) => setText(row.parts[at + 1], text));
+    const ratio = each.ratio === -Infinity ? "flat" : number(each.ratio, 3);
+    [each.margin, each.equity, each.maintenance, ratio, each.state].forEach((text, at) => setText(row.parts[at + 1], text));
   });
 }
 
 function fillLog(run) {
-  const end = upTo(run.told, run.at);
+  const newest = run.newest(LINES);
   [...byId("log").children].forEach((line, i) => {
-    const k = end - 1 - i >= 0 ? run.told[end - 1 - i] : 0;
-    line.hidden = k === 0;
-    if (k === 0) return;
+    const k = newest[i];
+    line.hidden = k === undefined;
+    if (line.hidden) return;
     line.k = k;
     line.classList.toggle("chosen", state.chosen >= 0 && run.scope[k - 1] === state.chosen);
     setText(line.step, number(k, 0));
     setText(line.text, ` ${run.lines[k - 1]}`);
     if (!state.playing) line.button.title = run.lines[k - 1];
+  });
+}
+
+// The way from the outside to the step, as buttons: the tree for a keyboard.
+function fillChain(run) {
+  const steps = run.ancestors(CHAIN).reverse();
+  if (run.at > 0) steps.push(run.at);
+  const child = run.children.get(run.at)?.[0];
+  if (child) steps.push(child);
+  [...byId("chain").children].forEach((line, i) => {
+    const k = steps[i];
+    line.hidden = k === undefined;
+    if (line.hidden) return;
+    line.k = k;
+    line.className = k === run.at ? "now" : k > run.at ? "next" : "";
+    if (k === run.at) line.button.setAttribute("aria-current", "step"); else line.button.removeAttribute("aria-current");
+    setText(line.step, number(k, 0));
+    setText(line.text, ` ${run.isFall(k) ? run.whoOf(k) : run.data.steps.kinds[run.kind[k - 1]]}`);
   });
 }
 
@@ -323,17 +343,7 @@ function tipDepth(panel, event) {
     hideTip();
     return;
   }
-  const run = panel.run, bar = bars[shown[at]], lots = bar.gone + bar.now + bar.rest;
-  const group = views[panel.i].group;
-  const price = group > 1 ? `${run.priced(bar.price)} to ${run.priced(bar.price + group - 1)}` : run.priced(bar.price);
-  const parts = [`${bar.side ? "ask" : "bid"} ${price}`];
-  for (const [word, size] of [["resting", bar.rest], ["eaten now", bar.now], ["eaten earlier", bar.gone]]) {
-    if (size > 0) parts.push(`${word} ${run.sized(size)}`);
-  }
-  const opening = run.openingLots[bar.side];
-  parts.push(`value ${number(lots * bar.price * run.data.value, run.data.decimals[2])} ${run.data.settle}`, `from the best price on ${run.sized(bar.total)}`);
-  if (opening) parts.push(`${number((100 * bar.total) / opening, 2)} % of the opening side`);
-  tip(event, parts.join("\n"));
+  tip(event, panel.run.tip(bars[shown[at]], views[panel.i].group));
 }
 
 function stepUnder(panel, event) {
