@@ -107,7 +107,7 @@ def test_a_market_may_be_chosen_and_a_wrong_one_is_refused() -> None:
 
 
 def test_two_runs_lie_in_one_page() -> None:
-    found = payload(html_of(tape_of("t2a"), compare=tape_of("t2a", "shock.size=7")))["runs"]
+    found = payload(html_of(tape_of("t2a"), tape_of("t2a", "shock.size=7")))["runs"]
     assert [run["count"] for run in found] == [8, 1]
 
 

@@ -38,13 +38,19 @@ def export_html(
     `market` names the market that is shown, else the one with most liquidated. InputError for one
     that is not there, or for a tape of more than 100,000 steps.
     """
-    text = html_of(tape, compare=compare, market=market)
-    Path(path).write_text(text, encoding="utf-8", newline="\n")
+    write(path, html_of(tape, compare, market=market))
 
 
-def html_of(tape: Tape, *, compare: Tape | None = None, market: str | None = None) -> str:
+def write(path: str | os.PathLike[str], page: str) -> None:
+    """Write a page, the same bytes on every system."""
+    Path(path).write_text(page, encoding="utf-8", newline="\n")
+
+
+def html_of(tape: Tape, compare: Tape | None = None, *, market: str | None = None) -> str:
     """Return the page as text."""
-    runs = [gather(each, market) for each in (tape, compare) if each is not None]
+    runs = [gather(tape, market)]
+    if compare is not None:
+        runs.append(gather(compare, runs[0]["market"], must=False))
     data = json.dumps({"version": __version__, "runs": runs}, separators=(",", ":"))
     # Inside a script element only "<" could end it; the others are for parsers of other kinds.
     for sign in "<>&":

@@ -49,15 +49,18 @@ def _kind(values: Int64) -> str:
     return next((kind for kind, end in INTEGERS if -end <= low and high < end), "f8")
 
 
-def gather(tape: Tape, chosen: str | None = None) -> dict[str, Any]:
-    """Return one market of a tape as plain values that JSON can hold: `chosen`, or the main one."""
+def gather(tape: Tape, chosen: str | None = None, *, must: bool = True) -> dict[str, Any]:
+    """Return one market of a tape as plain values that JSON can hold: `chosen`, or the main one.
+
+    InputError where the chosen one is not there; with `must=False` that is the main one too.
+    """
     if len(tape) > STEPS_MAX:
         raise InputError("tape", len(tape), f"must have at most {STEPS_MAX:,} steps for a page")
     player = Player(tape)
     markets = player.markets
-    if chosen is not None:
-        if chosen not in markets:
-            raise InputError("market", chosen, f"must be one of {', '.join(markets)}")
+    if chosen is not None and chosen not in markets and must:
+        raise InputError("market", chosen, f"must be one of {', '.join(markets)}")
+    if chosen in markets:
         player = Player(tape, venue=markets[chosen][0], market=markets[chosen][1])
     f, units = read(tape), player.units
     venue, market = player.venue, player.market
@@ -67,7 +70,7 @@ def gather(tape: Tape, chosen: str | None = None) -> dict[str, Any]:
         "about": str(tape.meta.get("about", "")),
         "seed": int(tape.meta["seed"]),
         "hash": tape.state_hash(),
-        "market": next(name for name, key in markets.items() if key == (venue, market)),
+        "market": player.market_name,
         "base": units.base,
         "settle": f.settled(venue).settle,
         "tick": float(units.tick),

@@ -90,6 +90,12 @@ class Player:
         return str(self.tape.meta["name"] or "tape")
 
     @property
+    def market_name(self) -> str:
+        """The name in `markets` of the one that is shown."""
+        here = self.venue, self.market
+        return next(name for name, key in self.markets.items() if key == here)
+
+    @property
     def markets(self) -> dict[str, tuple[int, int]]:
         """(venue, market) of each market by its name, its venue's before it where there are two."""
         venues = {int(v["id"]): str(v["name"]) for v in self.tape.venues}
