@@ -139,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="audit every step from the tape alone and say what was checked; exit 4 if it is wrong",
     )
+    run.add_argument(
+        "--html",
+        metavar="FILE",
+        type=Path,
+        help="write a page that plays the run in a browser, without kernel and network",
+    )
     run.add_argument("--story", action="store_true", help="tell the run step by step as well")
     run.add_argument("--quiet", action="store_true", help="no progress and no log on stderr")
     run.set_defaults(verb=_run)
@@ -157,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         default=Path("demo"),
-        help="where summary.json, tape.oct and cascade.png go (default ./demo)",
+        help="where summary.json, tape.oct, cascade.html and cascade.png go (default ./demo)",
     )
     demo.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     demo.set_defaults(verb=_demo)
@@ -196,7 +202,16 @@ def _scenario(parser: argparse.ArgumentParser, also: str = "", optional: bool = 
 
 def _run(arguments: argparse.Namespace) -> int:
     scenario = _load(arguments)
+    html = arguments.html
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        raise ConfigError("--html", "must be a file in a folder that is there", str(html))
     tape = _tape(scenario, arguments.out, quiet=arguments.quiet)
+    if html is not None:
+        from ordercascade.lab.export import export_html
+
+        export_html(tape, html)
+        if not arguments.quiet:
+            print(f"wrote {html}: open it in a browser", file=sys.stderr)
     summary = tape.summary()
     found = _audited(tape) if arguments.check else None
     code = OK if found is None or found.ok else MISMATCH
@@ -219,7 +234,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from ordercascade import scenarios
 
-    tape = _tape(scenarios.load(DEMO), arguments.out, quiet=False)
+    tape = _tape(scenarios.load(DEMO), arguments.out, quiet=False, page=True)
     if arguments.json:
         print(json.dumps(tape.summary(), indent=2))
     else:
@@ -305,7 +320,7 @@ def _load(arguments: argparse.Namespace) -> Scenario:
     raise ConfigError("SCENARIO", f"must be a file or a shipped scenario{nearest}", word)
 
 
-def _tape(scenario: Scenario, out: Path | None, *, quiet: bool) -> Tape:
+def _tape(scenario: Scenario, out: Path | None, *, quiet: bool, page: bool = False) -> Tape:
     """Run, and write what was asked for before anything is printed: a closed pipe loses nothing."""
     from ordercascade.run import run
 
@@ -318,18 +333,25 @@ def _tape(scenario: Scenario, out: Path | None, *, quiet: bool) -> Tape:
             ) from None
     tape = run(scenario, progress=False if quiet else None)
     if out is not None:
-        _write(tape, out, quiet=quiet)
+        _write(tape, out, quiet=quiet, page=page)
     return tape
 
 
-def _write(tape: Tape, out: Path, *, quiet: bool) -> None:
-    """Write summary.json, tape.oct and cascade.png; without matplotlib a line, and no picture."""
+def _write(tape: Tape, out: Path, *, quiet: bool, page: bool) -> None:
+    """Write summary.json, tape.oct, perhaps cascade.html, and cascade.png.
+
+    Without matplotlib that is a line, and no picture; the page needs numpy alone.
+    """
     from ordercascade import plot
+    from ordercascade.lab.export import export_html
 
     text = json.dumps(tape.summary(), indent=2) + "\n"
     (out / "summary.json").write_text(text, encoding="utf-8")
     tape.save(out / "tape.oct")
     written = ["summary.json", "tape.oct"]
+    if page:
+        export_html(tape, out / "cascade.html")
+        written.append("cascade.html")
     try:
         plot.save(tape, out / "cascade.png")
         written.append("cascade.png")
