@@ -1,4 +1,4 @@
-# make demo | test | check | build | bench | clean
+# make demo | test | check | build | bench | compare | clean
 # make asan | fuzz | soak: the longer proofs; clang | browser: install what they and tests/browser need
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
@@ -18,7 +18,7 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench clean asan fuzz soak clang browser
+.PHONY: demo test check build bench compare clean asan fuzz soak clang browser
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
@@ -46,6 +46,10 @@ build: $(VENV)/.stamp-check
 
 bench: $(VENV)/.stamp-test $(BUILT)
 	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+# Other packages' books beside ours; they get an environment of their own, build/peers.
+compare: $(VENV)/.stamp-test $(BUILT)
+	@$(PY) bench/compare.py $(ARGS)
 
 # The sanitized package lies beside the release one: build/asan-lib. ARGS chooses tests.
 asan: $(VENV)/.stamp-test

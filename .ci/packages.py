@@ -6,6 +6,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
+# Tests, and what is compiled for them alone.
+FOREIGN = ("tests/", "fuzz", "seeded")
+HARNESS = "tests/fuzz/main.c"  # The one .c that nobody generates.
 SHIPPED = {".py", ".pxd", ".pyi", ".toml", ".csv", ".typed", ".js", ".css"}
 
 
@@ -30,14 +33,18 @@ def problems(folder: Path) -> list[str]:
     found += [
         f"the wheel holds {name}"
         for name in sorted(names)
-        if PurePosixPath(name).suffix in strangers or name.startswith("tests/")
+        if PurePosixPath(name).suffix in strangers or name.startswith(FOREIGN)
     ]
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
-    needed = {f"src/{name}" for name in in_source()} | {"LICENSE", "Makefile", "setup.py"}
+    needed = {f"src/{name}" for name in in_source()} | {"LICENSE", "Makefile", "setup.py", HARNESS}
     needed |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "src").rglob("*.pyx")}
     found += [f"the sdist lacks {name}" for name in sorted(needed - inside)]
-    found += [f"the sdist holds {name}" for name in inside if name.endswith((".c", ".so", ".pyc"))]
+    found += [
+        f"the sdist holds {name}"
+        for name in sorted(inside - {HARNESS})
+        if name.endswith((".c", ".o", ".so", ".pyc"))
+    ]
     return found
 
 

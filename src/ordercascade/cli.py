@@ -228,6 +228,8 @@ def _check(arguments: argparse.Namespace) -> int:
     place = Path(arguments.scenario)
     if place.suffix == tape_file.SUFFIX or (place / tape_file.MANIFEST).is_file():
         return _check_tape(place, arguments)
+    if arguments.json:
+        raise ConfigError("--json", "must not be given with a scenario: only audits have it")
     scenario = _load(arguments)
     with World(scenario) as world:  # Reads every file and judges the opening, without a step.
         accounts = len(world.tape().accounts)

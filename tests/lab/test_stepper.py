@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -256,6 +257,20 @@ def test_a_cancelled_run_never_arrives_and_a_newer_one_replaces_an_older(cascade
         "third is shown",
         "third may go on: True",
     ]
+
+
+def test_a_cell_that_waits_for_a_run_has_it_although_it_holds_up_its_event_loop(
+    cascade: Tape,
+) -> None:
+    async def cell() -> tuple[Tape, ...]:
+        app = stepper(cascade)
+        app.scenario.shock.input.value = "9,000,000"
+        app.scenario.run.click()
+        assert app.wait(60)
+        return app.tapes
+
+    (new,) = asyncio.run(cell())
+    assert new is not cascade
 
 
 def test_cancel_leaves_the_old_run_and_the_panel_ready(cascade: Tape) -> None:

@@ -219,6 +219,8 @@ cdef int _make_room(Table* t) except -1 nogil:
             _replace(t, at, b.capacity)
         else:
             oc_store(&b.hashed, 0)
+            if oc_load(&b.refs) == 1:
+                b.shown = 0         # The views that showed more, before a truncation, are gone.
     _aim(t, True)
     oc_check(t.rows < t.room)
     return 0

@@ -18,8 +18,13 @@ cdef extern from *:
     #else
     #define oc_wide_pages(rows, bytes) ((void)(rows))
     #endif
+    #ifndef OC_SLAB_MIN
+    #define OC_SLAB_MIN 8       /* Less in the fuzzer's build, so that slabs grow there. */
+    #endif
     #define oc_prefetch(p) __builtin_prefetch(p)
     """
+    enum:
+        SLAB_MIN "OC_SLAB_MIN"
     void oc_wide_pages(void* rows, int64_t bytes) noexcept nogil
     void oc_prefetch(const void* p) noexcept nogil
 
@@ -34,8 +39,8 @@ cdef inline void* slab_grow(void* rows, int64_t* capacity, int64_t need,
     cdef void* grown
     if need <= wanted and rows != NULL:
         return rows
-    if wanted < 8:
-        wanted = 8
+    if wanted < SLAB_MIN:
+        wanted = SLAB_MIN
     while wanted < need:
         wanted = wanted * 2
     grown = PyMem_RawRealloc(rows, <size_t>(wanted * row_bytes))

@@ -8,10 +8,18 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.ladder cimport Ladder
 from ordercascade.core.units cimport Tick, smaller
 
+cdef extern from *:
+    """
+    #ifndef OC_BUCKET_BITS
+    #define OC_BUCKET_BITS 20   /* Less in the fuzzer's build, so that buckets are wide there. */
+    #endif
+    """
+    enum:
+        BUCKET_BITS "OC_BUCKET_BITS"    # a side never has more than 2**20 buckets
+
 cdef enum:
     FALLS = 0               # a long's trigger: fires when price <= tick
     RISES = 1               # a short's trigger: fires when price >= tick
-    BUCKET_BITS = 20        # a side never has more than 2**20 buckets
 
 ctypedef struct TriggerNode:    # 16 bytes
     int32_t next            # towards the end of the bucket's list

@@ -179,7 +179,7 @@ cdef class World:
             raise InputError("amount", amount, "must not be 0")
         self._schedule(&item)
 
-    cdef int _schedule(self, Item* item) except -1:
+    cdef int _schedule(self, Item* item) except -1 nogil:
         self.agenda = <Item*>slab_grow(
             self.agenda, &self.agenda_capacity, self.agenda_count + 1, sizeof(Item))
         item.sequence = self.sequence
