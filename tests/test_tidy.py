@@ -34,6 +34,7 @@ CORRIDORS = [
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),
+    (1, "core.schedule core.answers"),
     (2, "core.populate"),
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
