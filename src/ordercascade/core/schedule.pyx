@@ -109,7 +109,7 @@ cdef class Schedule:
     def steps(cls, *, limit, step, maintenance_ppm, initial_ppm, **options):
         """n = max(0, ceil((value - limit) / step)): maintenance 1 + n times, initial n more.
 
-        spec/MARGIN.md §2.1.3 [BM2]. Rows end where maintenance reaches 100 %.
+        spec/MARGIN.md §2.1.3 [BM2]. Rows end where a rate reaches 100 %.
         """
         step = _number("step", step, 1, CASH_MAX)
         limit = _number("limit", limit, 1, CASH_MAX)
@@ -118,7 +118,7 @@ cdef class Schedule:
         made = [(0, first, base)]
         for n in range(1, min(ROWS_MAX, PPM // first)):
             floor = limit + (n - 1) * step + 1
-            if floor > CASH_MAX:
+            if floor > CASH_MAX or base + n * first > PPM:
                 break
             made.append((floor, first * (1 + n), base + n * first))
         return cls.slab(made, **options)
