@@ -1,4 +1,4 @@
-"""The command `ordercascade`: run, check, demo, schema.
+"""The command `ordercascade`: run, check, demo, preset, schema.
 
 The result goes to stdout, progress and log to stderr. Exit codes: 0 ok, 1 internal error, 2 bad
 usage or configuration, 3 some scenarios failed, 4 a store or tape does not match, 5 an optional
@@ -160,9 +160,24 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     demo.set_defaults(verb=_demo)
 
+    _preset_parser(verbs.add_parser("preset", help="list, show or compare the rules of venues"))
+
     schema = verbs.add_parser("schema", help="print the JSON Schema of a scenario file")
     schema.set_defaults(verb=_schema)
     return parser
+
+
+def _preset_parser(preset: argparse.ArgumentParser) -> None:
+    asks = preset.add_subparsers(title="asks", metavar="ASK", required=True)
+    listed = asks.add_parser("list", help="name every preset, and what it lacks to be run")
+    listed.set_defaults(verb=_preset_list)
+    show = asks.add_parser("show", help="print a preset's file, with its sources")
+    show.add_argument("name", metavar="NAME")
+    show.set_defaults(verb=_preset_show)
+    diff = asks.add_parser("diff", help="print the rules in which two venues differ")
+    diff.add_argument("first", metavar="A")
+    diff.add_argument("second", metavar="B")
+    diff.set_defaults(verb=_preset_diff)
 
 
 def _scenario(parser: argparse.ArgumentParser, also: str = "") -> None:
@@ -263,6 +278,37 @@ def _audited(tape: Tape) -> Audit:
         first = found.failures[0]
         _say(f"the tape contradicts itself, check {first.check!r} first: {first}", MISMATCH)
     return found
+
+
+def _preset_list(_: argparse.Namespace) -> int:
+    from ordercascade import presets
+
+    for name in presets.names():
+        found = presets.load(name)
+        print(f"{name:<16}{found.about}")
+        if found.not_yet:
+            print(f"{'':<16}cannot be run yet, the engine lacks: {'; '.join(found.not_yet)}")
+    return OK
+
+
+def _preset_show(arguments: argparse.Namespace) -> int:
+    from ordercascade import presets
+
+    print(presets.text(arguments.name, path="NAME"), end="")
+    return OK
+
+
+def _preset_diff(arguments: argparse.Namespace) -> int:
+    from ordercascade import presets
+
+    for name in (arguments.first, arguments.second):
+        presets.text(name, path="A and B")  # A wrong name is said before anything is printed.
+    rows = presets.differences(arguments.first, arguments.second)
+    table = [("", arguments.first, arguments.second), *rows]
+    wide = [max(len(row[column]) for row in table) for column in (0, 1)]
+    for key, mine, its in table:
+        print(f"{key:<{wide[0]}}  {mine:<{wide[1]}}  {its}".rstrip())
+    return OK
 
 
 def _schema(_: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from ordercascade import presets
 from ordercascade.margin import Schedule
 
 Vector = dict[str, Any]
@@ -77,6 +78,18 @@ def unmade(vector: Vector) -> tuple[str, str]:
     if kind in STAGES and venue not in FORMULA:
         return "not yet", f"the engine lacks {STAGES[kind]}"
     return "", ""
+
+
+def preset(vector: Vector, fee: Any = None) -> dict[str, Any]:
+    """Return what the venue's preset says of every schedule, with a fee where it takes one.
+
+    A venue without a preset: at the mark, strict, the fee at the mark.
+    """
+    name = str(vector["venue"]).replace("_", "-")
+    said = presets.options(name) if name in presets.names() else {"fee_base": "mark"}
+    if fee is not None and "fee_base" in said:
+        said["fee_ppm"] = whole(exact(fee) * 10**6)
+    return said
 
 
 def exact(value: Any) -> Fraction:

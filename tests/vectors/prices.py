@@ -7,7 +7,7 @@ from typing import Any
 
 from ordercascade import margin
 from ordercascade.margin import Schedule
-from vectors.form import Grid, Vector, exact, form, sign, whole
+from vectors.form import Grid, Vector, exact, form, preset, sign, whole
 
 DIGITS = 9
 INVERSE_TICK = Fraction(1, 2)  # presets/bybit-inverse.toml, rounding
@@ -25,14 +25,14 @@ def tiered(vector: Vector) -> dict[str, Any]:
         raise ValueError(f"mode {i['mode']!r}")
     equity, maintenance = grid.money(i.get("upnl_others", 0)), grid.money(i.get("tmm_others", 0))
     for leg in i.get("others", []):
-        table = _tier(grid, leg["mmr"], leg["cum"])
+        table = _tier(grid, leg["mmr"], leg["cum"], **preset(vector))
         size = sign(leg["side"]) * grid.size(leg["size"])
         cost = grid.cost(size, grid.price(leg["entry"]))
         own, need = margin.what_if(table, grid.price(leg["mark"]), size, cost, 0)
         equity, maintenance = equity + own, maintenance + need
     size = sign(i["side"]) * grid.size(i["size"])
     found = margin.liquidation_price(
-        _tier(grid, i["mmr"], i["cum"]),
+        _tier(grid, i["mmr"], i["cum"], **preset(vector)),
         size,
         grid.cost(size, grid.price(i["entry"])),
         grid.money(i["wallet"]),
@@ -48,7 +48,7 @@ def at_entry(vector: Vector) -> dict[str, Any]:
     """Isolated, maintenance on the entry value; the collateral is the initial margin."""
     i = vector["inputs"]
     grid = Grid([i["entry"]], [i["size"]], [i["extra_margin"]])
-    table = _tier(grid, i["mmr"], i["deduction"], base="entry")
+    table = _tier(grid, i["mmr"], i["deduction"], **preset(vector))
     size, price = sign(i["side"]) * grid.size(i["size"]), grid.price(i["entry"])
     cost = grid.cost(size, price)
     initial, maintenance = margin.margin_required(
@@ -68,7 +68,7 @@ def fee_in_trigger(vector: Vector) -> dict[str, Any]:
     """Isolated, with the taker's fee on the value at the mark in the trigger."""
     i = vector["inputs"]
     grid = Grid([i["entry"]], [i["size"]], [i["margin"]])
-    table = grid.flat(i["mmr"], fee_ppm=whole(exact(i["taker_fee"]) * 10**6))
+    table = grid.flat(i["mmr"], **preset(vector, i["taker_fee"]))
     size = sign(i["side"]) * grid.size(i["size"])
     cost = grid.cost(size, grid.price(i["entry"]))
     found = margin.liquidation_price(table, size, cost, grid.money(i["margin"]), digits=DIGITS)
@@ -83,8 +83,7 @@ def inverse_cross(vector: Vector) -> dict[str, Any]:
     """
     i = vector["inputs"]
     grid = Grid([i["entry"]], [i["quantity_usd"]], [i["balance_btc"]], inverse=True)
-    fee = {"fee_ppm": whole(exact(i["taker_fee"]) * 10**6), "fee_base": "bankruptcy"}
-    table = grid.flat(i["mmr"], base="entry", **fee)
+    table = grid.flat(i["mmr"], **preset(vector, i["taker_fee"]))
     size = sign(i["side"]) * grid.size(i["quantity_usd"])
     cost = grid.cost(size, grid.price(i["entry"]))
     money = grid.money(i["balance_btc"]) - grid.money(i["order_margin"])
@@ -100,7 +99,7 @@ def net_collateral(vector: Vector) -> dict[str, Any]:
     """An account with so much equity at the oracle price; others by their maintenance."""
     i = vector["inputs"]
     grid = Grid([i["price"]], [i["size"]], [i["equity"], i["mmr_others"]])
-    table = grid.flat(i["mmf"])
+    table = grid.flat(i["mmf"], **preset(vector))
     for leg in i.get("others", []):  # They are said twice; both must agree.
         own = abs(exact(leg["size"])) * exact(leg["price"]) * exact(leg["mmf"])
         if len(i["others"]) == 1 and own != exact(i["mmr_others"]):

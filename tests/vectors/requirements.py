@@ -9,7 +9,7 @@ from typing import Any
 from ordercascade import margin
 from ordercascade.exact import PPM
 from ordercascade.margin import Schedule
-from vectors.form import Grid, Vector, exact, form, places, sign, whole
+from vectors.form import Grid, Vector, exact, form, places, preset, sign, whole
 
 PPT = 10**12
 
@@ -296,8 +296,7 @@ def margin_ratio(vector: Vector) -> dict[str, Any]:
     """Liquidated where (margin + profit) / value is at most the rate and the fee."""
     i = vector["inputs"]
     grid = Grid([i["entry"], i["mark"]], [i["size"]], [i["margin"]])
-    fee = whole(exact(i["liq_fee_rate"]) * PPM)
-    schedule = grid.flat(i["mmr"], fee_ppm=fee, strict=False)
+    schedule = grid.flat(i["mmr"], **preset(vector, i["liq_fee_rate"]))
     size = grid.size(i["size"]) * sign(i.get("side", "long"))
     cost, mark = grid.cost(size, grid.price(i["entry"])), grid.price(i["mark"])
     money = grid.money(i["margin"])
