@@ -1,5 +1,6 @@
 # make demo | test | check | build | bench | clean
-# make asan | fuzz | soak: the longer proofs; clang | browser: install what they and tests/browser need
+# make coverage | mutants | asan | fuzz | soak: the longer proofs
+# make clang | browser: install what they and tests/browser need
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -18,7 +19,7 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench clean asan fuzz soak clang browser
+.PHONY: demo test check build bench clean coverage mutants asan fuzz soak clang browser
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
@@ -46,6 +47,14 @@ build: $(VENV)/.stamp-check
 
 bench: $(VENV)/.stamp-test $(BUILT)
 	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+# Lines of the core that no test reaches; builds the trace flavour beside the release.
+coverage: $(VENV)/.stamp-test
+	$(PY) .ci/uncovered.py
+
+# ARGS="--first 5" judges five of the hundred, and none of them may survive.
+mutants: $(VENV)/.stamp-test $(BUILT)
+	PYTHONPATH=tests $(PY) -m mutants $(ARGS)
 
 # The sanitized package lies beside the release one: build/asan-lib. ARGS chooses tests.
 asan: $(VENV)/.stamp-test
