@@ -1,6 +1,6 @@
 # make demo | lab | test | check | build | bench | compare | clean
-# make asan | fuzz | soak: the longer proofs; clang | browser: install what they and tests/browser need
-# make pictures: the README's, rendered again
+# make coverage | mutants | asan | fuzz | soak: the longer proofs
+# make clang | browser: install what they and tests/browser need; pictures: the README's, again
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -19,7 +19,8 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo lab pictures test check build bench compare clean asan fuzz soak clang browser
+.PHONY: demo lab pictures test check build bench compare clean coverage mutants asan fuzz soak
+.PHONY: clang browser
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
@@ -57,6 +58,14 @@ bench: $(VENV)/.stamp-test $(BUILT)
 # Other packages' books beside ours; they get an environment of their own, build/peers.
 compare: $(VENV)/.stamp-test $(BUILT)
 	@$(PY) bench/compare.py $(ARGS)
+
+# Lines of the core that no test reaches; builds the trace flavour beside the release.
+coverage: $(VENV)/.stamp-test
+	$(PY) .ci/uncovered.py
+
+# ARGS="--first 5" judges five of the hundred, and none of them may survive.
+mutants: $(VENV)/.stamp-test $(BUILT)
+	PYTHONPATH=tests $(PY) -m mutants $(ARGS)
 
 # The sanitized package lies beside the release one: build/asan-lib. ARGS chooses tests.
 asan: $(VENV)/.stamp-test
