@@ -108,7 +108,6 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def _parser() -> argparse.ArgumentParser:
     from ordercascade import __version__
-    from ordercascade.lab import command
 
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -179,6 +178,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _lab_parser(verbs: Any) -> None:
+    from ordercascade.lab import command
+
     lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab, or the stepper alone")
     _scenario(lab, also=f", to step through (with --app default {DEMO})", optional=True)
     command.options(lab)
