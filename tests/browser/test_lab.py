@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 from browser.shown import WAIT_MS, Shown
+from ordercascade.lab import serve
 
 LAB = [sys.executable, "-m", "ordercascade", "lab", "--no-browser", "--port", "0"]
+POLITE_S = serve.PATIENCE_S - 3  # later it is not asked any more, but killed
 DRAWN = ".oc-depth svg path.line"
 
 
@@ -54,7 +56,7 @@ def served(env: dict[str, str], folder: Path, *words: str) -> Iterator[Served]:
             assert ": http://127.0.0.1:" in line, (line, log.read())
             yield Served(running, line.partition(": ")[2].strip())
             running.send_signal(signal.SIGINT)
-            assert running.wait(30) == 0
+            assert running.wait(POLITE_S) == 0
             log.seek(0)
             said = log.read()
             assert "is stopped" in said
@@ -159,7 +161,7 @@ def test_a_server_is_ended_with_the_command(jupyter: dict[str, str], tmp_path: P
         assert list(tmp_path.glob("ordercascade-lab-*"))
         started = children(server.running.pid)
         server.running.terminate()
-        assert server.running.wait(30) == 0
+        assert server.running.wait(POLITE_S) == 0
         assert gone(server)
         assert not any(Path(f"/proc/{pid}").exists() for pid in started)
         assert not list(tmp_path.glob("ordercascade-lab-*"))
