@@ -208,7 +208,7 @@ def test_help_lists_the_verbs_and_the_exit_codes_and_loads_nothing_heavy(tmp_pat
     done = program("import atexit\natexit.register(lambda: print('numpy' in sys.modules))",
                    "--help", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0
-    for word in ("run", "check", "demo", "schema", "130 interrupted"):
+    for word in ("run", "check", "demo", "lab", "schema", "130 interrupted"):
         assert word in done.stdout
     assert done.stdout.endswith("False\n")
 
