@@ -558,7 +558,7 @@ cdef class EventLog:
         cdef int c = self._column(table, column)
         cdef Table* t = &self.log.table[number]
         kind = np.dtype(f"i{_width(t, c)}")
-        return [np.frombuffer(_cells(t, at, c), dtype=kind) for at in range(t.blocks)]
+        return [np.frombuffer(_cells(t, at, c), kind) for at in range(t.blocks)]
 
     def column(self, table, column):
         """Return a whole column, read-only: a view if it is one block, else a copy."""

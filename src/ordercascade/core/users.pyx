@@ -4,16 +4,19 @@ A business refusal is a reject code and leaves no trace. SEMANTICS §2, §6.
 """
 
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.bounds cimport fills_fit
 from ordercascade.core.book cimport (
     Book, Order, book_amend, book_cancel, book_clear, book_find, book_submit,
 )
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.initial cimport free_collateral, open_orders, refusal
-from ordercascade.core.ledger cimport ledger_deposit, ledger_find, ledger_post, ledger_scope
+from ordercascade.core.ledger cimport (
+    ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
+)
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.records cimport (
-    AMEND, CANCEL, Message, REJECT_INSUFFICIENT, REJECT_NOT_OWNER, REJECT_POSITION_OPEN,
-    REJECT_UNKNOWN_ORDER,
+    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_INSUFFICIENT, REJECT_NOT_OWNER,
+    REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN, REJECT_UNKNOWN_ORDER,
 )
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
@@ -45,6 +48,8 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
     result = refusal(s, m.account, market, m.side, m.size)
     if result:
         return result
+    if not fills_fit(s, market, m):
+        return REJECT_POSITION_LIMIT
     result = book_submit(book, m.type, m.side, m.price, m.size, m.account, m.tif, m.flags)
     return _write(s, market, &row, result, torn)
 
@@ -53,6 +58,7 @@ cdef int64_t _amend(State* s, int32_t market, Message* row, bint* torn) except -
     """What grows or moves is admitted like a new order."""
     cdef Book* book = &s.markets[market].book
     cdef const Order* order = book_find(book, row.order_id)
+    cdef Message anew
     cdef int64_t refused
     if order == NULL:
         return REJECT_UNKNOWN_ORDER
@@ -64,6 +70,13 @@ cdef int64_t _amend(State* s, int32_t market, Message* row, bint* torn) except -
         refused = refusal(s, row.account, market, order.side, row.size - order.size)
         if refused:
             return refused
+        anew = row[0]
+        anew.type = LIMIT
+        anew.price = row.price if row.price else order.price
+        anew.tif = GTC
+        anew.flags = order.flags
+        if not fills_fit(s, market, &anew):
+            return REJECT_POSITION_LIMIT
     return _write(s, market, row, book_amend(book, row.order_id, row.account, row.price, row.size),
                   torn)
 
@@ -131,7 +144,9 @@ cdef Cash _free(const State* s, int32_t scope) noexcept nogil:
 cdef int64_t user_deposit(State* s, int32_t account, int32_t asset, Cash amount,
                           bint* torn) except -1 nogil:
     """Pay into the cross scope, made if missing; its id. The caller knows that the sum fits."""
-    cdef int32_t scope
+    cdef int32_t scope = ledger_scope(&s.ledger, account, NIL, asset)
+    if scope != NIL:
+        ledger_judge(&s.ledger, scope, amount)
     torn[0] = True
     scope = _cross(s, account, asset)
     outside_money(s, scope, amount, torn)
@@ -176,9 +191,12 @@ cdef int64_t user_move(State* s, int32_t account, int32_t market, Cash amount,
     cdef int32_t isolated = ledger_scope(&s.ledger, account, market, asset)
     cdef int32_t cross = ledger_scope(&s.ledger, account, NIL, asset)
     cdef int32_t source = cross if amount > 0 else isolated
+    cdef int32_t target = isolated if amount > 0 else cross
     cdef int64_t step
     if source == NIL or _free(s, source) < absolute(amount):
         return REJECT_INSUFFICIENT
+    if target != NIL:
+        ledger_room(&s.ledger, target, absolute(amount))
     torn[0] = True
     cross = _cross(s, account, asset)
     ledger_post(&s.ledger, cross, isolated, amount)

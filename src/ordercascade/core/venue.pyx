@@ -8,6 +8,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
+from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
@@ -37,7 +38,7 @@ from ordercascade.core.users cimport (
 from ordercascade.core.outside cimport index_tick, new_scope
 
 from ordercascade.checks import (
-    EXPOSURE_MAX, check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
+    check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
 )
 from ordercascade.enums import (
     AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarkRefresh, OrderType, PriceSource,
@@ -233,9 +234,12 @@ cdef class Venue:
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
         scope = ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
         fits(&self.s, scope, m, size, cost, limit)
-        # `external` holds the sum of all, whose value must still be a number of 64 bits.
-        room = EXPOSURE_MAX // (self.s.markets[m].price_max * self.s.markets[m].multiplier)
-        fits(&self.s, outside, m, -size, -cost, min(LOT_MAX, room))
+        room = open_most(&self.s, m)
+        fits(&self.s, outside, m, -size, -cost, room)
+        raised = opened(&self.s, scope, m, size) + opened(&self.s, outside, m, -size)
+        if self.s.ledger.sided[m].open + raised > room:
+            raise RangeError("size", f"would make the open interest of market {m} pass {room} "
+                             "lots", bits=40)
         self.torn = True
         scope = self._scope_made(account, m)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
@@ -355,7 +359,7 @@ cdef class Venue:
         amount = self._int("amount", amount, 1, 2**60)
         if self.s.ledger.deposited[asset] + amount > CASH_MAX:
             raise RangeError("amount", "and the deposits before must sum to at most 2**60", bits=60)
-        return user_deposit(&self.s, account, asset, amount, &self.torn)
+        return self._whole_again(user_deposit(&self.s, account, asset, amount, &self.torn))
 
     def withdraw(self, account, asset, amount):
         """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
@@ -369,7 +373,8 @@ cdef class Venue:
         """Make the account's position in a market isolated; its scope id, or POSITION_OPEN."""
         self._idle()
         account = self._account(account)
-        return user_isolate(&self.s, account, self._market(market), &self.torn)
+        m = self._market(market)
+        return self._whole_again(user_isolate(&self.s, account, m, &self.torn))
 
     def move_isolated(self, account, market, amount):
         """Move collateral from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -401,7 +406,7 @@ cdef class Venue:
             check_order, type, side, tif, flags)
         order.price = self._price(m, price, 1) if order.type == LIMIT else 1
         order.size = self._int("size", size, 1, self.s.markets[m].size_max)
-        return user_message(&self.s, m, &order, &self.torn)
+        return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
     def cancel(self, account, market, order_id):
         """Cancel a resting order: the lots cancelled, or a Reject code."""
@@ -411,7 +416,7 @@ cdef class Venue:
         order.account = self._account(account)
         m = self._market(market)
         order.order_id = self._int("order_id", order_id, 1, INT64)
-        return user_message(&self.s, m, &order, &self.torn)
+        return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
     def amend(self, account, market, order_id, *, price=0, size):
         """Change a resting order: its id, 0 if done, or a Reject code. A smaller size at the same
@@ -424,7 +429,7 @@ cdef class Venue:
         order.order_id = self._int("order_id", order_id, 1, INT64)
         order.price = self._price(m, price, 0)
         order.size = self._int("size", size, 0, self.s.markets[m].size_max)
-        return user_message(&self.s, m, &order, &self.torn)
+        return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import ipywidgets
@@ -16,6 +17,7 @@ from ordercascade.checks import whole
 from ordercascade.errors import InputTypeError
 from ordercascade.lab.branch import BranchPanel
 from ordercascade.lab.controls import Options, Transport
+from ordercascade.lab.export import html_of, write
 from ordercascade.lab.keys import Root
 from ordercascade.lab.panels import Panel, Scales
 from ordercascade.lab.player import JUMPS, Jump, Player
@@ -46,7 +48,7 @@ class Stepper:
         self.options = Options(self._redraw, self._choose)
         self.scenario = ScenarioPanel(self._ran, self._state)
         self.branch = BranchPanel(lambda: (self.tapes[0], self.step - 1), self._branched)
-        self.take = TakePanel(self.root, lambda: self.tapes[0])
+        self.take = TakePanel(self.root, lambda: self.tapes[0], self._page)
         layout = Layout(
             display="grid",
             grid_template_columns="repeat(auto-fit, minmax(min(100%, 460px), 1fr))",
@@ -106,6 +108,13 @@ class Stepper:
         if found:
             self.goto((max(found) if back else min(found)) + 1)
         return bool(found)
+
+    def export_html(self, path: str | os.PathLike[str]) -> None:
+        """Write what is shown, one run or two, as a page that plays without kernel and network."""
+        write(path, self._page())
+
+    def _page(self) -> str:
+        return html_of(*self.tapes, market=self._players[0].market_name)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a run that is under way in its thread; False if it is still busy."""
