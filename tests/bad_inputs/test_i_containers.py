@@ -32,7 +32,7 @@ from bad_inputs.recordings import (
 )
 from data.typed import put
 from ordercascade.data import parquet
-from ordercascade.data.source import Source
+from ordercascade.data.source import BLOCK, Source
 
 pa = pytest.importorskip("pyarrow")
 
@@ -86,6 +86,31 @@ def test_bad_I02_every_flipped_byte_of_a_gzip_file_is_refused_or_harmless(tmp_pa
         harmless += 1
         assert np.array_equal(np.array(found), np.array(wanted))
     assert harmless <= 8
+
+
+@HOW
+def test_bad_I01_I02_a_long_file_hands_out_no_chunk_before_its_end_is_known(
+    tmp_path: Path, how: str
+) -> None:
+    """30,000 rows of changing text, several blocks when packed, cut in the last one."""
+    door = CSV["lobster_messages"]
+    draw = random.Random(3)
+    rows = [f"34200.1,1,{draw.getrandbits(62)},1,100,1\n" for _ in range(30_000)]
+    text = "".join(rows).encode()
+    data = gzip.compress(text, 1) if how == "gz" else bytes(pa.compress(text, how, asbytes=True))
+    assert len(data) > BLOCK
+    place = put(tmp_path, data[:-1000], "long.csv")
+    came = []
+    with pytest.raises(oc.DataFileError, match=r"long\.csv.*compressed data"):
+        came.extend(door.read(place, chunk=100))
+    assert came == []
+    with pytest.warns(UserWarning, match="read up to there"):
+        try:
+            for chunk in door.read(Source(place, partial=True), chunk=100):
+                came.append(chunk)
+        except oc.DataFileError as error:  # The last row may be cut in two.
+            assert "may be cut off" in str(error) or "must be" in str(error)
+    assert len(came) > 150
 
 
 @HOW

@@ -26,6 +26,7 @@ from ordercascade.data.forms import (
 from ordercascade.data.hyperliquid import hyperliquid_levels
 from ordercascade.data.keyed import bitmex_levels, bybit_levels
 from ordercascade.data.lobster import lobster_books, lobster_messages
+from ordercascade.data.recorded import neutral_keyed
 from ordercascade.data.tardis import tardis_incremental, tardis_snapshots
 
 HALF = {"tick_size": "0.5", "lot_size": "1"}
@@ -254,3 +255,43 @@ def test_diffs_out_of_order_and_without_a_snapshot_are_counted() -> None:
     follower.finish()
     assert (follower.late, follower.messages) == (1, 3)
     assert follower.book.size_at(0, 10) == 4
+
+
+def test_the_diff_of_the_snapshots_own_update_is_applied_and_one_beyond_it_is_a_gap() -> None:
+    """Binance: the first diff has U <= lastUpdateId <= u; `before` is U - 1 or pu."""
+
+    def level(event: int, update: int, size: int, before: int) -> tuple[int, ...]:
+        return (update, 0, event, 0, 10, size, update, before)
+
+    for diff, size, gaps in (
+        (level(1, 6, 3, 4), 9, 0),  # older: dropped
+        (level(1, 7, 3, 5), 3, 0),
+        (level(1, 9, 3, 7), 3, 0),
+        (level(1, 9, 3, 8), 3, 1),
+    ):
+        follower = LevelFollower(price_max=100)
+        follower.feed(LevelRows(*np.array([level(0, 7, 9, -1), diff], np.int64).T))
+        follower.finish()
+        assert (follower.book.size_at(0, 10), follower.gaps) == (size, gaps)
+        assert follower.dropped == (size == 9)
+
+
+def test_id_keyed_files_keep_time_and_message(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "msg": [1, 1, 2, 3],
+        "recv_us": [5, 5, 6, 7],
+        "action": [0, 0, 2, 3],
+        "side": [0, 1, 0, 1],
+        "level_id": [50, 60, 50, 60],
+        "price_ticks": [10, 12, None, None],
+        "size": [3, 4, 5, None],
+    }
+    table = pyarrow.table({name: pyarrow.array(cells, "int64") for name, cells in columns.items()})
+    parquet.write_table(table, tmp_path / "k.parquet")
+    (rows,) = neutral_keyed(tmp_path / "k.parquet")
+    assert rows.time_ns.tolist() == [5000, 5000, 6000, 7000]
+    follower, tops = follow(iter([KeyFollower().feed(rows)]))
+    assert tops == [[10, 3, 12, 4], [10, 5, 12, 4], [10, 5, 0, 0]]
+    assert follower.time_ns == 7000

@@ -15,6 +15,7 @@ from ordercascade.exact import exact
 
 INT_MAX = 2**63 - 1
 PRICE_MAX = 2**31 - 1
+SEEN_MAX = 2**16
 SIZE_MAX = 2**62  # of a level
 ORDER_SIZE_MAX = 2**40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -41,7 +42,7 @@ class Place:
 class Step:
     """The size of a tick or a lot: text in, a whole number of steps out."""
 
-    __slots__ = ("_decimals", "_most", "_unit", "name", "text")
+    __slots__ = ("_decimals", "_most", "_seen", "_unit", "name", "text")
 
     def __init__(self, name: str, size: object, most: int) -> None:
         value = exact(name, size)
@@ -50,9 +51,21 @@ class Step:
         self.name, self.text, self._most = name, str(value), most
         self._decimals = len(self.text.partition(".")[2])
         self._unit = int(self.text.replace(".", ""))
+        self._seen: dict[str, int] = {}  # Prices come again and again.
 
     def of(self, place: Place, key: str, text: Any, low: int = 0) -> int:
         """Return how many steps a decimal text is; refuse what is no whole number of them."""
+        steps = self._seen.get(text) if isinstance(text, str) else None
+        if steps is None:
+            steps = self._counted(place, key, text)
+            if len(self._seen) == SEEN_MAX:
+                self._seen.clear()
+            self._seen[text] = steps
+        if not low <= steps <= self._most:
+            raise place.bad(key, f"must be in [{low}, {self._most}] {self.name}s", text)
+        return steps
+
+    def _counted(self, place: Place, key: str, text: Any) -> int:
         found = _DECIMAL.fullmatch(text) if isinstance(text, str) else None
         if found is None:
             raise place.bad(key, _decimal_rule(text), text)
@@ -64,8 +77,6 @@ class Step:
         steps, rest = divmod(int(whole + part.ljust(self._decimals, "0")), self._unit)
         if rest:
             raise place.bad(key, f"must be a whole number of {self.name}s of {self.text}", text)
-        if not low <= steps <= self._most:
-            raise place.bad(key, f"must be in [{low}, {self._most}] {self.name}s", text)
         return steps
 
 

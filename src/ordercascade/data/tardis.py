@@ -23,7 +23,7 @@ INCREMENTAL = (
 )
 _SHARED = INCREMENTAL[:4]
 _SIDES = {"bid": 0, "ask": 1}
-_FLAGS = {"true": True, "false": False}
+_FLAGS = {"true": 1, "false": 0}
 _LEVEL = re.compile(r"(asks|bids)\[([0-9]{1,4})\]\.(price|amount)")
 
 
@@ -40,11 +40,15 @@ def tardis_incremental(
 
 
 def _incremental(source: Source, place: Place, tick: Step, lot: Step) -> Iterator[tuple[int, ...]]:
-    update, last, symbol = 0, (-1, False), ""
+    update, last, symbol, stamps = 0, (-1, 0), ["", ""], ["", ""]
+    exchange = received = 0
     for fields in headed(source, place, INCREMENTAL):
-        symbol = _one_symbol(place, fields, symbol)
-        exchange = whole(place, "timestamp", fields[2], high=INT_MAX // US) * US
-        received = whole(place, "local_timestamp", fields[3], high=INT_MAX // US) * US
+        if fields[:2] != symbol:
+            symbol = _one_symbol(place, fields, symbol)
+        if fields[2:4] != stamps:
+            stamps = fields[2:4]
+            exchange = whole(place, "timestamp", fields[2], high=INT_MAX // US) * US
+            received = whole(place, "local_timestamp", fields[3], high=INT_MAX // US) * US
         whole_book = _word(place, "is_snapshot", fields[4], _FLAGS)
         side = _word(place, "side", fields[5], _SIDES)
         price = tick.of(place, "price", fields[6], low=1)
@@ -54,9 +58,9 @@ def _incremental(source: Source, place: Place, tick: Step, lot: Step) -> Iterato
         # A snapshot may be stamped message by message: it is one as long as its rows go on.
         if (received, whole_book) != last and not (whole_book and last[1]):
             update += 1
-        last = (received, bool(whole_book))
-        event = LevelEvent.SNAPSHOT if whole_book else LevelEvent.DIFF
-        yield received, exchange, int(event), side, price, size, update, update - 1
+        last = (received, whole_book)
+        event = 1 - whole_book  # LevelEvent
+        yield received, exchange, event, side, price, size, update, update - 1
 
 
 def tardis_snapshots(
@@ -72,7 +76,7 @@ def _snapshots(source: Source, place: Place, tick: Step, lot: Step) -> Iterator[
     columns = _snapshot_columns(source)
     levels = [_LEVEL.fullmatch(name) for name in columns[4:]]
     sides = [int(found[1] == "asks") for found in levels[::2] if found]
-    update, symbol = 0, ""
+    update, symbol = 0, ["", ""]
     for fields in headed(source, place, columns):
         symbol = _one_symbol(place, fields, symbol)
         exchange = whole(place, "timestamp", fields[2], high=INT_MAX // US) * US
@@ -110,14 +114,14 @@ def _snapshot_columns(source: Source) -> tuple[str, ...]:
     )
 
 
-def _one_symbol(place: Place, fields: list[str], symbol: str) -> str:
-    found = f"{fields[0]}:{fields[1]}"
-    if symbol and found != symbol:
-        raise place.bad("symbol", f"must be {symbol!r} throughout: one book a file", found)
-    return found
+def _one_symbol(place: Place, fields: list[str], symbol: list[str]) -> list[str]:
+    if symbol[0] and fields[:2] != symbol:
+        rule = f"must be {':'.join(symbol)!r} throughout: one book a file"
+        raise place.bad("symbol", rule, ":".join(fields[:2]))
+    return fields[:2]
 
 
-def _word(place: Place, key: str, text: str, words: dict[str, int] | dict[str, bool]) -> int:
+def _word(place: Place, key: str, text: str, words: dict[str, int]) -> int:
     if text not in words:
         raise place.bad(key, f"must be {' or '.join(words)}", text)
-    return int(words[text])
+    return words[text]
