@@ -90,9 +90,7 @@ def test_bad_K16_little_address_space() -> None:
 
     def work() -> None:
         door = doors.building()
-        rows = np.zeros(accounts, OPENING_DTYPE)
-        rows["account"], rows["size"] = np.arange(accounts), np.tile([1, -1], accounts // 2)
-        deposits = np.full(accounts, 5)
+        deposits, rows = np.full(accounts, 5), np.zeros(0, OPENING_DTYPE)
         before = door.state()
         with limited(resource.RLIMIT_AS, room(80_000_000)):
             expect(MemoryError, lambda: door.at.open_accounts(deposits, rows))
