@@ -340,7 +340,7 @@ def test_each_kind_of_failure_has_its_code(
 # Pipes and terminals.
 
 
-def test_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Path) -> None:
+def test_bad_K15_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=HERE
     ) as running:
@@ -353,7 +353,7 @@ def test_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Pat
     assert (tmp_path / "demo" / "tape.oct").exists()
 
 
-def test_a_stdout_that_was_never_open_is_no_error(tmp_path: Path) -> None:
+def test_bad_K15_a_stdout_that_was_never_open_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "run", "t2a", "-o", "x", "--quiet"],
         stderr=subprocess.PIPE,
