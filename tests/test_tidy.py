@@ -25,12 +25,16 @@ CORRIDORS = [
     (
         0,
         "errors enums checks core.arguments core.units core.check core.slab core.ladder"
-        " core.digest core.records core.margin core.rules core.ends core.queues core.messages"
-        " core.stream core.real core.laws",
+        " core.digest core.heap core.records core.margin core.rules core.ends core.queues"
+        " core.messages core.shapes core.stream core.real core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
-    (1, "core.matching core.book"),
+    (
+        1,
+        "core.matching core.desk core.auction core.conditional core.views core.snapshot"
+        " core.reading core.book",
+    ),
     (1, "core.levels"),
     (1, "core.ledger"),
     (1, "core.triggers"),
