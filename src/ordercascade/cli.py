@@ -108,7 +108,6 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 def _parser() -> argparse.ArgumentParser:
     from ordercascade import __version__
-    from ordercascade.lab import command
 
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -168,10 +167,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     demo.set_defaults(verb=_demo)
 
-    lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab, or the stepper alone")
-    _scenario(lab, also=f", to step through (with --app default {DEMO})", optional=True)
-    command.options(lab)
-    lab.set_defaults(verb=_lab)
+    _lab_parser(verbs)
 
     bookview.add_verb(verbs)
     presetview.add_verb(verbs)
@@ -179,6 +175,15 @@ def _parser() -> argparse.ArgumentParser:
     schema = verbs.add_parser("schema", help="print the JSON Schema of a scenario file")
     schema.set_defaults(verb=_schema)
     return parser
+
+
+def _lab_parser(verbs: Any) -> None:
+    from ordercascade.lab import command
+
+    lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab, or the stepper alone")
+    _scenario(lab, also=f", to step through (with --app default {DEMO})", optional=True)
+    command.options(lab)
+    lab.set_defaults(verb=_lab)
 
 
 def _scenario(parser: argparse.ArgumentParser, also: str = "", optional: bool = False) -> None:

@@ -98,6 +98,7 @@ class World:
         if mine != other:
             field = next(f for f in mine.__struct_fields__ if getattr(mine, f) != getattr(other, f))
             raise ConfigError(field, "must be the same: only a venue's rules can change in a run")
+        changed = {"step": self._open().steps, "from": self._scenario.to_toml()}
         pairs = zip(self._scenario.venues, scenario.venues, strict=True)
         for index, (before, after) in enumerate(pairs):
             if before.arguments["trigger_strict"] != after.arguments["trigger_strict"]:
@@ -112,7 +113,6 @@ class World:
                 for item in after.markets
             ]
             change(self._open(), index, fund=fund, weights=weights, **after.arguments)
-        changed = {"step": self._open().steps, "from": self._scenario.to_toml()}
         self._meta = self._meta | {
             "name": scenario.name,
             "scenario": scenario.to_toml(),

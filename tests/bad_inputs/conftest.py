@@ -11,4 +11,4 @@ pytest.register_assert_rewrite(
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marker of tests that bring their own processes."""
-    config.addinivalue_line("markers", "alone: runs in processes of its own; not forked once more")
+    config.addinivalue_line("markers", "alone: starts all the other rows; not one of them")

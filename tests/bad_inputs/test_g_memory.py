@@ -26,10 +26,7 @@ from bad_inputs.takers import FIRST
 from ordercascade.core.laws import OPENING_DTYPE
 from ordercascade.core.world import World
 
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child process"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a child process")
 QUIET = 25  # calls in a row that meet no failure end the search: some are swallowed on the way
 
 

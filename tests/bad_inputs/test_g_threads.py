@@ -459,9 +459,10 @@ def test_bad_G16_a_closed_world_refuses_everything() -> None:
 # ------------------------------------------------------------------ G17 to G19: interpreters
 
 
-def alone(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
+def alone(code: str) -> subprocess.CompletedProcess[str]:
     """Run code in a process of its own; it must not end by a signal."""
     path = os.pathsep.join([str(CLONE / "tests"), *sys.path])
+    flags = ("-OO",) * (sys.flags.optimize == 2)
     done = subprocess.run(
         [sys.executable, *flags, "-c", code],
         capture_output=True,
@@ -474,7 +475,6 @@ def alone(code: str, *flags: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-@pytest.mark.alone
 def test_bad_G17_the_interpreter_ends_with_live_engines() -> None:
     """One runs in another thread, one is held by a module, one by a cycle with a finalizer."""
     code = """
@@ -496,7 +496,6 @@ print("end")
     assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
 
 
-@pytest.mark.alone
 def test_bad_G18_another_interpreter_gets_a_clear_no_or_works() -> None:
     name = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
     code = f"""
@@ -515,7 +514,6 @@ except Exception as error:
     assert done.stdout.startswith("works") or "ImportError" in done.stdout, done.stdout
 
 
-@pytest.mark.alone
 def test_bad_G18_a_module_that_is_loaded_again() -> None:
     code = """
 import importlib, sys

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import ordercascade as oc
+from bench_lab import burst, deep
 from lab import random_runs
 from ordercascade.enums import Side, StepKind
 from ordercascade.lab import Player
@@ -394,6 +395,19 @@ def test_two_runs_share_their_scales_and_steps(browser: Any, made: Path) -> None
         page.check("#runs label:nth-child(2) input")
         assert "account" in page.inner_text("#log li:nth-child(3)")
         assert len(page.inner_text(STEP).splitlines()) == 2
+
+
+@pytest.mark.parametrize("view", ["cumulative touched", "level all"])
+def test_a_screen_of_5000_levels_takes_less_than_a_fiftieth_of_a_second(
+    browser: Any, tmp_path: Path, view: str
+) -> None:
+    """By the time of the page's main thread: how busy the machine is else does not matter."""
+    tape = oc.run(oc.Scenario.from_toml(deep(5_000, accounts=450, shock=220)), progress=False)
+    export_html(tape, tmp_path / "deep.html")
+    with opened(browser, tmp_path, "deep") as page:
+        for word in view.split():
+            page.check(f"input[value={word}]")
+        assert burst(page, 5)["cpu_ms_min"] < 20
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

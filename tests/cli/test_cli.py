@@ -208,7 +208,7 @@ def test_help_lists_the_verbs_and_the_exit_codes_and_loads_nothing_heavy(tmp_pat
     done = program("import atexit\natexit.register(lambda: print('numpy' in sys.modules))",
                    "--help", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0
-    for word in ("run", "check", "demo", "schema", "130 interrupted"):
+    for word in ("run", "check", "demo", "lab", "schema", "130 interrupted"):
         assert word in done.stdout
     assert done.stdout.endswith("False\n")
 
@@ -340,7 +340,7 @@ def test_each_kind_of_failure_has_its_code(
 # Pipes and terminals.
 
 
-def test_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Path) -> None:
+def test_bad_K15_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=HERE
     ) as running:
@@ -353,7 +353,7 @@ def test_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Pat
     assert (tmp_path / "demo" / "tape.oct").exists()
 
 
-def test_a_stdout_that_was_never_open_is_no_error(tmp_path: Path) -> None:
+def test_bad_K15_a_stdout_that_was_never_open_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "run", "t2a", "-o", "x", "--quiet"],
         stderr=subprocess.PIPE,

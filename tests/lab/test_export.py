@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ordercascade as oc
+from bench_lab import deep
 from lab import random_runs
 from ordercascade.errors import InputError
 from ordercascade.lab import gather
@@ -109,6 +110,14 @@ def test_a_market_may_be_chosen_and_a_wrong_one_is_refused() -> None:
 def test_two_runs_lie_in_one_page() -> None:
     found = payload(html_of(tape_of("t2a"), tape_of("t2a", "shock.size=7")))["runs"]
     assert [run["count"] for run in found] == [8, 1]
+
+
+def test_500_steps_at_5000_levels_are_a_tenth_of_the_2_mb_allowed() -> None:
+    tape = oc.run(oc.Scenario.from_toml(deep(5_000, accounts=500, shock=230)), progress=False)
+    assert len(tape) >= 500
+    assert len(tape.frame(-1).bids) == 5_000
+    page = html_of(tape).encode()
+    assert len(page) * 500 / len(tape) < 2_000_000 / 8
 
 
 def test_a_run_too_long_for_a_page_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The notebooks: stored without outputs; each a story with questions, run whole by nbmake."""
+"""The notebooks: stored without outputs, with questions, run top to bottom by nbmake."""
 
 from __future__ import annotations
 

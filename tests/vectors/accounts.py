@@ -19,7 +19,7 @@ def inverse(vector: Vector) -> dict[str, Any]:
 
     def gain(lots: Any, at: Any) -> Fraction:
         size = grid.size(lots)
-        cost = grid.cost(size, grid.price(i["entry"]))
+        cost = grid.cost(size, i["entry"])
         return grid.people(margin.what_if(grid.flat(0), grid.price(at), size, cost, 0)[0])
 
     closed = i["close"]["contracts"]
@@ -36,7 +36,7 @@ def face(vector: Vector) -> dict[str, Any]:
     lots = str(float(exact(i["face"]) * exact(i["contracts"])))
     grid = Grid([i["entry"], i["close"]], [lots], [])
     size = sign(i["side"]) * grid.size(lots)
-    cost = grid.cost(size, grid.price(i["entry"]))
+    cost = grid.cost(size, i["entry"])
     gain, _ = margin.what_if(grid.flat(0), grid.price(i["close"]), size, cost, 0)
     return {"pnl": grid.people(gain)}
 
@@ -50,12 +50,10 @@ def skewed(vector: Vector) -> dict[str, Any]:
     gains = []
     for leg in i["positions"]:
         size, index = exact(leg["size"]), exact(leg.get("entry_index", leg["price"]))
-        paid = float(index * (1 + size / (2 * exact(leg["skew_scale"]))))
-        grid = Grid([paid, leg["price"]], [leg["size"]], [])
-        lots = grid.size(leg["size"])
-        gain, _ = margin.what_if(
-            grid.flat(0), grid.price(leg["price"]), lots, grid.cost(lots, grid.price(paid)), 0
-        )
+        paid = index * (1 + size / (2 * exact(leg["skew_scale"])))
+        grid = Grid([leg["price"]], [leg["size"]], [float(abs(size) * paid)])
+        lots, cost = grid.size(leg["size"]), grid.money(size * paid)
+        gain, _ = margin.what_if(grid.flat(0), grid.price(leg["price"]), lots, cost, 0)
         gains.append(grid.people(gain))
     left = exact(i["collateral"]) + sum(gains, Fraction(0))
     return {"pnl": gains, "available_margin": left, "liquidatable": left < 0}
@@ -69,12 +67,12 @@ form("trigger", "collateral positions")(skewed)
 def collateral_in_kind(vector: Vector) -> dict[str, Any]:
     """Collateral moves with the price; the least collateral is a share of the size at entry."""
     i = vector["inputs"]
-    tokens = str(float(exact(i["size_usd"]) / exact(i["entry"])))
+    tokens = round(float(exact(i["size_usd"]) / exact(i["entry"])), 8)
     money = exact(i["collateral_eth"]) * exact(i["price"])
     grid = Grid([i["entry"], i["price"]], [tokens], [float(money)])
     table = grid.flat(i["min_collateral_factor"], base="entry")
     size = grid.size(tokens)
-    cost = grid.cost(size, grid.price(i["entry"]))
+    cost = grid.cost(size, i["entry"])
     equity, need = margin.what_if(table, grid.price(i["price"]), size, cost, grid.money(money))
     return {"liquidatable": equity <= 0 or equity < need}
 

@@ -120,6 +120,8 @@ class Grid:
         largest = max(abs(exact(size)) for size in sizes)
         high = max(exact(price) for price in prices)
         low = min(exact(price) for price in prices)
+        while self.tick and high * 8 * 10**self.tick >= 2**31:
+            self.tick -= 1  # Ticks end at 2^31; a cost is exact all the same.
         most = max(most, largest / low if inverse else largest * high)
         self.unit = 0
         while most * 10 ** (self.unit + 1) < 2**57 and self.unit < 15:
@@ -140,20 +142,20 @@ class Grid:
 
     def money(self, money: Any) -> int:
         """Return units, rounded to the nearest: printed money may be finer than a unit."""
-        return round(exact(money) * 10**self.unit)
+        return round((money if isinstance(money, Fraction) else exact(money)) * 10**self.unit)
 
     def people(self, units: int) -> Fraction:
         return Fraction(units, 10**self.unit)
 
-    def cost(self, size: int, price: int) -> int:
-        if self.inverse:
-            return (-1 if size > 0 else 1) * (self.multiplier * abs(size) // price)
-        return size * price * self.multiplier
+    def cost(self, size: int, entry: Any) -> int:
+        """Return the cost of lots at a printed price, which may lie between ticks."""
+        lots, price = Fraction(size, 10**self.lot), exact(entry)
+        return round((-lots / price if self.inverse else lots * price) * 10**self.unit)
 
     def flat(self, rate: Any, **options: Any) -> Schedule:
         """Return a schedule of one rate for this grid."""
         ppm = whole(exact(rate) * 10**6)
-        return Schedule.flat(maintenance_ppm=ppm, initial_ppm=ppm, **self.options(), **options)
+        return Schedule.flat(maintenance_ppm=ppm, initial_ppm=0, **self.options(), **options)
 
     def options(self) -> dict[str, Any]:
         contract = "inverse" if self.inverse else "linear"

@@ -27,14 +27,14 @@ def tiered(vector: Vector) -> dict[str, Any]:
     for leg in i.get("others", []):
         table = _tier(grid, leg["mmr"], leg["cum"], **preset(vector))
         size = sign(leg["side"]) * grid.size(leg["size"])
-        cost = grid.cost(size, grid.price(leg["entry"]))
+        cost = grid.cost(size, leg["entry"])
         own, need = margin.what_if(table, grid.price(leg["mark"]), size, cost, 0)
         equity, maintenance = equity + own, maintenance + need
     size = sign(i["side"]) * grid.size(i["size"])
     found = margin.liquidation_price(
         _tier(grid, i["mmr"], i["cum"], **preset(vector)),
         size,
-        grid.cost(size, grid.price(i["entry"])),
+        grid.cost(size, i["entry"]),
         grid.money(i["wallet"]),
         other_equity=equity,
         other_maintenance=maintenance,
@@ -49,11 +49,11 @@ def at_entry(vector: Vector) -> dict[str, Any]:
     i = vector["inputs"]
     grid = Grid([i["entry"]], [i["size"]], [i["extra_margin"]])
     table = _tier(grid, i["mmr"], i["deduction"], **preset(vector))
-    size, price = sign(i["side"]) * grid.size(i["size"]), grid.price(i["entry"])
-    cost = grid.cost(size, price)
-    initial, maintenance = margin.margin_required(
-        table, size, price, cost=cost, leverage=i["leverage"]
-    )
+    size = sign(i["side"]) * grid.size(i["size"])
+    cost = grid.cost(size, i["entry"])
+    # The entry may lie between ticks: one lot that is worth the cost asks the same.
+    whole_cost = _tier(grid, i["mmr"], i["deduction"], **preset(vector), multiplier=abs(cost))
+    initial, maintenance = margin.margin_required(whole_cost, 1, 1, leverage=i["leverage"])
     money = initial + grid.money(i["extra_margin"])
     found = margin.liquidation_price(table, size, cost, money, digits=DIGITS)
     return {
@@ -70,7 +70,7 @@ def fee_in_trigger(vector: Vector) -> dict[str, Any]:
     grid = Grid([i["entry"]], [i["size"]], [i["margin"]])
     table = grid.flat(i["mmr"], **preset(vector, i["taker_fee"]))
     size = sign(i["side"]) * grid.size(i["size"])
-    cost = grid.cost(size, grid.price(i["entry"]))
+    cost = grid.cost(size, i["entry"])
     found = margin.liquidation_price(table, size, cost, grid.money(i["margin"]), digits=DIGITS)
     return {"liq_price": _people(grid, found)}
 
@@ -85,7 +85,7 @@ def inverse_cross(vector: Vector) -> dict[str, Any]:
     grid = Grid([i["entry"]], [i["quantity_usd"]], [i["balance_btc"]], inverse=True)
     table = grid.flat(i["mmr"], **preset(vector, i["taker_fee"]))
     size = sign(i["side"]) * grid.size(i["quantity_usd"])
-    cost = grid.cost(size, grid.price(i["entry"]))
+    cost = grid.cost(size, i["entry"])
     money = grid.money(i["balance_btc"]) - grid.money(i["order_margin"])
     liquidation = _people(grid, margin.liquidation_price(table, size, cost, money, digits=DIGITS))
     if "tick" in vector.get("rounding", ""):
@@ -105,7 +105,7 @@ def net_collateral(vector: Vector) -> dict[str, Any]:
         if len(i["others"]) == 1 and own != exact(i["mmr_others"]):
             raise ValueError("mmr_others does not follow from others")
     size = grid.size(i["size"])
-    cost = grid.cost(size, grid.price(i["price"]))
+    cost = grid.cost(size, i["price"])
     found = margin.liquidation_price(
         table,
         size,
@@ -133,7 +133,9 @@ def isolated(vector: Vector) -> dict[str, Any]:
     table = grid.flat(0)
     size, price = sign(i["side"]) * grid.size(1000 if inverse else 1), grid.price(i["entry"])
     initial, _ = margin.margin_required(table, size, price, leverage=i["leverage"])
-    found = margin.bankruptcy_price(table, size, grid.cost(size, price), initial, digits=DIGITS)
+    found = margin.bankruptcy_price(
+        table, size, grid.cost(size, i["entry"]), initial, digits=DIGITS
+    )
     exactly = _people(grid, found)
     rounded = _on_tick(exactly, exact(i["tick"]), size) if "tick" in i else exactly
     return {"bankruptcy_price": exactly, "bankruptcy_price_rounded": rounded}
@@ -145,7 +147,7 @@ def with_wallet(vector: Vector) -> dict[str, Any]:
     grid = Grid([i["entry"]], [i["size"]], [i["position_margin"], i["wallet"]])
     size = sign(i["side"]) * grid.size(i["size"])
     money = grid.money(i["position_margin"]) + grid.money(i["wallet"])
-    cost = grid.cost(size, grid.price(i["entry"]))
+    cost = grid.cost(size, i["entry"])
     found = margin.bankruptcy_price(grid.flat(0), size, cost, money, digits=DIGITS)
     return {"bankruptcy_price": _people(grid, found)}
 
@@ -207,8 +209,8 @@ def fillable(vector: Vector) -> dict[str, Any]:
 def _tier(grid: Grid, rate: Any, amount: Any, **options: Any) -> Schedule:
     """Return the one tier of a table that a vector gives."""
     ppm = whole(exact(rate) * 10**6)
-    row = (0, ppm, grid.money(amount), ppm)
-    return Schedule.tiers([row], **grid.options(), **options)
+    row = (0, ppm, grid.money(amount), 0)  # the leverage says what is asked at first
+    return Schedule.tiers([row], **(grid.options() | options))
 
 
 def _people(grid: Grid, found: int) -> Fraction:

@@ -167,10 +167,11 @@ def risk_factors(vector: Vector) -> dict[str, Any]:
         short_ppm=whole(exact(i["rf_short"]) * PPM),
         slippage_ppm=whole(exact(i["linear_slippage"]) * PPM),
     )
+    finer = 10 ** places(i["mark"])
     _, maintenance = margin.margin_required(
-        schedule, i["open"], i["mark"], bids=i["buys"], asks=i["sells"]
+        schedule, i["open"], whole(exact(i["mark"]) * finer), bids=i["buys"], asks=i["sells"]
     )
-    return {"maintenance": maintenance}
+    return {"maintenance": -(-maintenance // finer)}
 
 
 @form("margin_requirement", "open buys sells")
@@ -298,7 +299,7 @@ def margin_ratio(vector: Vector) -> dict[str, Any]:
     grid = Grid([i["entry"], i["mark"]], [i["size"]], [i["margin"]])
     schedule = grid.flat(i["mmr"], **preset(vector, i["liq_fee_rate"]))
     size = grid.size(i["size"]) * sign(i.get("side", "long"))
-    cost, mark = grid.cost(size, grid.price(i["entry"])), grid.price(i["mark"])
+    cost, mark = grid.cost(size, i["entry"]), grid.price(i["mark"])
     money = grid.money(i["margin"])
     equity, _ = margin.what_if(schedule, mark, size, cost, money)
     value, _ = margin.what_if(schedule, mark, abs(size), 0, 0)

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vectors import run
 
@@ -111,3 +116,57 @@ def test_a_file_of_another_form_ends_with_2(
     assert run.main([str(tmp_path / "none.json")]) == 2
     assert run.main([]) == 2
     assert "must be an object with a list 'vectors'" in capsys.readouterr().err
+
+
+# Unseen vectors of the same forms: drawn inputs, and MARGIN §3's formulas as what is expected.
+
+PRICES = st.decimals("0.0001", 90_000, places=4)
+SIZES = st.decimals("0.001", 500, places=3)
+
+
+def drawn(kind: str, venue: str, inputs: dict[str, Any], want: Fraction) -> dict[str, Any]:
+    made = {
+        key: float(value) if isinstance(value, Decimal) else value for key, value in inputs.items()
+    }
+    made = json.loads(json.dumps(made))  # as a file would bring it
+    return {
+        "id": "drawn",
+        "venue": venue,
+        "kind": kind,
+        "inputs": made,
+        "expected": {"liq_price": float(want)},
+        "tolerance_rel": 1e-6,
+        "tolerance": 1e-6,
+    }
+
+
+@settings(max_examples=60)
+@given(PRICES, SIZES, st.integers(2, 50), st.sampled_from(["long", "short"]), st.integers(1, 30))
+def test_drawn_vectors_of_the_published_formulas_hold(
+    entry: Decimal, size: Decimal, leverage: int, side: str, per_mille: int
+) -> None:
+    """P = (W + cum - s q E) / (q (mmr + f) - s q); at entry E - s (IM - MM) / q."""
+    s, q, e = {"long": 1, "short": -1}[side], Fraction(size), Fraction(entry)
+    mmr, fee = Fraction(per_mille, 1000), Fraction("0.0006")
+    wallet = round(q * e / leverage, 2)
+    if wallet <= q * e * (mmr + fee):
+        wallet = math.ceil(q * e * (mmr + fee)) + 1
+    money = float(wallet)
+    common = {"mode": "isolated", "side": side, "size": size, "entry": entry, "mmr": float(mmr)}
+    tiered = common | {"wallet": money, "cum": 0}
+    want = (wallet - s * q * e) / (q * mmr - s * q)
+    if want > 0:
+        result = run.judge(drawn("liq_price", "binance_usdm", tiered, want))
+        assert result.outcome == "passed", result.why
+    taxed = common | {"margin": money, "taker_fee": 0.0006}
+    want = (wallet - s * q * e) / (q * (mmr + fee) - s * q)
+    if want > 0:
+        for venue in ("gate", "okx"):
+            result = run.judge(drawn("liq_price", venue, taxed, want))
+            assert result.outcome == "passed", result.why
+    entered = {key: common[key] for key in ("side", "entry", "size", "mmr")}
+    entered |= {"leverage": leverage, "deduction": 0, "extra_margin": 0}
+    want = e - s * e * (Fraction(1, leverage) - mmr)
+    if want > 0:
+        result = run.judge(drawn("liq_price", "bybit_linear", entered, want))
+        assert result.outcome == "passed", result.why

@@ -17,7 +17,7 @@ __all__ = [
 
 DIGITS_MAX: int
 
-Whole = int | npt.NDArray[np.int64]
+_Whole = int | npt.NDArray[np.int64]
 
 @overload
 def liquidation_price(  # type: ignore[overload-overlap]
@@ -33,12 +33,12 @@ def liquidation_price(  # type: ignore[overload-overlap]
 @overload
 def liquidation_price(
     schedule: Schedule,
-    size: Whole,
-    cost: Whole,
-    collateral: Whole,
+    size: _Whole,
+    cost: _Whole,
+    collateral: _Whole,
     *,
-    other_equity: Whole = 0,
-    other_maintenance: Whole = 0,
+    other_equity: _Whole = 0,
+    other_maintenance: _Whole = 0,
     digits: int = 0,
 ) -> npt.NDArray[np.int64]: ...
 @overload
@@ -54,12 +54,12 @@ def trigger_price(  # type: ignore[overload-overlap]
 @overload
 def trigger_price(
     schedule: Schedule,
-    size: Whole,
-    cost: Whole,
-    collateral: Whole,
+    size: _Whole,
+    cost: _Whole,
+    collateral: _Whole,
     *,
-    other_equity: Whole = 0,
-    other_maintenance: Whole = 0,
+    other_equity: _Whole = 0,
+    other_maintenance: _Whole = 0,
 ) -> npt.NDArray[np.int64]: ...
 @overload
 def what_if(  # type: ignore[overload-overlap]
@@ -76,13 +76,13 @@ def what_if(  # type: ignore[overload-overlap]
 @overload
 def what_if(
     schedule: Schedule,
-    prices: Whole,
-    size: Whole,
-    cost: Whole,
-    collateral: Whole,
+    prices: _Whole,
+    size: _Whole,
+    cost: _Whole,
+    collateral: _Whole,
     *,
-    other_equity: Whole = 0,
-    other_maintenance: Whole = 0,
+    other_equity: _Whole = 0,
+    other_maintenance: _Whole = 0,
     out: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
 @overload
@@ -100,13 +100,13 @@ def margin_required(  # type: ignore[overload-overlap]
 @overload
 def margin_required(
     schedule: Schedule,
-    size: Whole,
-    price: Whole,
+    size: _Whole,
+    price: _Whole,
     *,
-    cost: Whole = 0,
+    cost: _Whole = 0,
     leverage: int = 0,
-    bids: Whole = 0,
-    asks: Whole = 0,
+    bids: _Whole = 0,
+    asks: _Whole = 0,
     open_interest: int = 0,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]: ...
 @overload
@@ -123,8 +123,8 @@ def max_size(  # type: ignore[overload-overlap]
 @overload
 def max_size(
     schedule: Schedule,
-    price: Whole,
-    collateral: Whole,
+    price: _Whole,
+    collateral: _Whole,
     *,
     side: int = 0,
     leverage: int = 0,
@@ -146,13 +146,13 @@ def bankruptcy_price(  # type: ignore[overload-overlap]
 @overload
 def bankruptcy_price(
     schedule: Schedule,
-    size: Whole,
-    cost: Whole,
-    collateral: Whole,
+    size: _Whole,
+    cost: _Whole,
+    collateral: _Whole,
     *,
-    other_equity: Whole = 0,
-    other_maintenance: Whole = 0,
-    price: Whole = 0,
+    other_equity: _Whole = 0,
+    other_maintenance: _Whole = 0,
+    price: _Whole = 0,
     digits: int = 0,
 ) -> npt.NDArray[np.int64]: ...
 def liquidation_range(

@@ -18,7 +18,7 @@ from ordercascade.data.source import (
     opened,
     whole_file,
 )
-from ordercascade.errors import DataFileError, MissingExtraError
+from ordercascade.errors import DataFileError, MissingExtraError, show
 from ordercascade.exact import Exact
 
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -105,18 +105,21 @@ def parquet_table(path: Path, wanted: dict[str, tuple[str, ...]]):  # type: igno
         import pyarrow.parquet
     except ImportError:
         raise MissingExtraError("pyarrow", "data") from None
-    if tuple(int(part) for part in pyarrow.__version__.split(".")[:3]) < (14, 0, 1):
+    numbers = re.findall(r"[0-9]+", pyarrow.__version__)[:3]
+    if tuple(int(part) for part in numbers) < (14, 0, 1):  # CVE-2023-47248
         raise MissingExtraError("pyarrow >= 14.0.1", "data")
     data = read_bytes(path)
     if not (data.startswith(b"PAR1") and data.endswith(b"PAR1") and len(data) >= 12):
         raise DataFileError(shown, "must be a whole Parquet file (PAR1 at both ends)")
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
+        packed = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        names = packed.schema_arrow.names
+        if sorted(names) != sorted(wanted):
+            rule = f"expected the columns {','.join(wanted)}"
+            raise DataFileError(shown, rule, value=",".join(names))
+        table = packed.read()
     except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise DataFileError(shown, f"Parquet cannot be read: {error}") from error
-    if sorted(table.column_names) != sorted(wanted):
-        rule = f"expected the columns {','.join(wanted)}"
-        raise DataFileError(shown, rule, value=",".join(table.column_names))
+        raise DataFileError(shown, f"Parquet cannot be read: {show(str(error))}") from error
     for column, types in wanted.items():
         found = str(table.schema.field(column).type)
         if not any(found == kind or found.startswith(kind + "(") for kind in types):

@@ -47,7 +47,7 @@ class Stepper:
         self.controls = Transport(self.goto, self._jump, 1)
         self.options = Options(self._redraw, self._choose)
         self.scenario = ScenarioPanel(self._ran, self._state)
-        self.branch = BranchPanel(lambda: (self.tapes[0], self.step - 1), self._branched)
+        self.branch = BranchPanel(lambda: (self.tapes, self.step - 1), self._branched)
         self.take = TakePanel(self.root, lambda: self.tapes[0], self._page)
         layout = Layout(
             display="grid",
@@ -86,7 +86,7 @@ class Stepper:
         self._load()
         self.step = min(step, self.steps)
         self._render()
-        self.branch.refresh()
+        self.branch.offer(self._names)
 
     def goto(self, step: int) -> None:
         """Show the run after so many steps; beyond an end, the end."""
@@ -136,14 +136,19 @@ class Stepper:
 
     def _load(self) -> None:
         """Give the panels their runs, and the scales what all of them need."""
-        names = [player.name for player in self._players]
-        if len(names) == 2 and names[0] == names[1]:
-            names = [f"{names[0]} (before)", f"{names[1]} (after)"]
-        for panel, player, name in zip(self._panels, self._players, names, strict=False):
+        for panel, player, name in zip(self._panels, self._players, self._names, strict=False):
             panel.load(player, name)
         self.grid.children = [panel.box for panel in self._shown]
         self.controls.reach(self.steps)
         self._stretch()
+
+    @property
+    def _names(self) -> list[str]:
+        """The names of the runs that are shown, told apart."""
+        names = [player.name for player in self._players]
+        if len(names) == 2 and names[0] == names[1]:
+            names = [f"{names[0]} (before)", f"{names[1]} (after)"]
+        return names
 
     @property
     def _shown(self) -> list[Panel]:
@@ -211,8 +216,9 @@ class Stepper:
         else:
             self.show(tape)
 
-    def _branched(self, tape: Tape) -> None:
-        self.show(self.tapes[0], tape, step=self.step)
+    def _branched(self, source: Tape, tape: Tape) -> None:
+        """Show a branch beside the run that it leaves."""
+        self.show(source, tape, step=self.step)
 
 
 def _tape(source: object, field: str) -> Tape:
