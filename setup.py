@@ -10,6 +10,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 FLAVOUR = os.environ.get("ORDERCASCADE_BUILD", "release")
 FLAGS = {
@@ -72,6 +73,18 @@ def extensions() -> list[Extension]:
     return found
 
 
+class Build(build_py):
+    """Put the notebooks beside the code that copies them to a user's folder."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            shelf = Path(self.build_lib, "ordercascade", "lab", "notebooks")
+            self.mkpath(str(shelf))
+            for notebook in sorted(Path("notebooks").glob("*.ipynb")):
+                self.copy_file(str(notebook), str(shelf / notebook.name))
+
+
 # Each flavour keeps its own objects; in place there is room for one, and only a newer file is
 # copied there, so the other flavour's go first.
 mark = Path("build/flavour")
@@ -82,6 +95,7 @@ if "--inplace" in sys.argv and not ONLY and (not mark.exists() or mark.read_text
     mark.write_text(FLAVOUR)
 
 setup(
+    cmdclass={"build_py": Build},
     ext_modules=cythonize(
         extensions(),
         build_dir=f"build/cython-{FLAVOUR}",

@@ -31,9 +31,11 @@ CORRIDORS = [
     (1, "core.events"),
     (1, "core.arrow"),
     (1, "core.matching core.book"),
+    (1, "core.levels"),
     (1, "core.ledger"),
     (1, "core.triggers"),
     (1, "core.mechanism"),
+    (1, "core.schedule core.answers"),
     (2, "core.populate"),
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
@@ -44,8 +46,8 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact keys market data config safeguards toml override presets books populations plan"
-        " agenda scenario scenarios"
+        "exact margin keys record market data config safeguards toml override presets books"
+        " populations plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
     (4, "analysis"),
@@ -53,7 +55,7 @@ CORRIDORS = [
     (4, "plot"),
     (4, "figures outcome story lab sheet"),
     (4, "replay audit"),
-    (5, "report cli __main__"),
+    (5, "report bookview presetview cli __main__"),
 ]
 RANK = {
     room: (layer, corridor, place)

@@ -26,7 +26,15 @@ GROUPS = {
     "venue": (
         35,
         [
-            *("venue.pyx", "world.pyx", "watch.pyx", "steps.pyx", "losses.pyx", "closeout.pyx"),
+            *(
+                "venue.pyx",
+                "questions.pyx",
+                "world.pyx",
+                "watch.pyx",
+                "steps.pyx",
+                "losses.pyx",
+                "closeout.pyx",
+            ),
             *("settle.pyx", "outside.pyx", "opening.pyx", "initial.pyx", "state.pxd"),
             *(RULES + "closing.pyx", RULES + "prices.pyx"),
         ],
