@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+import ordercascade as oc
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import OrderType, PriceSource, Reject, Side, TimeInForce
 from ordercascade.errors import RangeError
+from reference.scripts import Call
+from unit.audit_worlds import spoil, tape_of_calls
 
 BID, ASK = Side.BID, Side.ASK
 FREE = [(0, 0, 0, 0)]
@@ -302,3 +305,23 @@ def test_no_user_and_no_shock_can_break_a_world_near_its_bounds(seed: int) -> No
         assert not any(venue.audit().values())
     assert refused > 20
     assert filled > 50
+
+
+# ------------------------------------------------------------------ the tape
+
+
+def test_the_audit_takes_a_refused_shock_for_one_and_no_other_row() -> None:
+    market = {"price_max": 2**20, "size_max": MOST, "brackets": FREE, "last": 100}
+    calls = [Call(-1, "add_venue"), Call(0, "add_market", (), market)]
+    calls += [Call(0, "seed_level", (0, side, 100 + away, 1)) for side, away in ((1, 5), (0, -5))]
+    for account in (1, 2):
+        calls += [Call(0, "open_account"), Call(0, "deposit", (account, 0, 2**50))]
+    calls.append(Call(-1, "start"))
+    calls += [Call(0, "submit", (account, 0, BID, 100, MOST)) for account in (1, 2)]
+    shocks = [(1, MOST), (2, 4)]
+    calls += [Call(-1, "schedule_shock", (at, 0, 0, ASK), {"size": n}) for at, n in shocks]
+    tape = tape_of_calls([*calls, Call(-1, "run")])
+    assert oc.audit(tape).ok, oc.audit(tape).failures
+    assert [int(n) for n in tape.orders["result"]][2:] == [0, LIMIT]
+    assert not oc.audit(spoil(tape, "orders", 2, "result", int(LIMIT))).ok
+    assert not oc.audit(spoil(tape, "orders", 3, "result", -1)).ok

@@ -396,7 +396,8 @@ cdef class Venue:
                tif=TimeInForce.GTC, flags=0):
         """Submit a user's order: its id if it rests, 0 if done, or a Reject code (no step then).
 
-        Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces.
+        Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces;
+        POSITION_LIMIT beyond size_max, or if its fills could pass a bound (core/bounds.pyx).
         """
         cdef Message order
         self._started()
