@@ -57,6 +57,7 @@ cdef class Monitor:
                 self.s.scopes[i].watch = LOOSE
                 push(&self.s.loose, &self.s.loose_count, &self.s.loose_capacity, <int32_t>i)
         look(&self.s, NIL)
+        self.s.triggers.armings = 0
 
     def __dealloc__(self):
         state_free(&self.s)
@@ -168,6 +169,11 @@ cdef class Monitor:
     def evaluations(self):
         """How many times a scope has been evaluated."""
         return self.looked
+
+    @property
+    def armings(self):
+        """How many times a trigger has been set."""
+        return self.s.triggers.armings
 
     @property
     def memory(self):

@@ -22,8 +22,8 @@ from ordercascade.core.state cimport (
     market_view, price_at,
 )
 from ordercascade.core.triggers cimport (
-    FALLS, RISES, TriggerNode, triggers_arm, triggers_clear_fired, triggers_disarm, triggers_fire,
-    triggers_nearest,
+    FALLS, RISES, triggers_arm_wanted, triggers_clear_fired, triggers_disarm, triggers_fetch,
+    triggers_fire, triggers_nearest, triggers_want,
 )
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, PPM, TICK_MAX, Tick, Wide, absolute, div_floor, larger, smaller,
@@ -32,6 +32,7 @@ from ordercascade.core.units cimport (
 
 cdef enum:
     AHEAD = 4               # scopes between asking the memory for a row and using it
+    FLOCK = 64              # triggers that are fired at once
 
 
 # --- small lists -------------------------------------------------------------------------------
@@ -85,9 +86,9 @@ cdef int _arm_node(State* s, int32_t p, Tick tick) except -1 nogil:
     cdef const Position* position = &s.ledger.positions[p]
     if position.size > 0:
         if tick >= 1:
-            triggers_arm(&s.triggers, p, position.market, FALLS, tick)
+            triggers_want(&s.triggers, p, position.market, FALLS, tick)
     elif tick <= s.markets[position.market].price_max:
-        triggers_arm(&s.triggers, p, position.market, RISES, tick)
+        triggers_want(&s.triggers, p, position.market, RISES, tick)
     return 0
 
 
@@ -144,7 +145,6 @@ cdef void _read_peeks(State* s) noexcept nogil:
 
 cdef inline void _fetch_scope(const State* s, int32_t scope) noexcept nogil:
     oc_prefetch(&s.scopes[scope])
-    oc_prefetch(<const char*>&s.scopes[scope] + 64)
     oc_prefetch(&s.ledger.holders[scope])
 
 
@@ -161,43 +161,41 @@ cdef inline void _fetch_legs(const State* s, int32_t scope) noexcept nogil:
         oc_prefetch(<const char*>&s.triggers.nodes[p] + 48)
 
 
-cdef inline void _fetch_neighbours(const State* s, int32_t scope) noexcept nogil:
-    """What the scope's triggers are linked to: taking them out writes there."""
+cdef inline void _fetch_triggers(const State* s, int32_t scope) noexcept nogil:
+    """What taking the scope's triggers out will touch."""
     cdef int32_t p = s.ledger.holders[scope].first
-    cdef const TriggerNode* n
     while p != NIL and p < s.triggers.node_count:
-        n = &s.triggers.nodes[p]
-        if n.place != NIL and n.next != NIL:
-            oc_prefetch(&s.triggers.nodes[n.next])
-        if n.place != NIL and n.prev != NIL:
-            oc_prefetch(&s.triggers.nodes[n.prev])
+        triggers_fetch(&s.triggers, p)
         p = s.ledger.positions[p].next
 
 
-cdef int _fire(State* s, bint peek) except -1 nogil:
-    """Loosen every scope that has a trigger at or beyond the prices."""
+cdef bint _fire(State* s, bint peek) except -1 nogil:
+    """Loosen scopes that have a trigger at or beyond the prices; True if there may be more.
+
+    A storm meets scopes in random order, and a row that was not met lately costs as much as
+    an evaluation. So a few are taken at once, and all that they need is asked for together."""
     cdef int64_t i, count
     cdef const int32_t* fired
     cdef const Position* positions = s.ledger.positions
+    cdef bint more = False
     for i in range(s.market_count):
-        triggers_fire(&s.triggers, <int32_t>i, price_at(&s.markets[i], peek))
+        if triggers_fire(&s.triggers, <int32_t>i, price_at(&s.markets[i], peek),
+                         larger(0, FLOCK - s.triggers.fired_count)):
+            more = True
     count = s.triggers.fired_count
     fired = s.triggers.fired
-    # A storm meets scopes in random order; what each will need is asked for while others are done.
-    for i in range(smaller(count, 4 * AHEAD)):
+    for i in range(count):
         oc_prefetch(&positions[fired[i]])
     for i in range(count):
-        if i + 4 * AHEAD < count:
-            oc_prefetch(&positions[fired[i + 4 * AHEAD]])
-        if i + 3 * AHEAD < count:
-            _fetch_scope(s, positions[fired[i + 3 * AHEAD]].scope)
-        if i + 2 * AHEAD < count:
-            _fetch_legs(s, positions[fired[i + 2 * AHEAD]].scope)
-        if i + AHEAD < count:
-            _fetch_neighbours(s, positions[fired[i + AHEAD]].scope)
+        _fetch_scope(s, positions[fired[i]].scope)
+    for i in range(count):
+        _fetch_legs(s, positions[fired[i]].scope)
+    for i in range(count):
+        _fetch_triggers(s, positions[fired[i]].scope)
+    for i in range(count):
         touch(s, positions[fired[i]].scope)
     triggers_clear_fired(&s.triggers)
-    return 0
+    return more
 
 
 cdef int scan(State* s, int64_t step) except -1 nogil:
@@ -211,12 +209,20 @@ cdef int64_t look(State* s, int64_t step) except -1 nogil:
     """Judge on the peeks whoever is loose or fires there: hot with this step, or armed again.
 
     Returns how many were evaluated."""
-    cdef int64_t i, count
+    cdef int64_t count = 0
+    cdef bint more = True
+    while more:
+        more = _fire(s, True)
+        count += s.loose_count
+        _judge(s, step)
+    return count
+
+
+cdef int _judge(State* s, int64_t step) except -1 nogil:
+    cdef int64_t i
     cdef int32_t scope
     cdef Scope* sc
     cdef Margin m
-    _fire(s, True)
-    count = s.loose_count
     for i in range(s.loose_count):
         if i + 2 * AHEAD < s.loose_count:
             _fetch_scope(s, s.loose[i + 2 * AHEAD])
@@ -235,7 +241,7 @@ cdef int64_t look(State* s, int64_t step) except -1 nogil:
             if not m.flat:
                 _arm(s, scope, &m)
     s.loose_count = 0
-    return count
+    return triggers_arm_wanted(&s.triggers)
 
 
 cdef int arm_all(State* s) except -1 nogil:
@@ -277,7 +283,8 @@ cdef int collect(State* s) except -1 nogil:
     cdef int32_t scope
     cdef Scope* sc
     cdef Margin m
-    _fire(s, False)
+    while _fire(s, False):
+        pass
     for i in range(s.hot_count):
         push(&s.loose, &s.loose_count, &s.loose_capacity, s.hot[i])
     s.hot_count = 0
