@@ -9,7 +9,7 @@
 # one before has come from memory, which takes longer than judging it; and a node taken out of a run
 # leaves a hole, so that no other node is touched. A run goes when its last node does.
 from libc.stdint cimport int32_t, int64_t
-from ordercascade.core.ladder cimport Ladder
+from ordercascade.core.ladder cimport Ladder, ladder_find
 from ordercascade.core.slab cimport NIL, oc_prefetch
 from ordercascade.core.units cimport Tick, smaller
 
@@ -20,7 +20,6 @@ cdef enum:
     RUN = 6                 # nodes a run
     SPOT_BITS = 3           # a spot is (run << SPOT_BITS) + place in the run
     SPOT_MASK = 7
-    WANTED = 128            # triggers that triggers_want() collects at most
 
 ctypedef struct TriggerNode:    # 12 bytes
     int32_t tick
@@ -32,11 +31,11 @@ ctypedef struct TriggerRun:     # 32 bytes
     int32_t prev            # NIL at the bucket's head
     int32_t node[RUN]       # NIL where there is a hole
 
-ctypedef struct TriggerWish:
+ctypedef struct TriggerWish:    # a trigger to be set, see triggers_aim()
+    int32_t row             # of its bucket's head; NIL where the page was never used
     int32_t node
-    int32_t market
-    int32_t side
     int32_t tick
+    int32_t place
 
 ctypedef struct TriggerSide:
     Ladder ladder           # the occupied buckets
@@ -62,8 +61,7 @@ ctypedef struct Triggers:
     int64_t runs_capacity
     int64_t run_count       # runs ever used
     int32_t free            # a run in no bucket; NIL
-    int64_t wanted_count
-    TriggerWish wanted[WANTED]
+    int32_t scout           # a run that fires soon; a hint, see triggers_scout()
     int64_t armed
     int64_t armings         # counts what was ever armed; decides nothing
     int32_t* fired          # what triggers_fire() took out, in no promised order
@@ -82,10 +80,10 @@ cdef int triggers_add_market(Triggers* t, Tick price_max) except -1 nogil
 # Commands; on MemoryError nothing has changed.
 cdef int triggers_arm(Triggers* t, int32_t node, int32_t market, int side,
                       Tick tick) except -1 nogil
-cdef int triggers_want(Triggers* t, int32_t node, int32_t market, int side,
-                       Tick tick) except -1 nogil
-cdef int triggers_arm_wanted(Triggers* t) except -1 nogil
+cdef int triggers_reserve(Triggers* t, int64_t nodes) except -1 nogil
+cdef int triggers_arm_many(Triggers* t, const TriggerWish* wishes, int64_t count) except -1 nogil
 cdef void triggers_disarm(Triggers* t, int32_t node) noexcept nogil
+cdef void triggers_disarm_many(Triggers* t, const int32_t* nodes, int64_t count) noexcept nogil
 cdef int triggers_fire_crossed(Triggers* t, int32_t market, Tick price,
                                int64_t most) except -1 nogil
 cdef int triggers_nearest(Triggers* t, int32_t market, int side, int64_t n) except -1 nogil
@@ -124,11 +122,25 @@ cdef inline int64_t triggers_key(const TriggerMarket* m, int side, Tick tick) no
     return k + 1 if side == RISES else m.keys - k
 
 
-cdef inline void triggers_fetch(const Triggers* t, int32_t node) noexcept nogil:
-    """Ask the memory for what disarming a node will touch; its own row is there."""
-    cdef const TriggerNode* n = t.nodes + node
-    if n.place != NIL:
-        oc_prefetch(&t.runs[n.spot >> SPOT_BITS].node[n.spot & SPOT_MASK])
+cdef inline void triggers_aim(const Triggers* t, TriggerWish* wish, int32_t node, int32_t market,
+                              int side, Tick tick) noexcept nogil:
+    """Say where a node is to be armed, for triggers_arm_many(); the memory is asked for it."""
+    cdef const TriggerMarket* m = t.markets + market
+    cdef const TriggerSide* s = &m.side[side]
+    wish.row = <int32_t>ladder_find(&s.ladder, triggers_key(m, side, tick))
+    wish.node = node
+    wish.tick = <int32_t>tick
+    wish.place = 2 * market + side
+    if wish.row != NIL:
+        oc_prefetch(&s.heads[wish.row])
+
+
+cdef inline void triggers_scout(Triggers* t) noexcept nogil:
+    """Ask for one run more of the chain that is being fired: only a run knows the next."""
+    if t.scout != NIL:
+        t.scout = t.runs[t.scout].next
+        if t.scout != NIL:
+            oc_prefetch(&t.runs[t.scout])
 
 
 # The Python door.

@@ -11,9 +11,9 @@ from ordercascade.core.arguments cimport within
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.ladder cimport (
     PAGE, PAGE_BITS, PAGE_WORDS, Ladder, ladder_above, ladder_clear, ladder_copy, ladder_find,
-    ladder_free, ladder_init, ladder_page, ladder_row, ladder_set)
+    ladder_free, ladder_init, ladder_page, ladder_row, ladder_set, oc_lowest)
 from ordercascade.core.slab cimport NIL, oc_prefetch, slab_copy, slab_grow
-from ordercascade.core.units cimport TICK_MAX, Tick
+from ordercascade.core.units cimport TICK_MAX, Tick, larger
 
 from ordercascade.errors import InputError, InvariantError
 
@@ -30,7 +30,7 @@ cdef inline Tick _never(int side) noexcept nogil:
 cdef int triggers_init(Triggers* t, int64_t markets) except -1 nogil:
     """Make an empty index with room for `markets` markets; triggers_add_market() opens them."""
     memset(t, 0, sizeof(Triggers))
-    t.free = NIL
+    t.free = t.scout = NIL
     t.markets = <TriggerMarket*>slab_grow(NULL, &t.markets_capacity, markets,
                                           sizeof(TriggerMarket))
     return 0
@@ -55,7 +55,7 @@ cdef int triggers_copy(Triggers* to, const Triggers* t) except -1 nogil:
     """Make `to`, which holds nothing, an independent copy; results of fire are copied too."""
     cdef const TriggerMarket* m
     memset(to, 0, sizeof(Triggers))
-    to.free = NIL
+    to.free = to.scout = NIL
     to.markets = <TriggerMarket*>slab_grow(NULL, &to.markets_capacity, t.market_count,
                                            sizeof(TriggerMarket))
     while to.market_count < t.market_count:
@@ -122,34 +122,18 @@ cdef int triggers_arm(Triggers* t, int32_t node, int32_t market, int side,
     """Arm `node` at `tick`; a trigger that it has already is replaced. O(1)."""
     cdef TriggerMarket* m = t.markets + market
     cdef TriggerSide* s = &m.side[side]
-    cdef int64_t key, i
-    cdef int32_t run
-    cdef int32_t place = 0
+    cdef TriggerWish wish
+    cdef int64_t key
     oc_check(0 <= market < t.market_count)
     oc_check(0 <= tick <= TICK_MAX)
     key = triggers_key(m, side, tick)
     _reserve(t, s, node, key)
     triggers_disarm(t, node)
-    i = ladder_row(&s.ladder, key)
-    run = s.heads[i]
-    if run == NIL:
-        ladder_set(&s.ladder, key)
-        run = s.heads[i] = _run_claim(t, NIL)
-    else:
-        while place < RUN and t.runs[run].node[place] != NIL:
-            place += 1
-        if place == RUN:
-            run = s.heads[i] = _run_claim(t, run)
-            place = 0
-    t.runs[run].node[place] = node
-    t.nodes[node].tick = <int32_t>tick
-    t.nodes[node].place = 2 * market + side
-    t.nodes[node].spot = (run << SPOT_BITS) + place
-    s.count += 1
-    t.armed += 1
-    t.armings += 1
-    if (tick - m.best[side]) * (1 - 2 * side) > 0:
-        m.best[side] = tick
+    wish.row = <int32_t>ladder_row(&s.ladder, key)
+    wish.node = node
+    wish.tick = <int32_t>tick
+    wish.place = 2 * market + side
+    _settle(t, s, &wish, &s.heads[wish.row])
     return 0
 
 
@@ -157,12 +141,7 @@ cdef int _reserve(Triggers* t, TriggerSide* s, int32_t node, int64_t key) except
     """Make the rows that arming `node` in bucket `key` needs, and change nothing else."""
     cdef int64_t slots = s.ladder.slots
     oc_check(0 <= node < 1 << NODE_BITS)
-    if node >= t.node_count:
-        t.nodes = <TriggerNode*>slab_grow(t.nodes, &t.nodes_capacity, node + 1,
-                                          sizeof(TriggerNode))
-        while t.node_count <= node:
-            t.nodes[t.node_count].place = NIL
-            t.node_count += 1
+    triggers_reserve(t, node + 1)
     if t.free == NIL and t.run_count == t.runs_capacity:
         t.runs = <TriggerRun*>slab_grow(t.runs, &t.runs_capacity, t.run_count + 1,
                                         sizeof(TriggerRun))
@@ -174,45 +153,78 @@ cdef int _reserve(Triggers* t, TriggerSide* s, int32_t node, int64_t key) except
     return 0
 
 
-cdef int triggers_want(Triggers* t, int32_t node, int32_t market, int side,
-                       Tick tick) except -1 nogil:
-    """Arm a node soon: many at once wait for the memory together. Until triggers_arm_wanted()
-    nothing else may be done with the index, and no node be wanted twice."""
-    cdef TriggerWish* wish = t.wanted + t.wanted_count
-    cdef const TriggerMarket* m = t.markets + market
-    cdef const TriggerSide* s = &m.side[side]
-    cdef int64_t i = ladder_find(&s.ladder, triggers_key(m, side, tick))
-    wish.node = node
-    wish.market = market
-    wish.side = side
-    wish.tick = <int32_t>tick
-    if i != NIL:
-        oc_prefetch(&s.heads[i])
-    t.wanted_count += 1
-    if t.wanted_count == WANTED:
-        return triggers_arm_wanted(t)
+cdef int triggers_reserve(Triggers* t, int64_t nodes) except -1 nogil:
+    """Know the handles below `nodes`, none of them armed that was not known before."""
+    oc_check(nodes <= 1 << NODE_BITS)
+    if nodes > t.node_count:
+        t.nodes = <TriggerNode*>slab_grow(t.nodes, &t.nodes_capacity, nodes, sizeof(TriggerNode))
+        while t.node_count < nodes:
+            t.nodes[t.node_count].place = NIL
+            t.node_count += 1
     return 0
 
 
-cdef int triggers_arm_wanted(Triggers* t) except -1 nogil:
-    """Arm what triggers_want() collected, in its order."""
-    cdef int64_t count = t.wanted_count
-    cdef int64_t i, row
+cdef int triggers_arm_many(Triggers* t, const TriggerWish* wishes, int64_t count) except -1 nogil:
+    """Arm nodes that are known and not armed, as triggers_aim() said: many at once wait for the
+    memory together. A page may have been made since."""
+    cdef int64_t i
+    cdef int32_t run
     cdef const TriggerWish* wish
-    cdef const TriggerMarket* m
-    cdef const TriggerSide* s
-    t.wanted_count = 0
+    cdef TriggerSide* s
+    if t.run_count + count > t.runs_capacity:
+        t.runs = <TriggerRun*>slab_grow(t.runs, &t.runs_capacity, t.run_count + count,
+                                        sizeof(TriggerRun))
     for i in range(count):
-        wish = t.wanted + i
-        m = t.markets + wish.market
-        s = &m.side[wish.side]
-        row = ladder_find(&s.ladder, triggers_key(m, wish.side, wish.tick))
-        if row != NIL and s.heads[row] != NIL:
-            oc_prefetch(&t.runs[s.heads[row]])
+        wish = wishes + i
+        if wish.row != NIL:
+            run = t.markets[wish.place >> 1].side[wish.place & 1].heads[wish.row]
+            oc_prefetch(&t.runs[larger(0, run)])
     for i in range(count):
-        wish = t.wanted + i
-        triggers_arm(t, wish.node, wish.market, wish.side, wish.tick)
+        wish = wishes + i
+        if wish.row == NIL:
+            triggers_arm(t, wish.node, wish.place >> 1, wish.place & 1, wish.tick)
+        else:
+            s = &t.markets[wish.place >> 1].side[wish.place & 1]
+            _settle(t, s, wish, &s.heads[wish.row])
     return 0
+
+
+cdef inline int _hole(const TriggerRun* r) noexcept nogil:
+    """The first free place of a run, or RUN: a node is never negative, and NIL is."""
+    cdef unsigned int holes = (
+        (<unsigned int>r.node[0] >> 31) | (<unsigned int>r.node[1] >> 31) << 1
+        | (<unsigned int>r.node[2] >> 31) << 2 | (<unsigned int>r.node[3] >> 31) << 3
+        | (<unsigned int>r.node[4] >> 31) << 4 | (<unsigned int>r.node[5] >> 31) << 5
+        | 1 << RUN)
+    return oc_lowest(holes)
+
+
+cdef inline void _settle(Triggers* t, TriggerSide* s, const TriggerWish* wish,
+                         int32_t* head) noexcept nogil:
+    """Put a node into its bucket, whose page exists; there is room for a run."""
+    cdef TriggerMarket* m = t.markets + (wish.place >> 1)
+    cdef int side = wish.place & 1
+    cdef TriggerNode* n = t.nodes + wish.node
+    cdef int32_t run = head[0]
+    cdef int place = 0
+    oc_check(n.place == NIL)
+    if run == NIL:
+        ladder_set(&s.ladder, triggers_key(m, side, wish.tick))
+        run = head[0] = _run_claim(t, NIL)
+    else:
+        place = _hole(t.runs + run)
+        if place == RUN:
+            run = head[0] = _run_claim(t, run)
+            place = 0
+    t.runs[run].node[place] = wish.node
+    n.tick = wish.tick
+    n.place = wish.place
+    n.spot = (run << SPOT_BITS) + place
+    s.count += 1
+    t.armed += 1
+    t.armings += 1
+    if (wish.tick - m.best[side]) * (1 - 2 * side) > 0:
+        m.best[side] = wish.tick
 
 
 cdef inline int32_t _run_claim(Triggers* t, int32_t before) noexcept nogil:
@@ -257,6 +269,12 @@ cdef void triggers_disarm(Triggers* t, int32_t node) noexcept nogil:
     if _run_empty(r):
         _run_leave(t, n)
     n.place = NIL
+
+
+cdef void triggers_disarm_many(Triggers* t, const int32_t* nodes, int64_t count) noexcept nogil:
+    cdef int64_t i
+    for i in range(count):
+        triggers_disarm(t, nodes[i])
 
 
 cdef void _run_leave(Triggers* t, const TriggerNode* n) noexcept nogil:
@@ -354,6 +372,9 @@ cdef bint _drain(Triggers* t, TriggerSide* s, int64_t key, int64_t most) noexcep
     t.armed -= count - before
     if run != NIL:
         t.runs[run].prev = NIL
+        if count > before:
+            t.scout = run
+            oc_prefetch(&t.runs[run])
         return False
     ladder_clear(&s.ladder, key)
     return True
