@@ -33,7 +33,7 @@ CORRIDORS = [
     (
         1,
         "core.matching core.desk core.auction core.conditional core.views core.snapshot"
-        " core.reading core.book",
+        " core.reading core.book core.scalar",
     ),
     (1, "core.levels"),
     (1, "core.ledger"),

@@ -7,8 +7,15 @@ from ordercascade.core.rules cimport Rules
 from ordercascade.core.units cimport Lot
 
 
+ctypedef struct Parts:      # what `address` points to
+    Book* book
+    Desk* desk
+    Rules* rules
+
+
 cdef class BookReader:
     cdef Book book
+    cdef Parts parts
     cdef Desk desk          # the rarer orders
     cdef Rules rules
     cdef bint busy          # read and written under the GIL only

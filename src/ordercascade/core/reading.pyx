@@ -11,7 +11,7 @@ from ordercascade.core.messages import (
 from ordercascade.enums import Command, OrderFlag, Side, TimeInForce, TriggerBy
 from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
 
-from libc.stdint cimport INT64_MAX, int64_t
+from libc.stdint cimport INT64_MAX, int64_t, intptr_t
 from libc.string cimport memcpy
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_Clear
@@ -56,6 +56,9 @@ cdef class BookReader:
         self.rules.account_max = self.account_max
         desk_init(&self.desk, within(fire_max, "fire_max", "an int", 1, 2**30))
         book_init(&self.book, highest, most)
+        self.parts.book = &self.book
+        self.parts.desk = &self.desk
+        self.parts.rules = &self.rules
         self.chained = chain
         if self.chained:
             digest_start(&self.chain_now)
@@ -238,6 +241,16 @@ cdef class BookReader:
         """How many stops wait."""
         self.idle()
         return self.desk.stop_count
+
+    @property
+    def address(self) -> int:
+        """Where the C functions of core/scalar.pxd find this book; good while it lives.
+
+        What they do is part of no chain, and `fills` is made anew after the next command here.
+        """
+        self.idle()
+        self.fills_seen = None
+        return <intptr_t>&self.parts
 
     @property
     def chain(self) -> str | None:
