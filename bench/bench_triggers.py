@@ -7,8 +7,9 @@ Scopes with 1 to 5 positions over five correlated markets (isolated: one positio
 is about a basis point, a step moves all five marks. Thread CPU time, minimum of N.
 
 Beside it, in the same run: a NumPy full scan; for isolated scopes lrvx (pip install lrvx) over the
-same accounts, where it is not installed the line says so; and what a cache line of 64 MB, read in random order, costs
-here and now: a storm over 10^6 scopes is bound by some twenty of them an evaluation.
+same accounts, where it is not installed the line says so; and what a cache line of 64 MB, read in
+random order, costs here and now: a storm over 10^6 scopes waits for some twenty of them an
+evaluation.
 """
 
 from __future__ import annotations
