@@ -30,12 +30,15 @@ TESTS = [
     "bad_inputs",
     "golden",
     "property/test_book_machine.py",
+    "property/test_schedule.py",
     "property/test_triggers_machine.py",
     "property/test_world_against_twin.py",
+    "vectors",
     *(f"unit/test_{name}.py" for name in (
-        "account_ledger admission agenda_and_queue between_settlements book change checks"
-        " doors edges events faces ladder margin mechanisms monitor populate populations run"
-        " scenario state_hash_fields tape tape_file triggers turned_leg waterfall"
+        "account_ledger admission agenda_and_queue between_settlements book bounds change"
+        " checks doors edges events faces ladder levels margin mechanisms monitor populate"
+        " populations run scenario schedule state_hash_fields tape tape_file triggers turned_leg"
+        " waterfall"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

@@ -25,12 +25,16 @@ CORRIDORS = [
     (
         0,
         "errors enums checks core.arguments core.units core.check core.slab core.ladder"
-        " core.digest core.records core.margin core.rules core.ends core.queues core.messages"
-        " core.stream core.real core.laws",
+        " core.digest core.heap core.records core.margin core.rules core.ends core.queues"
+        " core.messages core.shapes core.stream core.real core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
-    (1, "core.matching core.book"),
+    (
+        1,
+        "core.matching core.desk core.auction core.conditional core.views core.snapshot"
+        " core.reading core.book core.scalar",
+    ),
     (1, "core.levels"),
     (1, "core.ledger"),
     (1, "core.triggers"),
@@ -40,9 +44,9 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.bounds core.initial core.watch core.opening"
-        " core.steps core.outside core.users core.bulk core.losses core.questions core.closeout"
-        " core.settle core.venue core.monitor core.world core.changing",
+        "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
+        " core.opening core.steps core.outside core.users core.bulk core.losses core.questions"
+        " core.closeout core.settle core.venue core.monitor core.world core.changing",
     ),
     (
         3,

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ordercascade.audit import Audit, audit
     from ordercascade.config import schema
     from ordercascade.core.book import OrderBook
-    from ordercascade.core.messages import FILL_DTYPE, MESSAGE_DTYPE
+    from ordercascade.core.messages import FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE
     from ordercascade.enums import (
         AdlRule,
         AdlTrigger,
         CancelPolicy,
+        Command,
         FeeTo,
         HolderKind,
         LegRule,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         StepKind,
         Stop,
         TimeInForce,
+        TriggerBy,
     )
     from ordercascade.errors import (
         BusyError,
@@ -65,12 +67,15 @@ __version__ = "0.1.0"
 
 __all__ = [
     "FILL_DTYPE",
+    "FIRED_DTYPE",
     "MESSAGE_DTYPE",
+    "WIDE_DTYPE",
     "AdlRule",
     "AdlTrigger",
     "Audit",
     "BusyError",
     "CancelPolicy",
+    "Command",
     "ConfigError",
     "DataFileError",
     "FeeTo",
@@ -106,6 +111,7 @@ __all__ = [
     "Stop",
     "Tape",
     "TimeInForce",
+    "TriggerBy",
     "Venue",
     "World",
     "audit",
@@ -120,6 +126,8 @@ __all__ = [
 _HOMES = {
     "Audit": "audit",
     "FILL_DTYPE": "core.messages",
+    "FIRED_DTYPE": "core.messages",
+    "WIDE_DTYPE": "core.messages",
     "MESSAGE_DTYPE": "core.messages",
     "Market": "market",
     "OrderBook": "core.book",

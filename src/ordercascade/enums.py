@@ -35,6 +35,35 @@ class OrderFlag(IntFlag):
     NONE = 0
     POST_ONLY = 1
     REDUCE_ONLY = 2
+    SLIDE = 4  # with POST_ONLY: rest one tick off the other side's best instead of a refusal
+    # What happens where the arriving order meets one of the same account; none: they trade.
+    CANCEL_NEWEST = 8
+    CANCEL_OLDEST = 16
+    CANCEL_BOTH = 24
+    DECREMENT = 32
+
+
+class Command(IntEnum):
+    """What a row of WIDE_DTYPE asks; the first four as in OrderType."""
+
+    LIMIT = 0
+    MARKET = 1
+    CANCEL = 2
+    AMEND = 3
+    STOP = 4
+    TAKE_PROFIT = 5
+    CANCEL_ALL = 6
+    MARK = 7
+    CLOCK = 8
+    COLLECT = 9
+    UNCROSS = 10
+
+
+class TriggerBy(IntEnum):
+    """Which price a waiting stop listens to: that of the last trade, or the mark."""
+
+    LAST = 0
+    MARK = 1
 
 
 class Reject(IntEnum):
@@ -52,6 +81,10 @@ class Reject(IntEnum):
     POSITION_OPEN = -11
     REDUCE_ONLY = -12
     LEVEL_FULL = -13
+    EXPIRED = -14
+    SELF_TRADE = -15
+    CASCADE_LIMIT = -16
+    AUCTION = -17
 
 
 class HolderKind(IntEnum):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("bad_inputs.doors", "bad_inputs.takers", "unit.worlds")
+pytest.register_assert_rewrite(
+    "bad_inputs.doors", "bad_inputs.recordings", "bad_inputs.takers", "unit.worlds"
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

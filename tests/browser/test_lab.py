@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from browser.shown import WAIT_MS, Shown
+import pytest
+
+from browser.shown import READY, WAIT_MS, Shown
 from ordercascade.lab import serve
 
 LAB = [sys.executable, "-m", "ordercascade", "lab", "--no-browser", "--port", "0"]
@@ -84,11 +88,28 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def careless(jupyter: dict[str, str], folder: Path) -> dict[str, str]:
+    """Return an environment whose user has opened every door of Jupyter in their settings."""
+    place = folder / "settings"
+    place.mkdir()
+    opened = {
+        "ServerApp": {"ip": "0.0.0.0", "port": 9, "allow_origin": "*"},
+        "IdentityProvider": {"token": ""},
+        "PasswordIdentityProvider": {"hashed_password": ""},
+        "LabApp": {"expose_app_in_browser": True},  # as `READY` needs it
+    }
+    (place / "jupyter_config.json").write_text(json.dumps(opened), encoding="utf-8")
+    (place / "jupyter_server_config.json").write_text(json.dumps(opened), encoding="utf-8")
+    return jupyter | {"JUPYTER_CONFIG_DIR": str(place)}
+
+
 def test_jupyterlab_answers_to_its_token_only_and_runs_a_notebook(
     jupyter: dict[str, str], browser: Any, tmp_path: Path, screenshots: Path
 ) -> None:
-    with served(jupyter, tmp_path, "t2a") as server:
+    with served(careless(jupyter, tmp_path), tmp_path, "t2a") as server:
         assert len(server.token) == 48
+        with pytest.raises(ConnectionRefusedError):  # It listens at 127.0.0.1 and nowhere else.
+            socket.create_connection(("127.0.0.2", urlsplit(server.url).port or 0), 5)
         for path in ("/api/contents", "/api/kernels", "/api/terminals"):
             assert server.get(path) == 403
             assert server.get(f"{path}?token={'0' * 48}") == 403
@@ -102,8 +123,8 @@ def test_jupyterlab_answers_to_its_token_only_and_runs_a_notebook(
         shown = Shown(browser.new_context().new_page(), "lab", "")
         page = shown.page
         page.goto(server.url)
-        page.locator(".jp-CodeCell .cm-content").first.click(timeout=WAIT_MS)
-        page.keyboard.press("Shift+Enter")
+        page.wait_for_function(READY, timeout=WAIT_MS)
+        shown.run("notebook:run-all-cells")
         page.wait_for_selector(DRAWN, state="attached", timeout=WAIT_MS)
         page.screenshot(path=str(screenshots / "command_lab.png"))
         started = children(server.running.pid)
@@ -148,8 +169,8 @@ def test_a_password_opens_as_well_and_a_wrong_one_does_not(
         for word in ("open, pleese", "open, please"):
             page.goto(server.url.partition("?")[0])
             page.fill("input[name=password]", word)
-            page.keyboard.press("Enter")
-            page.wait_for_load_state()
+            with page.expect_navigation(wait_until="commit"):
+                page.keyboard.press("Enter")
             assert ("/login" in page.url) == (word == "open, pleese")
         page.wait_for_selector(DRAWN, state="attached", timeout=WAIT_MS)
         page.context.close()

@@ -223,6 +223,7 @@ def test_the_log_the_tree_and_an_account_can_be_clicked(page: Any) -> None:
     page.evaluate("() => window.ordercascade.show(300)")
     page.click("#log li:nth-child(4) button")
     assert step(page) == 297
+    assert page.locator("#log li.now b").all_inner_texts() == ["297"]
     page.evaluate("() => window.ordercascade.show(300)")
     before = page.evaluate("() => document.querySelector('canvas.path').toDataURL()")
     page.click("#accounts tr.now button")
@@ -232,6 +233,22 @@ def test_the_log_the_tree_and_an_account_can_be_clicked(page: Any) -> None:
     box = page.locator("#tree").bounding_box()
     page.mouse.click(box["x"] + 22, box["y"] + 8 + (box["height"] - 34) / 2)
     assert step(page) == 1
+
+
+def test_the_way_from_the_outside_to_a_step_is_walked_by_keyboard(page: Any) -> None:
+    """Step 242 was set off by 94, that by step 1; Enter on a button goes there."""
+    page.evaluate("() => window.ordercascade.show(242)")
+    chain = page.locator("#chain li:not([hidden]) button")
+    steps = [int(text.split()[0]) for text in chain.all_inner_texts()]
+    player = Player(tape_of("btc-cascade"))
+    led = [k + 1 for k in player.at(241).ancestors[::-1]]
+    assert steps[: len(led) + 1] == [*led, 242]
+    assert steps == [1, 94, 242] or (len(steps) == 4 and steps[3] > 242)
+    assert page.locator("#chain [aria-current=step]").inner_text().startswith("242")
+    chain.nth(1).focus()
+    page.keyboard.press("Enter")
+    assert step(page) == 94
+    assert page.locator("#chain [aria-current=step]").inner_text().startswith("94")
 
 
 @pytest.mark.parametrize("word", JUMPS)
@@ -330,6 +347,7 @@ def test_the_page_shows_what_the_view_model_shows(
 
 
 def test_names_are_shown_and_do_nothing_else(browser: Any, made: Path) -> None:
+    """BAD_INPUTS K11."""
     with opened(browser, made, "bad") as page:
         for k in range(9):
             show(page, k)
@@ -395,6 +413,8 @@ def test_two_runs_share_their_scales_and_steps(browser: Any, made: Path) -> None
         page.check("#runs label:nth-child(2) input")
         assert "account" in page.inner_text("#log li:nth-child(3)")
         assert len(page.inner_text(STEP).splitlines()) == 2
+        bars = page.eval_on_selector_all(".meter.adl", "es => es.map(e => +e.ariaValueMax)")
+        assert bars[0] == bars[1] > 0
 
 
 @pytest.mark.parametrize("view", ["cumulative touched", "level all"])

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import ordercascade as oc
+from lab import random_runs
 from ordercascade import InputTypeError, Scenario, Tape, run, scenarios
 from ordercascade.safeguards import safeguards
 
@@ -416,6 +417,22 @@ def test_other_markets_can_be_looked_at() -> None:
     app.options.market.value = other
     assert (app._players[0].venue, app._players[0].market) == other
     assert app.step == 2
+
+
+def test_markup_in_names_is_text_wherever_html_is_made(squeeze: Tape) -> None:
+    """BAD_INPUTS K11: a scenario refuses such names, a tape from a file may hold any."""
+    from ordercascade.lab.still import still_of
+
+    word = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    app = stepper(random_runs.renamed(squeeze, word))
+    app.goto(4)
+    panel = app._panels[0]
+    pieces = [panel.depth_title.value, panel.path_title.value, still_of(app._players)]
+    for piece in pieces:
+        assert "<script" not in piece
+        assert "<img src=x" not in piece
+    assert word in app.root.text  # set as text by the page
+    assert "&lt;img" in pieces[0]
 
 
 def test_what_is_no_run_is_refused() -> None:

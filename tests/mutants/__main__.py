@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import hashlib
 import json
 import os
 import queue
@@ -67,7 +66,7 @@ ENGINE = [
     *("property/test_triggers_machine.py", "unit/test_doors.py", "unit/test_monitor.py"),
     *("unit/test_change.py", "unit/test_state_hash_fields.py", "unit/test_market.py"),
     *("bad_inputs", "unit/test_scenario.py", "unit/test_faces.py", "unit/test_tape.py"),
-    "unit/test_run.py",
+    *("unit/test_run.py", "unit/test_edges.py", "unit/test_bounds.py"),
 ]
 # What takes long and says nothing of one line.
 SLOW = "not signal_is_heard and not A11_a_level_never and not other_threads and not several_blocks"
@@ -228,12 +227,7 @@ class Copy:
                 library.write_bytes(content)
         seconds = round(time.monotonic() - start, 1)
         row = {"key": site.key, "verdict": verdict, "by": by, "seconds": seconds}
-        return {**row, "file": site.file, "text": digest(plain)}
-
-
-def digest(text: str) -> str:
-    """Return what tells one text of a file from another."""
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        return {**row, "text": site.text}
 
 
 def bounds() -> None:
@@ -242,17 +236,13 @@ def bounds() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 
-def results() -> dict[str, dict[str, Any]]:
-    """Return the latest result of each mutant whose file is still as it was then."""
+def results(sites: list[Site]) -> dict[str, dict[str, Any]]:
+    """Return the latest result of each mutant whose function is still as it was then."""
     if not RESULTS.exists():
         return {}
     rows = [json.loads(line) for line in RESULTS.read_text("utf-8").splitlines()]
-    now = {
-        file: digest((ROOT / file).read_text("utf-8"))
-        for file in {row["file"] for row in rows}
-        if (ROOT / file).exists()
-    }
-    return {row["key"]: row for row in rows if row["text"] == now.get(row["file"])}
+    now = {site.key: site.text for site in sites}
+    return {row["key"]: row for row in rows if row["text"] == now.get(row["key"])}
 
 
 def reasons() -> dict[str, str]:
@@ -289,7 +279,8 @@ def run(sites: list[Site], workers: int, quick: bool) -> list[dict[str, Any]]:
     with ThreadPoolExecutor(workers) as pool:
         for done in [pool.submit(work, number) for number in range(workers)]:
             done.result()
-    killers = sorted({row["by"] for row in rows} - {""})
+    judged = rows if quick else [*results(sites).values(), *rows]
+    killers = sorted({row["by"] for row in judged} - {""})
     if killers and (failed := Copy(0).test(killers)):
         lines = RESULTS.read_text("utf-8").splitlines(keepends=True)
         RESULTS.write_text("".join(x for x in lines if json.loads(x)["by"] != failed), "utf-8")
@@ -313,7 +304,7 @@ def arguments() -> argparse.Namespace:
 
 def selected(ask: argparse.Namespace, chosen: list[Site]) -> list[Site]:
     """Return the mutants to judge now."""
-    known, excused = results(), reasons()
+    known, excused = results(chosen), reasons()
     if ask.first:
         return [site for site in chosen if site.key not in excused][: ask.first]
     if ask.again is None:
@@ -331,7 +322,7 @@ def main() -> int:
     rows: list[dict[str, Any]] = []
     while True:
         # One that does not compile is no mutant: the next one takes its place.
-        dead = {key for key, row in results().items() if row["verdict"] == "uncompilable"}
+        dead = {key for key, row in results(sites).items() if row["verdict"] == "uncompilable"}
         chosen = choose([site for site in sites if site.key not in dead], ask.seed, ask.count)
         todo = [] if ask.list or ask.report else selected(ask, chosen)
         rows += run(todo, ask.workers, bool(ask.first))
@@ -341,7 +332,7 @@ def main() -> int:
         for site in chosen:
             print(site.group, site.kind, f"{site.file}:{site.line}", site.before, "->", site.after)
         return 0
-    known, excused = ({row["key"]: row for row in rows} if ask.first else results()), reasons()
+    known, excused = ({row["key"]: row for row in rows} if ask.first else results(sites)), reasons()
     alive = {key for key, row in known.items() if row["verdict"] == "survived"}
     left = [site.key for site in chosen if site.key in alive - set(excused)]
     dead = [key for key in excused if key in known and key not in alive]

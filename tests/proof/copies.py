@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from reference.book import OrderBook
+from reference.desk import DeskBook
 from reference.record import StepWriter
 from reference.tables import Tables
 from reference.world import World
 
 Thing = TypeVar("Thing")
+Book = TypeVar("Book", bound=OrderBook)
 
 
 def shallow(thing: Thing, **other: Any) -> Thing:
@@ -20,7 +22,7 @@ def shallow(thing: Thing, **other: Any) -> Thing:
     return made
 
 
-def copy_book(book: OrderBook) -> OrderBook:
+def copy_book(book: Book) -> Book:
     """Return an independent list book."""
     orders = {number: shallow(order) for number, order in book.orders.items()}
     return shallow(
@@ -35,6 +37,17 @@ def copy_book(book: OrderBook) -> OrderBook:
         _generations=list(book._generations),
         _free=list(book._free),
         _before={},
+    )
+
+
+def copy_desk(book: DeskBook) -> DeskBook:
+    """Return an independent list book with the rarer orders."""
+    return shallow(
+        copy_book(book),
+        stops={number: shallow(stop) for number, stop in book.stops.items()},
+        fired=[],
+        _stop_generations=list(book._stop_generations),
+        _stop_free=list(book._stop_free),
     )
 
 

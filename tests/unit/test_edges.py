@@ -75,6 +75,8 @@ def test_money_and_lots_past_the_bounds_of_the_ledger_are_refused_whole() -> Non
         ledger.deposit(first, 1)
     with pytest.raises(RangeError, match="collateral"):
         ledger.post(second, first, 1)
+    with pytest.raises(RangeError, match="collateral"):
+        ledger.post(first, second, -1)
     assert ledger.state_hash() == before
     ledger.post(first, second, 1)
     ledger.post(second, first, 1)

@@ -346,3 +346,29 @@ def test_the_formulas_beside_refuse_what_has_no_answer() -> None:
             call()
     tiers = [(Fraction(10), Fraction(1)), (Fraction(20), Fraction(3))]
     assert [scaled(Fraction(x), tiers) for x in (5, 10, 15, 30)] == [5, 10, 25, 70]
+
+
+def test_a_short_is_caught_in_the_jump_between_two_slabs() -> None:
+    """Nothing below 1,000 of value, 50 % from there. One lot sold at 900 with 200 behind it.
+
+    The first row ends at 1,100 by its own line, but at 1,000 the requirement jumps to 500. Inverse
+    longs lose value the same way: 10^6 / price reaches 1,000 of value at 1,000.
+    """
+    rows = [(0, 0, 0), (1_000, 500_000, 500_000)]
+    linear = Schedule.slab(rows)
+    assert trigger_price(linear, -1, -900, 200) == 1_000
+    assert liquidation_price(linear, -1, -900, 200, digits=3) == 1_000_000
+    inverse = Schedule.slab(rows, contract="inverse", multiplier=10**6)
+    assert trigger_price(inverse, 1, -900, 200) == 1_001  # ceil(10^6 / 1001) = 1,000
+    assert liquidation_price(inverse, 1, -900, 200, digits=3) == 1_000_000
+
+
+def test_margin_of_orders_counts_the_worse_side() -> None:
+    """Long 2 at 100 with 1 more bid and 5 asks: the asks' side is 3 short, no worse than 3 long."""
+    flat = Schedule.flat(maintenance_ppm=10_000, initial_ppm=100_000)
+    assert margin_required(flat, 2, 100, bids=1, asks=5) == (30, 2)
+    assert margin_required(flat, 2, 100, asks=7) == (50, 2)
+    assert margin_required(flat, 2, 100, asks=7, leverage=4) == (125, 2)
+    risk = Schedule.risk(long_ppm=100_000, short_ppm=200_000, slippage_ppm=50_000)
+    assert margin_required(risk, 2, 100, bids=1)[1] == 40  # 200 at 15 %, 100 at 10 %
+    assert margin_required(risk, 2, 100, bids=1, asks=5)[1] == 100  # 500 at 20 %

@@ -12,29 +12,18 @@ from ordercascade.core.queues cimport (
     Book, Level, Order, book_best, book_check, book_clear, book_copy, book_digest, book_find,
     book_free, book_init, book_next, book_open, book_orders, book_size_at,
 )
-from ordercascade.core.records cimport Message
-from ordercascade.core.rules cimport Rules
+from ordercascade.core.records cimport Message, Wide
+from ordercascade.core.reading cimport BookReader
 
 
-cdef class OrderBook:
-    cdef Book book
-    cdef Rules rules
-    cdef bint busy          # read and written under the GIL only
-    cdef bint ready         # __init__ has run
-    cdef int64_t account_max
-    cdef Message* block     # rows are copied here before they are judged
-    cdef int64_t block_rows
-    cdef object fills_seen  # the array handed out for the last call's fills, made when asked for
-    cdef object results_seen
-    cdef object spare       # ints of every size, let go when one more cannot be made
-    cdef readonly int64_t rows_done     # of the last batch
+cdef class OrderBook(BookReader):
+    cdef char* block        # rows are copied here before they are judged
+    cdef int64_t block_bytes
 
-    cdef int enter(self) except -1
-    cdef int idle(self) except -1
-    cdef void forget(self)
-    cdef const Order* known(self, int64_t order_id) except NULL
-    cdef int64_t owner(self, account) except -2
-    cdef object answer(self, int64_t result)
-    cdef int judge(self, object rows, const Message* data, int64_t count) except -1
-    cdef int run(self, const Message* rows, int64_t count, int64_t* results) except -1
+    cdef int64_t do(self, Wide* row) except? -1
+    cdef int rare(self, Wide* row, display, expires_ns) except -1
+    cdef int judge(self, object rows, const char* data, int64_t count, bint wide) except -1
+    cdef int run(self, const char* rows, int64_t count, bint wide, int64_t* results) except -1
+    cdef int64_t block_run(self, int64_t count, int64_t* results) except -1 nogil
+    cdef void fold(self, int64_t count, bint wide, const int64_t* results) noexcept nogil
     cdef object why(self, tuple message, row=*)

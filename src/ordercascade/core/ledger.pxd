@@ -2,7 +2,7 @@
 #
 # Handles: a holder's id is its row; a position's handle is its row, kept while the venue lives,
 # so that a (scope, market) pair has one handle for ever.
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 from ordercascade.core.digest cimport Digest
 from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_floor
 
@@ -35,6 +35,7 @@ ctypedef struct Position:
     int32_t market_next     # neighbours among the market's longs (or shorts)
     int32_t market_previous
     int8_t held             # 1: held lots just before the scope's last liquidation order
+    int16_t tier            # a guess at its bracket, core/flock; decides nothing
 
 ctypedef struct Sided:
     int32_t first[2]        # first long and first short of a market

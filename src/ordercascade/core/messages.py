@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.enums import OrderFlag, OrderType, Side, TimeInForce
+from ordercascade.enums import Command, OrderFlag, OrderType, Side, TimeInForce, TriggerBy
 from ordercascade.errors import InputError, InputTypeError, RangeError
 
 MESSAGE_DTYPE = np.dtype(
@@ -42,7 +42,21 @@ FILL_DTYPE = np.dtype(
         "itemsize": 56,
     }
 )
+# Stops, icebergs and expiry, beside all that MESSAGE_DTYPE says; `type` is a Command.
+WIDE_DTYPE = np.dtype(
+    [
+        *((name, MESSAGE_DTYPE[name]) for name in MESSAGE_DTYPE.names or ()),
+        ("display", "i8"),
+        ("trigger", "i8"),
+        ("expires_ns", "i8"),
+        ("by", "i8"),
+    ]
+)
+FIRED_DTYPE = np.dtype([("stop_id", "i8"), ("result", "i8")])
 SIZE_MAX = 2**40
+PARTS_MAX = 1024
+BOTH_SIDES = 2
+Row = tuple[int, ...]
 
 
 class Depth(NamedTuple):
@@ -62,8 +76,33 @@ class OrderInfo(NamedTuple):
     flags: OrderFlag
 
 
+class Indicative(NamedTuple):
+    """What an auction would do now."""
+
+    price: int | None  # None = nobody would trade
+    volume: int
+    surplus: int  # lots bid less lots asked at the price
+
+
+class OrderDetails(NamedTuple):
+    """All about an order that rests, was collected for an auction, or waits as a stop."""
+
+    kind: Command  # LIMIT, STOP or TAKE_PROFIT
+    side: Side
+    price: int  # of a stop: its limit, 0 for a market order
+    size: int  # open lots, hidden ones too
+    shown: int  # of these, what others see
+    account: int
+    flags: OrderFlag
+    display: int  # what an iceberg shows anew, 0 = no iceberg
+    expires_ns: int  # 0 = never
+    tif: TimeInForce
+    trigger: int  # 0 = no stop
+    by: TriggerBy
+
+
 def message_rows(messages: object) -> npt.NDArray[Any]:
-    """Return `messages` as the plain, contiguous MESSAGE_DTYPE array that it must be."""
+    """Return `messages` as the plain, contiguous array, MESSAGE_DTYPE or WIDE_DTYPE, it must be."""
     if not isinstance(messages, np.ndarray):
         raise InputTypeError("messages", "a MESSAGE_DTYPE array", type(messages).__name__)
     if isinstance(messages, np.ma.MaskedArray):
@@ -73,7 +112,7 @@ def message_rows(messages: object) -> npt.NDArray[Any]:
         hint = "a file that shrinks under a map kills the process; read it with numpy.fromfile"
         raise InputTypeError("messages", "an array in memory", "a memory map", hint=hint)
     rows = messages.view(np.ndarray)
-    if rows.dtype != MESSAGE_DTYPE:
+    if rows.dtype not in (MESSAGE_DTYPE, WIDE_DTYPE):
         raise _dtype_error(rows.dtype)
     if rows.ndim != 1:
         raise InputError("messages", rows.shape, "must have shape (n,)")
@@ -109,6 +148,14 @@ def why_bad(
     row: int | None = None,
 ) -> InputError:
     """Return the error for the first rule that a message (fields of MESSAGE_DTYPE) breaks."""
+    error = _first_bad(message, price_max, account_max, row)
+    return error or InputError("type", message[0], "must be one of OrderType", row=row)
+
+
+def _first_bad(
+    message: Row, price_max: int, account_max: int, row: int | None
+) -> InputError | None:
+    """The error for the first rule that a message breaks, None for a good one."""
     kind, side, tif, flags, account, _, price, size = message
     if kind not in tuple(OrderType):
         return InputError("type", kind, "must be one of OrderType", row=row)
@@ -121,7 +168,10 @@ def why_bad(
     if kind in (OrderType.LIMIT, OrderType.AMEND) and not price_low <= price <= price_max:
         rule = f"must be in [{price_low}, price_max={price_max}]"
         return InputError("price", price, rule, row=row)
-    return InputError("size", size, f"must be in [{1 if order else 0}, 2**40]", row=row)
+    least = 1 if order else 0
+    if kind != OrderType.CANCEL and not least <= size <= SIZE_MAX:
+        return InputError("size", size, f"must be in [{least}, 2**40]", row=row)
+    return None
 
 
 def _wrong_header(kind: int, side: int, tif: int, flags: int, row: int | None) -> InputError | None:
@@ -130,19 +180,74 @@ def _wrong_header(kind: int, side: int, tif: int, flags: int, row: int | None) -
         return InputError("side", side, "must be Side.BID or Side.ASK", row=row)
     if tif not in tuple(TimeInForce):
         return InputError("tif", tif, "must be one of TimeInForce", row=row)
-    unknown = flags & ~int(OrderFlag.POST_ONLY | OrderFlag.REDUCE_ONLY)
+    unknown = flags & ~int(~OrderFlag.NONE)
     if unknown:
         rule = f"must be bits of OrderFlag: unknown flag bits {unknown:#x}"
         return InputError("flags", flags, rule, row=row)
     if flags & OrderFlag.REDUCE_ONLY:
         rule = "must not hold REDUCE_ONLY: a venue trims such orders, a stand-alone book cannot"
         return InputError("flags", flags, rule, row=row)
-    if flags and kind == OrderType.MARKET:
+    if flags & OrderFlag.SLIDE and not flags & OrderFlag.POST_ONLY:
+        return InputError("flags", flags, "SLIDE must be joined with POST_ONLY", row=row)
+    if flags & OrderFlag.DECREMENT and flags & OrderFlag.CANCEL_BOTH:
+        return InputError("flags", flags, "DECREMENT and CANCEL_… cannot be joined", row=row)
+    if flags & OrderFlag.POST_ONLY and kind == OrderType.MARKET:
         return InputError("flags", flags, "POST_ONLY and MARKET cannot be joined", row=row)
-    if flags and tif:
+    if flags & OrderFlag.POST_ONLY and tif:
         rule = f"POST_ONLY and {TimeInForce(tif).name} cannot be joined"
         return InputError("flags", flags, rule, row=row)
     return None
+
+
+def why_bad_wide(
+    message: Row, *, price_max: int, account_max: int, row: int | None = None
+) -> InputError:
+    """Return the error for the first rule that a row of WIDE_DTYPE breaks."""
+    kind, side, tif, flags, account, order_id, price, size, display, trigger, expires_ns, by = (
+        message
+    )
+    if kind not in tuple(Command):
+        return InputError("type", kind, "must be one of Command", row=row)
+    stop = kind in (Command.STOP, Command.TAKE_PROFIT)
+    limit = kind == Command.LIMIT or (stop and price != 0)
+    if kind in (Command.CANCEL, Command.AMEND) or (kind <= Command.MARKET and limit):
+        plain = (kind, side, tif, flags, account, order_id, price, size)
+        if error := _first_bad(plain, price_max, account_max, row):
+            return error
+    if kind in (Command.CANCEL_ALL, Command.MARK, Command.CLOCK):
+        return _why_bad_control(message, price_max, account_max, row)
+    if not 0 <= price <= price_max:
+        return InputError("price", price, f"must be in [0, price_max={price_max}]", row=row)
+    plain_kind = int(OrderType.LIMIT if limit else OrderType.MARKET)
+    plain = (plain_kind, side, tif, flags, account, order_id, price, size)
+    if error := _first_bad(plain, price_max, account_max, row):
+        return error
+    if stop and not 1 <= trigger <= price_max:
+        return InputError("trigger", trigger, f"must be in [1, price_max={price_max}]", row=row)
+    if stop and by not in tuple(TriggerBy):
+        return InputError("by", by, "must be TriggerBy.LAST or TriggerBy.MARK", row=row)
+    if expires_ns < 0:
+        return InputError("expires_ns", expires_ns, "must not be negative", row=row)
+    if expires_ns and (tif or not (limit or stop)):
+        rule = "must be 0 for an order that never rests"
+        return InputError("expires_ns", expires_ns, rule, row=row)
+    if not limit or tif:
+        return InputError("display", display, "must be 0 for an order that never rests", row=row)
+    if not 0 <= display <= size:
+        return InputError("display", display, f"must be in [0, size={size}]", row=row)
+    return InputError("display", display, f"must be at least size / {PARTS_MAX}", row=row)
+
+
+def _why_bad_control(message: Row, price_max: int, account_max: int, row: int | None) -> InputError:
+    """The error of a wrong CANCEL_ALL, MARK or CLOCK."""
+    kind, side, account, price, expires_ns = (message[place] for place in (0, 1, 4, 6, 10))
+    if kind == Command.MARK:
+        return InputError("price", price, f"must be in [1, price_max={price_max}]", row=row)
+    if kind == Command.CLOCK:
+        return InputError("expires_ns", expires_ns, "must not be negative", row=row)
+    if side > BOTH_SIDES:
+        return InputError("side", side, "must be Side.BID, Side.ASK or 2 for both", row=row)
+    return InputError("account", account, f"must be in [0, {account_max}]", row=row)
 
 
 def column_of(

@@ -28,10 +28,12 @@ cdef extern from *:
     #define OC_ROWS_MIN 64      /* Less in the fuzzer's build, so that tables grow there. */
     #endif
     #define oc_rarely(c) __builtin_expect(!!(c), 0)
+    #define OC_ELSEWHERE INT64_MIN      /* No result: a plain book does not do this. */
     """
     enum:
         ORDERS_MIN "OC_ROWS_MIN"    # rows made at first; doubled from there
         ACCOUNTS_MIN "OC_ROWS_MIN"
+    const int64_t ELSEWHERE "OC_ELSEWHERE"
     bint oc_rarely(bint condition) noexcept nogil
     ctypedef struct Level "oc_level":   # 16 bytes, one a tick of a used page
         int32_t next        # first order, meaningful while size > 0
@@ -50,7 +52,7 @@ ctypedef struct Order:      # 32 bytes
     int32_t generation
     uint8_t side
     uint8_t flags
-    uint16_t pad
+    uint16_t penned         # 1: collected for an auction, in no queue
 
 ctypedef struct Peer:       # 8 bytes an order, and an account
     int32_t next            # slot of an order, or ~account
@@ -61,6 +63,7 @@ ctypedef struct Book:
     Ends ring               # in Peers: order `slot` at slot, account a at ~a
     Tick best[2]            # by side; empty: 0 for bids, price_max + 1 for asks
     int64_t count           # resting orders
+    int64_t penned          # of these, outside every queue: collected for an auction
     int64_t changed         # operations that changed a level: a version number
     Fill* fills             # appended by every operation until book_clear()
     int64_t fill_count
@@ -120,6 +123,7 @@ cdef inline int32_t slot_claim(Book* b, int side, int32_t account, int flags) no
         b.used += 1
         order = order_at(b, slot)
         order.generation = 1
+        order.penned = 0
     else:
         order = order_at(b, slot)
         b.free = order.next
@@ -147,6 +151,32 @@ cdef inline void slot_release(Book* b, int32_t slot) noexcept nogil:
         order.generation += 1
         order.next = b.free
         b.free = slot
+
+
+cdef inline int slots_load(Book* b, int32_t used) except -1 nogil:
+    """Make so many slots of a new book, none of them resting or free yet."""
+    ends_grow(&b.ring, 0, used * <int64_t>sizeof(Peer))
+    ends_grow(&b.rows, 0, used * <int64_t>sizeof(Order))
+    memset(order_at(b, 0), 0, used * sizeof(Order))
+    b.used = used
+    return 0
+
+
+cdef inline void slot_load(Book* b, int32_t slot, int side, int32_t account,
+                           int flags) noexcept nogil:
+    """Enter a loaded slot among its account's orders; room was made."""
+    cdef Peer* ring = <Peer*>b.ring.middle
+    cdef Peer* owner = ring + ~<int64_t>account
+    cdef int32_t first = owner.next
+    cdef Order* order = order_at(b, slot)
+    order.account = account
+    order.side = side
+    order.flags = flags
+    owner.next = slot
+    ring[slot].next = first
+    ring[slot].prev = ~account
+    ring[first].prev = slot
+    b.count += 1
 
 
 cdef inline Tick side_none(const Book* b, int side) noexcept nogil:
@@ -367,7 +397,7 @@ cdef inline int book_check(const Book* b) noexcept nogil:
         broken = _check_side(b, side, &orders, &levels)
         if broken:
             return broken
-    if orders != b.count:
+    if orders + b.penned != b.count:
         return 6
     for row in range(b.ladder.slots << PAGE_BITS):
         levels -= level_at(b, row).size != 0

@@ -21,6 +21,10 @@ cdef enum:
 cdef enum:
     POST_ONLY = 1
     REDUCE_ONLY = 2
+    SLIDE = 4
+    CANCEL_NEWEST = 8
+    CANCEL_OLDEST = 16
+    DECREMENT = 32
 
 cdef enum:
     REJECT_UNKNOWN_ORDER = -2
@@ -35,6 +39,10 @@ cdef enum:
     REJECT_POSITION_OPEN = -11
     REJECT_REDUCE_ONLY = -12
     REJECT_LEVEL_FULL = -13
+    REJECT_EXPIRED = -14
+    REJECT_SELF_TRADE = -15
+    REJECT_CASCADE_LIMIT = -16
+    REJECT_AUCTION = -17
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
@@ -45,6 +53,38 @@ ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     int64_t order_id        # CANCEL, AMEND: the order's id
     int64_t price           # MARKET and CANCEL: ignored; AMEND: 0 keeps the price
     int64_t size            # AMEND: the new open size
+
+cdef enum:                  # Command beyond OrderType
+    DO_STOP = 4
+    DO_TAKE_PROFIT = 5
+    DO_CANCEL_ALL = 6
+    DO_MARK = 7
+    DO_CLOCK = 8
+    DO_COLLECT = 9
+    DO_UNCROSS = 10
+
+cdef enum:
+    BY_LAST = 0
+    BY_MARK = 1
+    BOTH_SIDES = 2
+
+ctypedef struct Wide:       # 64 bytes: WIDE_DTYPE
+    uint8_t type            # Command
+    uint8_t side            # CANCEL_ALL: BOTH_SIDES too
+    uint8_t tif
+    uint8_t flags
+    int32_t account
+    int64_t order_id
+    int64_t price           # MARKET: the worst price it takes, 0 = any; a stop: 0 = any
+    int64_t size
+    int64_t display         # lots that an iceberg shows, 0 = all
+    int64_t trigger         # STOP, TAKE_PROFIT: a price
+    int64_t expires_ns      # 0 = never; CLOCK: what time it is
+    int64_t by              # TriggerBy
+
+ctypedef struct Fired:      # 16 bytes: FIRED_DTYPE
+    int64_t stop_id
+    int64_t result          # of the order that it became
 
 ctypedef struct Fill:       # 56 bytes: one trade
     int64_t maker_order

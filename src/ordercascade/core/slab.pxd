@@ -21,7 +21,11 @@ cdef extern from *:
     #ifndef OC_SLAB_MIN
     #define OC_SLAB_MIN 8       /* Less in the fuzzer's build, so that slabs grow there. */
     #endif
-    #define oc_prefetch(p) __builtin_prefetch(p)
+    /* The empty instruction is for gcc, which drops a call of a function that only prefetches. */
+    static inline void oc_prefetch(const void *p) {
+        __builtin_prefetch(p);
+        __asm__ volatile("" : : "r"(p));
+    }
     """
     enum:
         SLAB_MIN "OC_SLAB_MIN"
@@ -66,3 +70,13 @@ cdef inline void* slab_copy(const void* rows, int64_t capacity,
     oc_wide_pages(copied, capacity * row_bytes)
     memcpy(copied, rows, <size_t>(capacity * row_bytes))
     return copied
+
+
+cdef inline int push(int32_t** list, int64_t* count, int64_t* capacity,
+                     int32_t value) except -1 nogil:
+    """Append to a growable list of ids."""
+    if count[0] == capacity[0]:
+        list[0] = <int32_t*>slab_grow(list[0], capacity, count[0] + 1, sizeof(int32_t))
+    list[0][count[0]] = value
+    count[0] += 1
+    return 0

@@ -16,6 +16,9 @@ cdef extern from *:
     #define OC_CASH_MAX ((int64_t)1 << 60)
     #define OC_PPM ((int64_t)1000000)
     #define OC_LEVEL_MAX ((int64_t)1 << 62)
+    /* C's own division, whatever the directives of the module that cimports this. */
+    #define oc_quotient(a, b) ((a) / (b))
+    #define oc_remainder(a, b) ((a) % (b))
     """
     ctypedef long long oc_wide      # __int128; Cython only needs to know it is an integer
     const int64_t TICK_MAX "OC_TICK_MAX"
@@ -23,22 +26,24 @@ cdef extern from *:
     const int64_t CASH_MAX "OC_CASH_MAX"
     const int64_t PPM "OC_PPM"
     const int64_t LEVEL_MAX "OC_LEVEL_MAX"
+    oc_wide oc_quotient(oc_wide a, oc_wide b) noexcept nogil
+    oc_wide oc_remainder(oc_wide a, oc_wide b) noexcept nogil
 
 ctypedef oc_wide Wide
 
 
 cdef inline int64_t div_floor(Wide a, Wide b) noexcept nogil:
     """a/b toward minus infinity; b > 0."""
-    cdef Wide q = a / b
-    if a % b < 0:
+    cdef Wide q = oc_quotient(a, b)
+    if oc_remainder(a, b) < 0:
         q = q - 1
     return <int64_t>q
 
 
 cdef inline int64_t div_ceil(Wide a, Wide b) noexcept nogil:
     """a/b toward plus infinity; b > 0."""
-    cdef Wide q = a / b
-    if a % b > 0:
+    cdef Wide q = oc_quotient(a, b)
+    if oc_remainder(a, b) > 0:
         q = q + 1
     return <int64_t>q
 

@@ -34,7 +34,7 @@ NEEDS = ("jupyterlab", "voila", "ipywidgets", "bqplot", "anywidget")
 LOCAL = "127.0.0.1"
 PORT_LAB, PORT_APP = 8888, 8866
 PASSWORD_MIN = 8
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 # A list of what to leave out, never of what to load: that would drop Voila's widget manager.
 _DENIED = ["jupyterlab-jupytext", "@voila-dashboards/jupyterlab-preview"]
 _HASHED = re.compile(r"argon2:\$argon2|(?:sha1|sha256|sha512):[0-9a-f]+:[0-9a-f]+$")

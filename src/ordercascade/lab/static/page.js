@@ -232,6 +232,7 @@ function fillLog(run) {
     line.hidden = k === undefined;
     if (line.hidden) return;
     line.k = k;
+    line.classList.toggle("now", k === run.at);
     line.classList.toggle("chosen", state.chosen >= 0 && run.scope[k - 1] === state.chosen);
     setText(line.step, number(k, 0));
     setText(line.text, ` ${run.lines[k - 1]}`);
