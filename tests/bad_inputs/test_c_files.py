@@ -1,12 +1,7 @@
-"""Rows C18 to C22 of the bad-input catalogue, and H, I: files that a scenario reads.
-
-Rows H and I that need no engine stand with their reader, in tests/data.
-"""
+"""Rows C18 to C22 of the bad-input catalogue, H09 and I18: files of a scenario."""
 
 from __future__ import annotations
 
-import gzip
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +11,6 @@ import pytest
 import ordercascade as oc
 from bad_inputs import doors
 from bad_inputs.doors import HEADER, ROW, Door, refused
-from ordercascade.data import table
-from ordercascade.errors import MissingExtraError
 
 pyarrow = pytest.importorskip("pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet")
@@ -116,7 +109,7 @@ def test_bad_C22_two_columns_of_one_name(tmp_path: Path) -> None:
         refused(text, oc.DataFileError, words, lambda r=row: text.at(r, header))
 
 
-# ------------------------------------------------------------------ H, I: texts and containers
+# ------------------------------------------------------------------ H09, I18: names
 
 
 @pytest.mark.parametrize("label", ["=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "\t=1", "a;b"])
@@ -127,63 +120,20 @@ def test_bad_H09_a_name_that_a_spreadsheet_would_run(tmp_path: Path, label: str)
     refused(door, oc.DataFileError, words, lambda: door.at(ROW.replace("A,", f"{label},", 1)))
 
 
-def test_bad_H12_a_file_that_grows_while_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its size is fixed when it is opened; what comes afterwards is not looked at."""
-    door = doors.positions(tmp_path)
-    before = door.at(ROW).state_hash()
-    plain = os.fstat
-
-    def growing(handle: int) -> os.stat_result:
-        found = plain(handle)
-        with (tmp_path / "positions.csv").open("a", encoding="utf-8") as file:
-            file.write("B,TOY,long,nonsense\n")
-        return found
-
-    with monkeypatch.context() as patched:
-        patched.setattr(table.os, "fstat", growing)
-        assert door.at(ROW).state_hash() == before
-    door.good()
-
-
-def test_bad_I03_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gibibyte of zeros in a megabyte would do; here the limit is 100,000 bytes."""
-    monkeypatch.setattr(table, "BYTES_MAX", 100_000)
-    place = tmp_path / "positions.csv"
-    place.write_bytes(gzip.compress(b"0" * 100_001))
-    with pytest.raises(oc.DataFileError, match="unpacks to more than 1 GiB"):
-        table.read_bytes(place)
-    place.write_bytes(gzip.compress(b"0" * 100_000))
-    assert len(table.read_bytes(place)) == 100_000
-
-
-@pytest.mark.parametrize("version", ["13.0.0", "14.0.0", "14.0.0.dev3"])
-def test_bad_I14_a_parquet_library_with_a_known_hole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
-) -> None:
-    """CVE-2023-47248 was mended in 14.0.1."""
-    door = columns(tmp_path)
-    door.good()
-    with monkeypatch.context() as patched:
-        patched.setattr(pyarrow, "__version__", version)
-        with pytest.raises(MissingExtraError, match=r"pyarrow >= 14\.0\.1"):
-            door.at(pyarrow.table(GOOD))
-        patched.setattr(pyarrow, "__version__", "14.0.1")
-        door.at(pyarrow.table(GOOD))
-    door.good()
-
-
-def test_bad_I18_a_file_whose_name_could_harm_a_terminal(tmp_path: Path) -> None:
-    """It is read; a message shows it escaped."""
+def test_bad_I18_names_of_scenarios_and_tapes_are_escaped(tmp_path: Path) -> None:
+    """They are read; a message shows them without line ends and codes that a terminal obeys."""
     folder = tmp_path / "with\nline and \x1b[31m"
     folder.mkdir()
-    door = doors.positions(folder)
-    door.good()
-    place = folder / "a\n\x1b[31m.csv"
-    place.write_text(HEADER + "A,TOY\n", encoding="utf-8")
-    with pytest.raises(oc.DataFileError) as caught:
-        table.read_table(place, tuple(HEADER.strip().split(",")))
-    assert "\n" not in str(caught.value)
-    assert "\x1b" not in str(caught.value)
-    assert "row 2" in str(caught.value)
+    doors.positions(folder).good()
+    place = folder / "a\n\x1b[31m.toml"
+    place.write_text(doors.SCENARIO.replace("seed = 7", "seed = -7"), encoding="utf-8")
+    foreign = folder / "b\n\x1b[31m.oct"
+    foreign.write_bytes(b"nothing")
+    for kind, call in (
+        (oc.ConfigError, lambda: oc.Scenario.load(place)),
+        (oc.SnapshotError, lambda: oc.Tape.load(foreign)),
+    ):
+        with pytest.raises(kind) as caught:
+            call()
+        assert str(caught.value).isprintable()
+        assert r"\n\x1b[31m." in str(caught.value)

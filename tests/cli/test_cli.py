@@ -133,7 +133,7 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_run(
     assert "--html: must be a file in a folder that is there" in done.stderr
 
 
-def test_markup_in_a_name_is_refused_and_in_a_note_it_is_text(tmp_path: Path) -> None:
+def test_bad_K11_markup_in_a_name_is_refused_and_in_a_note_it_is_text(tmp_path: Path) -> None:
     """BAD_INPUTS K11, D15; the page has two scripts, its data and its code."""
     word = "</script><script>alert(1)</script><!--"
     for key, code in (("name", 2), ("about", 0)):

@@ -158,7 +158,7 @@ def test_the_app_copies_nothing_and_shows_the_demo_where_nothing_is_named(
         (["--port", "x"], "--port: invalid int value"),
     ],
 )
-def test_what_is_wrong_is_said_before_anything_starts(
+def test_bad_K07_K08_what_is_wrong_is_said_before_anything_starts(
     words: list[str],
     part: str,
     asked: Asked,

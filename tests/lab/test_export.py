@@ -87,7 +87,7 @@ def test_the_page_names_no_address_and_allows_none() -> None:
     assert re.findall(r"(?:https?:)?//[\w.-]+\.\w+|@import|<link|src=", page) == []
 
 
-def test_names_cannot_leave_their_place() -> None:
+def test_bad_K11_names_cannot_leave_their_place() -> None:
     """A scenario refuses such names; a tape from a file may hold any."""
     clean = html_of(tape_of("t2a"))
     page = html_of(random_runs.renamed(tape_of("t2a"), HOSTILE))

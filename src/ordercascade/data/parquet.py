@@ -9,7 +9,7 @@ import numpy as np
 
 from ordercascade.data.numbers import INT_MAX
 from ordercascade.data.source import Bar, Source, digest_of, opened
-from ordercascade.errors import DataFileError, MissingExtraError
+from ordercascade.errors import DataFileError, MissingExtraError, show
 
 GROUPS_MAX = 2**16
 THRIFT_MAX = 2**20  # names and lists of the footer
@@ -51,7 +51,9 @@ def parquet_chunks(
                 yield first, _columns(source, batch, wanted, first)
                 first += batch.num_rows
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataFileError(source.name, f"Parquet cannot be read: {error}") from error
+            raise DataFileError(
+                source.name, f"Parquet cannot be read: {show(str(error))}"
+            ) from error
 
 
 def column_names(source: Source) -> tuple[str, ...]:
@@ -62,7 +64,9 @@ def column_names(source: Source) -> tuple[str, ...]:
         try:
             return tuple(module.ParquetFile(handle).schema_arrow.names)
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise DataFileError(source.name, f"Parquet cannot be read: {error}") from error
+            raise DataFileError(
+                source.name, f"Parquet cannot be read: {show(str(error))}"
+            ) from error
 
 
 def _library() -> tuple[Any, Any]:
