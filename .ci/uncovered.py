@@ -37,8 +37,8 @@ TESTS = [
     *(f"unit/test_{name}.py" for name in (
         "account_ledger admission agenda_and_queue between_settlements book bounds change"
         " checks doors edges events faces ladder levels margin mechanisms monitor populate"
-        " populations run scenario schedule state_hash_fields tape tape_file triggers turned_leg"
-        " waterfall"
+        " populations run scenario schedule state_hash_fields tape tape_file triggers"
+        " turned_leg waterfall"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

@@ -18,6 +18,7 @@ from ordercascade.core.monitor import Monitor
 from ordercascade.core.populate import draw
 from ordercascade.core.world import World
 from ordercascade.enums import MarkRefresh, PriceSource, Reject, Side
+from ordercascade.mechanisms.prices import OwnBook
 from unit.worlds import holding, make
 
 INDEX = PriceSource.INDEX
@@ -257,3 +258,37 @@ def test_a_stream_of_random_bits_has_a_str_for_its_name() -> None:
     with pytest.raises(InputTypeError, match="name must be a str"):
         world.draw(5)  # type: ignore[arg-type]
     assert world.draw("5") == make()[0].draw("5")
+
+
+def test_forty_markets_each_keep_their_own_triggers() -> None:
+    """A long of 10 lots at 1,000 in each, isolated with 5,000: 500 ticks of loss without a rate."""
+    world = World()
+    world.add_venue()
+    venue = world.venue()
+    for _ in range(40):
+        venue.add_market(
+            price_max=2**14, size_max=10, brackets=[(0, 0, 0, 0)], index=1_000, source=INDEX
+        )
+    account = venue.open_account()
+    venue.deposit(account, 0, 40 * 5_000)
+    scopes = []
+    for market in range(40):
+        scopes.append(venue.isolate(account, market))
+        venue.move_isolated(account, market, 5_000)
+        venue.open_position(account, market, 10, 10_000)
+    world.start()
+    for market, scope in enumerate(scopes):
+        venue.set_index(market, 500)
+        assert venue.at_risk() == []
+        venue.set_index(market, 499)
+        assert venue.at_risk() == [scope]
+        venue.set_index(market, 1_000)
+        venue._check()
+    world.fork()._check()
+
+
+def test_an_own_book_weighs_at_most_all_of_a_mark() -> None:
+    assert OwnBook(own_weight_ppm=10**6) is not None
+    for weight in (-1, 10**6 + 1):
+        with pytest.raises(InputError, match="own_weight_ppm must be in"):
+            OwnBook(own_weight_ppm=weight)
