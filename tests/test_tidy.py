@@ -38,9 +38,9 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.initial core.flock core.watch core.opening core.steps"
-        " core.outside core.bulk core.losses core.questions core.closeout core.settle core.venue"
-        " core.monitor core.world core.changing",
+        "mechanisms core.state core.statecopy core.initial core.flock core.watch core.opening"
+        " core.steps core.outside core.bulk core.losses core.questions core.closeout core.settle"
+        " core.venue core.monitor core.world core.changing",
     ),
     (
         3,

@@ -20,7 +20,11 @@ def held(sizes: list[list[int]], money: list[int], *, multiplier: int, strict: b
     venue = world.venue(world.add_venue(trigger_strict=strict))
     for _ in sizes[0]:
         venue.add_market(
-            multiplier=multiplier, price_max=PRICE_MAX, size_max=SIZE_MAX, brackets=BRACKETS, last=MARK
+            multiplier=multiplier,
+            price_max=PRICE_MAX,
+            size_max=SIZE_MAX,
+            brackets=BRACKETS,
+            last=MARK,
         )
     for row, deposit in zip(sizes, money, strict=True):
         account = venue.open_account()
