@@ -1,5 +1,6 @@
-# make demo | test | check | build | bench | clean
-# make asan | fuzz | soak: the longer proofs; clang | browser: install what they and tests/browser need
+# make demo | lab | test | check | build | bench | compare | clean
+# make coverage | mutants | asan | fuzz | soak: the longer proofs
+# make clang | browser: install what they and tests/browser need; pictures: the README's, again
 #
 # Needs make, a C compiler and Python 3.11 or newer with its headers; the rest goes into .venv.
 # PYTHON=python3.12 chooses another interpreter, ARGS="..." is passed on to the command,
@@ -18,10 +19,14 @@ LINTED := src tests bench setup.py .ci
 want = @echo "pip install: $(1)" >&2; \
 	$(PY) .ci/requirements.py $(1) > $(VENV)/wanted.txt && $(PIP) -r $(VENV)/wanted.txt
 
-.PHONY: demo test check build bench clean asan fuzz soak clang browser
+.PHONY: demo lab pictures test check build bench compare clean coverage mutants asan fuzz soak
+.PHONY: clang browser
 
 demo: $(BUILT)
 	@$(VENV)/bin/ordercascade demo $(ARGS)
+
+lab: $(VENV)/.stamp-lab $(BUILT)
+	@$(VENV)/bin/ordercascade lab $(ARGS)
 
 test: $(VENV)/.stamp-test $(BUILT)
 	$(PY) -m pytest $(ARGS)
@@ -32,6 +37,9 @@ browser:
 	@command -v chromium > /dev/null || command -v google-chrome > /dev/null || { \
 		root=$$([ "$$(id -u)" -eq 0 ] || echo sudo); \
 		$$root apt-get update -qq && $$root apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core; }
+
+pictures: $(VENV)/.stamp-test $(BUILT) browser
+	PYTHONPATH=tests $(PY) -m browser.pictures docs/pictures
 
 check: $(VENV)/.stamp-test $(VENV)/.stamp-check $(BUILT)
 	$(PY) -m ruff format --check $(LINTED)
@@ -46,6 +54,18 @@ build: $(VENV)/.stamp-check
 
 bench: $(VENV)/.stamp-test $(BUILT)
 	@for file in bench/bench_*.py; do $(PY) $$file $(ARGS) || exit 1; done
+
+# Other packages' books beside ours; they get an environment of their own, build/peers.
+compare: $(VENV)/.stamp-test $(BUILT)
+	@$(PY) bench/compare.py $(ARGS)
+
+# Lines of the core that no test reaches; builds the trace flavour beside the release.
+coverage: $(VENV)/.stamp-test
+	$(PY) .ci/uncovered.py
+
+# ARGS="--first 5" judges five of the hundred, and none of them may survive.
+mutants: $(VENV)/.stamp-test $(BUILT)
+	PYTHONPATH=tests $(PY) -m mutants $(ARGS)
 
 # The sanitized package lies beside the release one: build/asan-lib. ARGS chooses tests.
 asan: $(VENV)/.stamp-test
@@ -87,6 +107,10 @@ $(BUILT): $(VENV)/.stamp-core setup.py $(SOURCES)
 	@echo "compile: $(FLAVOUR)" >&2
 	@mkdir -p build && rm -f build/.stamp-*
 	@$(PY) setup.py --quiet build_ext --inplace >&2
+	@touch $@
+
+$(VENV)/.stamp-lab: $(VENV)/.stamp-core
+	$(call want,project lab)
 	@touch $@
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-core

@@ -1,6 +1,7 @@
 """Build the compiled rooms. Flavours by ORDERCASCADE_BUILD=release|debug|trace|asan.
 
 ORDERCASCADE_ONLY=core.book,core.events compiles just those (development); `none` compiles nothing.
+ORDERCASCADE_EXTRA=tests/fuzz/fuzz_entry.pyx compiles a test's module with the flavour's flags.
 """
 
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
 
 FLAVOUR = os.environ.get("ORDERCASCADE_BUILD", "release")
 FLAGS = {
@@ -22,6 +24,9 @@ FLAGS = {
     "fuzz": [
         *("-O1", "-g", "-fsanitize=fuzzer-no-link,address,undefined", "-fno-wrapv"),
         *("-fno-sanitize-recover=undefined", "-fno-sanitize=pointer-overflow"),
+        # A fuzzer never fills a big table: small pages, rows, blocks and buckets.
+        *("-DOC_PAGE_BITS=6", "-DOC_ROWS_MIN=1", "-DOC_SLAB_MIN=1"),
+        *("-DOC_BLOCK_BITS=8", "-DOC_BUCKET_BITS=5"),
     ],
 }
 if FLAVOUR not in FLAGS:
@@ -41,14 +46,19 @@ DIRECTIVES = {
 ROOT = Path(__file__).resolve().parent
 os.chdir(ROOT)
 ONLY = [name for name in os.environ.get("ORDERCASCADE_ONLY", "").split(",") if name]
+EXTRA = [Path(name) for name in os.environ.get("ORDERCASCADE_EXTRA", "").split(",") if name]
 
 
 def extensions() -> list[Extension]:
     """Return one extension for each .pyx; the folder says the module name."""
+    sources = sorted(Path("src/ordercascade").glob("*/*.pyx"))
+    wanted = {".".join(source.with_suffix("").parts[1:]): source for source in sources}
+    if ONLY:
+        wanted = {f"ordercascade.{name}": wanted.get(f"ordercascade.{name}") for name in ONLY}
+    wanted |= {source.stem: source for source in EXTRA}
     found = []
-    for source in sorted(Path("src/ordercascade").glob("*/*.pyx")):
-        name = ".".join(source.with_suffix("").parts[1:])
-        if ONLY and name.removeprefix("ordercascade.") not in ONLY:
+    for name, source in wanted.items():
+        if source is None:  # `none`
             continue
         flags = [*FLAGS[FLAVOUR], "-std=c11", "-ffp-contract=off", "-Wno-unused-function"]
         found.append(
@@ -63,6 +73,18 @@ def extensions() -> list[Extension]:
     return found
 
 
+class Build(build_py):
+    """Put the notebooks beside the code that copies them to a user's folder."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            shelf = Path(self.build_lib, "ordercascade", "lab", "notebooks")
+            self.mkpath(str(shelf))
+            for notebook in sorted(Path("notebooks").glob("*.ipynb")):
+                self.copy_file(str(notebook), str(shelf / notebook.name))
+
+
 # Each flavour keeps its own objects; in place there is room for one, and only a newer file is
 # copied there, so the other flavour's go first.
 mark = Path("build/flavour")
@@ -73,10 +95,11 @@ if "--inplace" in sys.argv and not ONLY and (not mark.exists() or mark.read_text
     mark.write_text(FLAVOUR)
 
 setup(
+    cmdclass={"build_py": Build},
     ext_modules=cythonize(
         extensions(),
         build_dir=f"build/cython-{FLAVOUR}",
-        include_path=["src"],
+        include_path=["src", *{str(source.parent) for source in EXTRA}],
         compiler_directives=DIRECTIVES,
         nthreads=0,
         emit_linenums=FLAVOUR in ("debug", "asan", "fuzz"),

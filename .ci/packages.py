@@ -6,6 +6,10 @@ import zipfile
 from pathlib import Path, PurePosixPath
 
 ROOT = Path(__file__).resolve().parent.parent
+# Tests, and what is compiled for them alone.
+FOREIGN = ("tests/", "fuzz", "seeded")
+HARNESS = "tests/fuzz/main.c"  # The one .c that nobody generates.
+NOTEBOOKS = "ordercascade/lab/notebooks/"
 SHIPPED = {".py", ".pxd", ".pyi", ".toml", ".csv", ".typed", ".js", ".css"}
 
 
@@ -20,7 +24,8 @@ def problems(folder: Path) -> list[str]:
     (wheel,) = folder.glob("*.whl")
     (sdist,) = folder.glob("*.tar.gz")
     names = set(zipfile.ZipFile(wheel).namelist())
-    found = [f"the wheel lacks {name}" for name in sorted(in_source() - names)]
+    shelf = {NOTEBOOKS + file.name for file in (ROOT / "notebooks").glob("*.ipynb")}
+    found = [f"the wheel lacks {name}" for name in sorted((in_source() | shelf) - names)]
     modules = [name for name in in_source() if (ROOT / "src" / name).with_suffix(".pyx").exists()]
     for stub in sorted(name for name in modules if name.endswith(".pyi")):
         stem = stub.removesuffix(".pyi")
@@ -29,15 +34,20 @@ def problems(folder: Path) -> list[str]:
     strangers = {".c", ".o", ".pyx", ".pyc", ".ipynb"}
     found += [
         f"the wheel holds {name}"
-        for name in sorted(names)
-        if PurePosixPath(name).suffix in strangers or name.startswith("tests/")
+        for name in sorted(names - shelf)
+        if PurePosixPath(name).suffix in strangers or name.startswith(FOREIGN)
     ]
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
-    needed = {f"src/{name}" for name in in_source()} | {"LICENSE", "Makefile", "setup.py"}
+    needed = {f"src/{name}" for name in in_source()} | {"LICENSE", "Makefile", "setup.py", HARNESS}
     needed |= {file.relative_to(ROOT).as_posix() for file in (ROOT / "src").rglob("*.pyx")}
+    needed |= {f"notebooks/{PurePosixPath(name).name}" for name in shelf}
     found += [f"the sdist lacks {name}" for name in sorted(needed - inside)]
-    found += [f"the sdist holds {name}" for name in inside if name.endswith((".c", ".so", ".pyc"))]
+    found += [
+        f"the sdist holds {name}"
+        for name in sorted(inside - {HARNESS})
+        if name.endswith((".c", ".o", ".so", ".pyc"))
+    ]
     return found
 
 

@@ -57,6 +57,10 @@ CLICK = """() => new Promise(done => {
   seen.observe(root, { childList: true, subtree: true, attributes: true, characterData: true });
   root.querySelector('.oc-next').click();
   setTimeout(() => { seen.disconnect(); done(last - start); }, 400); })"""
+PLAY = """async () => { const oc = window.ordercascade, start = performance.now();
+  for (let i = 0; i < 40; i++) {
+    await new Promise(requestAnimationFrame); oc.show((oc.state.k + 1) % (oc.count + 1)); }
+  return 40000 / (performance.now() - start); }"""
 PAINT = """async () => { const start = performance.now();
   window.jupyterapp.commands.execute('notebook:run-cell');
   const drawn = () => { const path = document.querySelector('.oc-depth svg path.area');
@@ -187,6 +191,54 @@ def clicks(repeat: int) -> dict[str, Any]:
     return found
 
 
+def page(repeat: int) -> dict[str, Any]:
+    """Play the standalone page at 5,000 levels, best and median of bursts, and weigh 500 steps.
+
+    `cpu_ms` is what a frame costs the page's main thread, whoever else uses the machine.
+    """
+    from browser import servers
+    from ordercascade.lab.export import html_of
+
+    tape = oc.run(oc.Scenario.from_toml(deep(5_000, accounts=450, shock=220)), progress=False)
+    text = html_of(tape)
+    found: dict[str, Any] = {"steps": len(tape), "kB": round(len(text.encode()) / 1000)}
+    if servers.chrome() is None:
+        return found | {"not measured": "no browser"}
+    with tempfile.TemporaryDirectory() as folder, servers.chromium() as browser:
+        place = Path(folder) / "page.html"
+        place.write_text(text, encoding="utf-8")
+        for view in ("cumulative touched", "level touched", "cumulative all", "level all"):
+            tab = browser.new_context(viewport={"width": 1280, "height": 1350}).new_page()
+            tab.goto(place.as_uri())
+            for word in view.split():
+                tab.check(f"input[value={word}]")
+            found[view] = burst(tab, repeat)
+            tab.context.close()
+    return found
+
+
+def burst(tab: Any, repeat: int) -> dict[str, float]:
+    """Show 40 steps, one a screen, again and again: screens a second, main thread a screen."""
+    session = tab.context.new_cdp_session(tab)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        found = session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in found if each["name"] == "TaskDuration"))
+
+    rates, costs = [], []
+    for _ in range(repeat):
+        before = spent()
+        rates.append(tab.evaluate(PLAY))
+        costs.append(1000 * (spent() - before) / 40)
+    return {
+        "fps_best": round(max(rates), 1),
+        "fps_median": round(median(rates), 1),
+        "cpu_ms_min": round(min(costs), 2),
+        "cpu_ms_median": round(median(costs), 2),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
@@ -200,6 +252,7 @@ def main() -> None:
     found["step"] = {str(levels): traffic(levels) for levels in LEVELS}
     if not asked.no_browser:
         found["browser"] = clicks(asked.repeat)
+        found["page"] = page(asked.repeat)
     if asked.json:
         print(json.dumps(found))
         return

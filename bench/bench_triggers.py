@@ -3,15 +3,19 @@
     python bench/bench_triggers.py [--scopes N ...] [--repeat N]
 
 Scopes with 1 to 5 positions over five correlated markets (isolated: one position each), leverage
-2 to 50 with median 8, 70 % long, 3 to 10 brackets a market; a tick is about a basis point, a step
-moves all five marks. Thread CPU time, minimum of N; a NumPy full scan and lrvx (pip install lrvx;
-one isolated market, its own layout) beside it in the same run.
+2 to 50 with median 8, 70 % long, 3 to 10 brackets a market, reached by the larger positions; a tick
+is about a basis point, a step moves all five marks. Thread CPU time, minimum of N.
+
+Beside it, in the same run: a NumPy full scan; for isolated scopes lrvx (pip install lrvx, in an
+environment of its own) over the same accounts, where it is not installed the line says so; and what
+a cache line of 64 MB, read in random order, costs here and now.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import resource
 import time
 from typing import Any
 
@@ -28,6 +32,8 @@ MARKS = [10_000, 12_000, 9_000, 15_000, 11_000]  # a tick is about 1 bp
 PRICE_MAX, SIZE_MAX = 2**17, 2**30
 CORRELATION = 0.6
 STEPS = 2_000
+RIVAL_MAX = 10**5  # lrvx was not done with 10^6 accounts after three minutes
+FALL = 50  # steps in which lrvx goes down the crash
 NAMED = {
     "quiet": 5e-9,
     "set_mark": 0.5e-6,
@@ -38,15 +44,15 @@ NAMED = {
     "bytes": 130.0,
     "gap": 50e-3,
     "fill": 0.7e-6,
-    "isolated walk": 80e-9,
+    "isolated": 80e-9,
 }
 
 
 def brackets(count: int) -> list[tuple[int, int, int, int]]:
-    """Return continuous brackets: rates from 0.4 % up, floors doubling from 10^8 units."""
+    """Return continuous brackets: rates from 0.4 % up, floors doubling from 2 * 10^5 units."""
     rows = [(0, 4_000, 0, 20_000)]
     for k in range(1, count):
-        floor, rate = 10**8 << k, 4_000 + 2_500 * k
+        floor, rate = 10**5 << k, 4_000 + 2_500 * k
         amount = rows[-1][2] + floor * (rate - rows[-1][1]) // 10**6
         rows.append((floor, rate, amount, 2 * rate + 12_000))
     return rows
@@ -129,6 +135,12 @@ def best(repeat: int, work: Any) -> float:
     return min(spent)
 
 
+def resident() -> int:
+    """Return the bytes of this process that are in memory."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
 def line(name: str, value: float, unit: float, label: str, named: str = "") -> None:
     """Print a figure with the named one beside it."""
     target = NAMED.get(named)
@@ -146,9 +158,11 @@ def report(scopes: int, repeat: int, *, cross: bool) -> None:
     print(f"\n{scopes:,} {kind} scopes, {len(drawn.openings):,} positions")
     line("build: start(), a scope", built / scopes, 1e-9, "ns", "build")
     line("bytes of the index, a scope", Monitor(venue).memory / scopes, 1.0, "B", "bytes")
+    before = resident()
+    monitor = Monitor(venue)
+    line("bytes of the whole monitor, a scope", (resident() - before) / scopes, 1.0, "B")
 
     still = np.tile(np.array(MARKS[:markets], dtype=np.int64), (100_000, 1))
-    monitor = Monitor(venue)
     quiet = best(repeat, lambda: monitor.follow(still)) / len(still) / markets
     line("quiet mark, in the loop", quiet, 1e-9, "ns", "quiet")
 
@@ -159,36 +173,11 @@ def report(scopes: int, repeat: int, *, cross: bool) -> None:
 
     line("quiet set_mark() from Python", best(repeat, touch_nobody) / 1e5, 1e-6, "us", "set_mark")
 
-    path = walk(STEPS, markets, 1.0)
-    spent, seen, found = [], 0, 0
-    for _ in range(repeat):
-        monitor = Monitor(venue)
-        started = time.thread_time()
-        found = int(monitor.follow(path).sum())
-        spent.append(time.thread_time() - started)
-        seen = monitor.evaluations
-    name = "walk" if cross else "isolated walk"
-    line(
-        f"random walk, a step ({seen / STEPS:.1f} evaluations)",
-        min(spent) / STEPS,
-        1e-6,
-        "us",
-        name,
-    )
-    line("  an evaluation with its re-arming", min(spent) / max(1, seen), 1e-9, "ns", "evaluation")
-
-    crash = np.array(MARKS[:markets]) * (1 - 1e-4 * np.arange(1, 1_001))[:, None]
-    crash = np.rint(crash).astype(np.int64)
-    spent = []
-    for _ in range(repeat):
-        monitor = Monitor(venue)
-        started = time.thread_time()
-        found = int(monitor.follow(crash).sum())
-        spent.append(time.thread_time() - started)
-        seen = monitor.evaluations
-    line(f"crash of 10 % in 1,000 steps: {found:,} found", min(spent), 1e-3, "ms")
-    line(f"  an evaluation ({seen:,} of them)", min(spent) / seen, 1e-9, "ns", "evaluation")
-    line("  a scope found", min(spent) / max(1, found), 1e-6, "us", "found")
+    for sigma in (1.0, 4.0):
+        steps(venue, walk(STEPS, markets, sigma), repeat, f"walk, sigma {sigma:g}", cross=cross)
+    falling = np.array(MARKS[:markets]) * (1 - 1e-4 * np.arange(1, 1_001))[:, None]
+    crash = np.rint(falling).astype(np.int64)
+    steps(venue, crash, repeat, "crash of 10 %", cross=cross)
 
     gap = np.array([[mark * 95 // 100 for mark in MARKS[:markets]]])
     spent = []
@@ -205,6 +194,60 @@ def report(scopes: int, repeat: int, *, cross: bool) -> None:
     agree = len(scan.at_risk(gap[0])) == found
     print(f"    the scan finds {'the same' if agree else 'OTHER'} scopes after the gap")
     fills(venue, scopes, repeat)
+    if not cross and scopes <= RIVAL_MAX:
+        rival(drawn, crash, repeat)
+
+
+def steps(venue: Any, path: Int64, repeat: int, name: str, *, cross: bool) -> None:
+    """Follow a path of marks: the time of a step, an evaluation, a scope found."""
+    spent, seen, found, armed = [], 0, 0, 0
+    for _ in range(repeat):
+        monitor = Monitor(venue)
+        started = time.thread_time()
+        found = int(monitor.follow(path).sum())
+        spent.append(time.thread_time() - started)
+        seen, armed = monitor.evaluations, monitor.armings
+    count = len(path)
+    storm = name.startswith("crash")
+    walks = "walk" if cross and not storm else ""
+    print(f"  {name}: {count:,} steps, {seen:,} evaluations, {armed:,} re-arms, {found:,} found")
+    line("a step", min(spent) / count, 1e-6, "us", walks)
+    line("an evaluation", min(spent) / max(1, seen), 1e-9, "ns", "evaluation" if storm else "")
+    named = ("found" if cross else "isolated") if storm else ""
+    line("a scope found", min(spent) / max(1, found), 1e-6, "us", named)
+
+
+def memory_line(repeat: int, rows: int = 2**20) -> float:
+    """Return the seconds that a cache line of 64 MB costs, read in random order by NumPy."""
+    order = np.random.default_rng(9).permutation(rows)[: rows // 4]
+    lines = np.zeros((rows, 8), dtype=np.int64)
+    lines += 1  # Touched: a page of zeros is one page.
+    column = lines[:, 0]
+    return best(repeat, lambda: column[order].sum()) / len(order)
+
+
+def rival(drawn: Any, crash: Int64, repeat: int) -> None:
+    """Walk the same isolated accounts through lrvx: quiet ticks, then the crash."""
+    try:
+        import lrvx
+    except ImportError:
+        print("    lrvx is not installed: pip install lrvx")
+        return
+    engine = lrvx.LiquidationEngine.binance_um_futures()
+    engine.set_mark_impact_model("none")
+    engine.set_insurance_fund_capital(1e12)
+    for row in drawn.openings.tolist():
+        account, _, size, cost, collateral, _ = row
+        engine.open_position(account + 1, 1, float(size), cost / size, float(collateral))
+    mark = float(MARKS[0])
+    quiet = best(repeat, lambda: engine.on_mark(1, mark))
+    started = time.thread_time()
+    for tick in crash[:: len(crash) // FALL, 0].tolist():
+        engine.on_mark(1, float(tick))
+    spent = (time.thread_time() - started) / FALL
+    line("lrvx, a quiet tick", quiet, 1e-6, "us")
+    line("  an account a tick", quiet / len(drawn.openings), 1e-9, "ns")
+    line(f"lrvx, a step of the crash ({engine.liquidations_count():,} found)", spent, 1e-6, "us")
 
 
 def fills(venue: Any, scopes: int, repeat: int) -> None:
@@ -240,6 +283,8 @@ def main() -> None:
     parser.add_argument("--scopes", type=int, nargs="*", default=[10**4, 10**5, 10**6])
     parser.add_argument("--repeat", type=int, default=3)
     arguments = parser.parse_args()
+    lines = memory_line(arguments.repeat)
+    print(f"a cache line of 64 MB in random order: {lines * 1e9:.1f} ns")
     for scopes in arguments.scopes:
         for cross in (True, False):
             report(scopes, arguments.repeat, cross=cross)

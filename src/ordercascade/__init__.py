@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ordercascade import presets, scenarios
+    from ordercascade import margin, presets, scenarios
     from ordercascade.audit import Audit, audit
     from ordercascade.config import schema
     from ordercascade.core.book import OrderBook
@@ -115,6 +115,7 @@ __all__ = [
     "Venue",
     "World",
     "audit",
+    "margin",
     "presets",
     "run",
     "scenarios",
@@ -142,7 +143,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'ordercascade' has no attribute {name!r}")
-    if name in ("presets", "scenarios"):
+    if name in ("margin", "presets", "scenarios"):
         return import_module(f"ordercascade.{name}")
     home = _HOMES.get(name) or ("errors" if name.endswith("Error") else "enums")
     value = getattr(import_module(f"ordercascade.{home}"), name)

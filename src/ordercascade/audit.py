@@ -111,7 +111,7 @@ class Audit(NamedTuple):
 def audit(tape: Tape) -> Audit:
     """Check every row of a tape against all the others; raises nothing, says what it found.
 
-    Time is linear in the rows: some 15 s for 10^5 liquidations. A tape of a scenario, or of
+    Time is linear in the rows: some 25 s for 10^5 liquidations. A tape of a scenario, or of
     `Venue`, carries the rules of its venues; for one that does not, the `gaps` of the result name
     what could not be recomputed.
     """

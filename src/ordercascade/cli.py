@@ -1,4 +1,4 @@
-"""The command `ordercascade`: run, check, demo, schema.
+"""The command `ordercascade`: run, check, demo, lab, book, preset, schema.
 
 The result goes to stdout, progress and log to stderr. Exit codes: 0 ok, 1 internal error, 2 bad
 usage or configuration, 3 some scenarios failed, 4 a store or tape does not match, 5 an optional
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from ordercascade import bookview, presetview
 from ordercascade.errors import (
     ConfigError,
     DataFileError,
@@ -137,6 +138,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="audit every step from the tape alone and say what was checked; exit 4 if it is wrong",
     )
+    run.add_argument(
+        "--html",
+        metavar="FILE",
+        type=Path,
+        help="write a page that plays the run in a browser, without kernel and network",
+    )
     run.add_argument("--story", action="store_true", help="tell the run step by step as well")
     run.add_argument("--quiet", action="store_true", help="no progress and no log on stderr")
     run.set_defaults(verb=_run)
@@ -155,19 +162,34 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         default=Path("demo"),
-        help="where summary.json, tape.oct and cascade.png go (default ./demo)",
+        help="where summary.json, tape.oct, cascade.html and cascade.png go (default ./demo)",
     )
     demo.add_argument("--json", action="store_true", help="print the summary as JSON, raw units")
     demo.set_defaults(verb=_demo)
+
+    _lab_parser(verbs)
+
+    bookview.add_verb(verbs)
+    presetview.add_verb(verbs)
 
     schema = verbs.add_parser("schema", help="print the JSON Schema of a scenario file")
     schema.set_defaults(verb=_schema)
     return parser
 
 
-def _scenario(parser: argparse.ArgumentParser, also: str = "") -> None:
+def _lab_parser(verbs: Any) -> None:
+    from ordercascade.lab import command
+
+    lab = verbs.add_parser("lab", help="open the notebooks in JupyterLab, or the stepper alone")
+    _scenario(lab, also=f", to step through (with --app default {DEMO})", optional=True)
+    command.options(lab)
+    lab.set_defaults(verb=_lab)
+
+
+def _scenario(parser: argparse.ArgumentParser, also: str = "", optional: bool = False) -> None:
     parser.add_argument(
         "scenario",
+        nargs="?" if optional else None,
         metavar="SCENARIO",
         help=f"a TOML file, or the name of a shipped scenario{also}",
     )
@@ -186,7 +208,16 @@ def _scenario(parser: argparse.ArgumentParser, also: str = "") -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     scenario = _load(arguments)
+    html = arguments.html
+    if html is not None and (html.is_dir() or not html.parent.is_dir()):
+        raise ConfigError("--html", "must be a file in a folder that is there", str(html))
     tape = _tape(scenario, arguments.out, quiet=arguments.quiet)
+    if html is not None:
+        from ordercascade.lab.export import export_html
+
+        export_html(tape, html)
+        if not arguments.quiet:
+            print(f"wrote {html}: open it in a browser", file=sys.stderr)
     summary = tape.summary()
     found = _audited(tape) if arguments.check else None
     code = OK if found is None or found.ok else MISMATCH
@@ -209,7 +240,7 @@ def _run(arguments: argparse.Namespace) -> int:
 def _demo(arguments: argparse.Namespace) -> int:
     from ordercascade import scenarios
 
-    tape = _tape(scenarios.load(DEMO), arguments.out, quiet=False)
+    tape = _tape(scenarios.load(DEMO), arguments.out, quiet=False, page=True)
     if arguments.json:
         print(json.dumps(tape.summary(), indent=2))
     else:
@@ -225,6 +256,8 @@ def _check(arguments: argparse.Namespace) -> int:
     place = Path(arguments.scenario)
     if place.suffix == tape_file.SUFFIX or (place / tape_file.MANIFEST).is_file():
         return _check_tape(place, arguments)
+    if arguments.json:
+        raise ConfigError("--json", "must not be given with a scenario: only audits have it")
     scenario = _load(arguments)
     with World(scenario) as world:  # Reads every file and judges the opening, without a step.
         accounts = len(world.tape().accounts)
@@ -263,6 +296,13 @@ def _audited(tape: Tape) -> Audit:
     return found
 
 
+def _lab(arguments: argparse.Namespace) -> int:
+    from ordercascade.lab import command
+
+    code = command.run(arguments, _load, DEMO)
+    return OK if code == 0 else _say(f"the server ended with code {code}", INTERNAL)
+
+
 def _schema(_: argparse.Namespace) -> int:
     from ordercascade.config import schema
 
@@ -286,7 +326,7 @@ def _load(arguments: argparse.Namespace) -> Scenario:
     raise ConfigError("SCENARIO", f"must be a file or a shipped scenario{nearest}", word)
 
 
-def _tape(scenario: Scenario, out: Path | None, *, quiet: bool) -> Tape:
+def _tape(scenario: Scenario, out: Path | None, *, quiet: bool, page: bool = False) -> Tape:
     """Run, and write what was asked for before anything is printed: a closed pipe loses nothing."""
     from ordercascade.run import run
 
@@ -299,18 +339,25 @@ def _tape(scenario: Scenario, out: Path | None, *, quiet: bool) -> Tape:
             ) from None
     tape = run(scenario, progress=False if quiet else None)
     if out is not None:
-        _write(tape, out, quiet=quiet)
+        _write(tape, out, quiet=quiet, page=page)
     return tape
 
 
-def _write(tape: Tape, out: Path, *, quiet: bool) -> None:
-    """Write summary.json, tape.oct and cascade.png; without matplotlib a line, and no picture."""
+def _write(tape: Tape, out: Path, *, quiet: bool, page: bool) -> None:
+    """Write summary.json, tape.oct, perhaps cascade.html, and cascade.png.
+
+    Without matplotlib that is a line, and no picture; the page needs numpy alone.
+    """
     from ordercascade import plot
+    from ordercascade.lab.export import export_html
 
     text = json.dumps(tape.summary(), indent=2) + "\n"
     (out / "summary.json").write_text(text, encoding="utf-8")
     tape.save(out / "tape.oct")
     written = ["summary.json", "tape.oct"]
+    if page:
+        export_html(tape, out / "cascade.html")
+        written.append("cascade.html")
     try:
         plot.save(tape, out / "cascade.png")
         written.append("cascade.png")

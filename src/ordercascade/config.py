@@ -14,6 +14,7 @@ from msgspec import Meta
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.record import Record
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
@@ -129,9 +130,14 @@ class Rules(Strict, frozen=True, kw_only=True):
 
 
 class PresetConfig(Rules, frozen=True, kw_only=True):
-    """A venue's rules with their brackets by market; `default` serves every other market."""
+    """A venue's rules with their brackets by market; `default` serves every other market.
+
+    `record` is what the venue does, `not_yet` what the engine lacks to run it.
+    """
 
     about: str
+    not_yet: tuple[str, ...] = ()
+    record: Record | None = None
     brackets: dict[str, tuple[Bracket, ...]] = msgspec.field(default_factory=dict)
 
 

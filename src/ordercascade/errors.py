@@ -17,6 +17,11 @@ def show(value: object) -> str:
     return text if len(text) <= SHOWN_MAX else text[: SHOWN_MAX - 1] + "…"
 
 
+def place(name: str) -> str:
+    """Return a file's name for a message: as it is, or escaped if a terminal could obey it."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 def span(low: int, high: int) -> str:
     """Return a range as people read it: [1, 2**40]."""
     return f"[{_power(low)}, {_power(high)}]"
@@ -67,7 +72,7 @@ class ConfigError(OrderCascadeError, ValueError):
     def __init__(self, path: str, rule: str, value: object = None, *, file: str = "") -> None:
         self.path, self.rule, self.value, self.file = path, rule, value, file
         got = "" if value is None else f", got {show(value)}"
-        super().__init__(f"{file + ': ' if file else ''}{path}: {rule}{got}")
+        super().__init__(f"{place(file) + ': ' if file else ''}{path}: {rule}{got}")
 
 
 class DataFileError(OrderCascadeError, ValueError):
@@ -84,11 +89,12 @@ class DataFileError(OrderCascadeError, ValueError):
         value: object = None,
     ) -> None:
         self.file, self.rule, self.row, self.column, self.byte = file, rule, row, column, byte
-        place = [f"row {row}"] if row is not None else []
-        place += [f"column {column!r}"] if column is not None else []
-        place += [f"byte {byte}"] if byte is not None else []
+        where = [f"row {row}"] if row is not None else []
+        where += [f"column {column!r}"] if column is not None else []
+        where += [f"byte {byte}"] if byte is not None else []
         got = "" if value is None else f", got {show(value)}"
-        super().__init__(f"{file}{' (' + ', '.join(place) + ')' if place else ''}: {rule}{got}")
+        said = f" ({', '.join(where)})" if where else ""
+        super().__init__(f"{place(file)}{said}: {rule}{got}")
 
 
 class SnapshotError(OrderCascadeError, ValueError):
@@ -96,7 +102,7 @@ class SnapshotError(OrderCascadeError, ValueError):
 
     def __init__(self, file: str, rule: str, *, part: str = "", byte: int | None = None) -> None:
         self.file, self.rule, self.part, self.byte = file, rule, part, byte
-        super().__init__(f"{file}{' (' + part + ')' if part else ''}: {rule}")
+        super().__init__(f"{place(file)}{' (' + part + ')' if part else ''}: {rule}")
 
 
 class MechanismError(OrderCascadeError, RuntimeError):

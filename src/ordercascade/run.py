@@ -93,10 +93,12 @@ class World:
         """
         from ordercascade.core.changing import change
 
+        _same_index(self._scenario, scenario)
         mine, other = (_ruleless(each) for each in (self._scenario, scenario))
         if mine != other:
             field = next(f for f in mine.__struct_fields__ if getattr(mine, f) != getattr(other, f))
             raise ConfigError(field, "must be the same: only a venue's rules can change in a run")
+        changed = {"step": self._open().steps, "from": self._scenario.to_toml()}
         pairs = zip(self._scenario.venues, scenario.venues, strict=True)
         for index, (before, after) in enumerate(pairs):
             if before.arguments["trigger_strict"] != after.arguments["trigger_strict"]:
@@ -111,7 +113,6 @@ class World:
                 for item in after.markets
             ]
             change(self._open(), index, fund=fund, weights=weights, **after.arguments)
-        changed = {"step": self._open().steps, "from": self._scenario.to_toml()}
         self._meta = self._meta | {
             "name": scenario.name,
             "scenario": scenario.to_toml(),
@@ -304,6 +305,15 @@ def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
             for name, first, count in owners.names.runs
         ],
     }
+
+
+def _same_index(before: Scenario, after: Scenario) -> None:
+    """Refuse another outside price: a running world has the one it began with."""
+    for mine, other in zip(before.venues, after.venues, strict=False):
+        for one, two in zip(mine.markets, other.markets, strict=False):
+            if one.arguments["index"] != two.arguments["index"]:
+                rule = "must be the same: a run keeps the outside price it began with"
+                raise ConfigError(f"{two.path}.oracle.index", rule)
 
 
 def _ruleless(scenario: Scenario) -> ScenarioConfig:

@@ -149,6 +149,7 @@ def _leaning(venue: VenueConfig, market: MarketConfig, value: str | None) -> Mar
     index = own.index or getattr(market.book, "mid", None) or market.last
     if index is None:
         raise InputError("oracle", value, f"needs an index price of {market.name}")
+    index = Exact(index // market.tick_size * market.tick_size)
     weight = Exact(Decimal(1) - Decimal(value))
     oracle = OracleConfig(kind=kind, own_book_weight=weight, index=index)
     return msgspec.structs.replace(market, oracle=oracle)

@@ -191,6 +191,10 @@ def test_bad_F07_the_clock_and_the_time_zone_have_no_effect(
         assert run() == here
     monkeypatch.undo()
     time.tzset()
+
+
+def test_bad_F07_nor_have_they_in_another_process() -> None:
+    here = oc.run(oc.scenarios.load("short-squeeze"), progress=False).state_hash()
     environment = {"PYTHONPATH": os.pathsep.join(sys.path), "TZ": "Asia/Kathmandu", "LC_ALL": "C"}
     done = subprocess.run(
         [sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=environment

@@ -1,4 +1,4 @@
-"""A real browser over JupyterLab and Voila: one server of each and one Chromium a session.
+"""A real browser over JupyterLab and Voila: one server of each a session, a Chromium a module.
 
 Skipped where no browser or no Jupyter is found; with ORDERCASCADE_BROWSER_REQUIRED=1 that fails.
 ORDERCASCADE_CHROME names a browser, ORDERCASCADE_SCREENSHOTS a folder for what the tests saw.
@@ -73,8 +73,9 @@ def voila(jupyter: dict[str, str], pages: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(jupyter: dict[str, str]) -> Iterator[Any]:
+    """Return a Chromium; Playwright has an event loop running until the module ends."""
     with servers.chromium() as started:
         yield started
 

@@ -147,6 +147,49 @@ def test_jumps_the_log_and_the_tree_go_where_they_say(shown: Shown) -> None:
     shown.at(1)
 
 
+def test_accounts_and_the_tree_are_reached_by_keyboard(shown: Shown) -> None:
+    page, focused = shown.page, "() => document.activeElement.dataset.key"
+    shown.page.select_option(".oc-kind select", label="liquidation")
+    for _ in range(3):
+        before = shown.step
+        shown.click("oc-jump")
+        shown.until(f"() => +document.querySelector('{STEP}').dataset.step > {before}")
+    here = shown.step
+    account = page.locator(".oc-accounts tr.oc-row-now button")
+    name = account.get_attribute("data-key")
+    account.focus()
+    page.keyboard.press("Enter")
+    assert account.get_attribute("aria-pressed") == "true"
+    assert page.locator(".oc-log .oc-lit").count() >= 1
+    page.keyboard.press("ArrowRight")
+    shown.at(here + 1)
+    # The account may have left the table: then the focus stays in its place.
+    shown_names = page.locator(".oc-accounts tbody button").all_inner_texts()
+    assert page.evaluate(focused) in ([name] if name in shown_names else shown_names)
+    # One stop for the tab key in the whole tree; it is where the run is.
+    page.keyboard.press("ArrowLeft")
+    shown.at(here)
+    stops = page.locator(".oc-tree circle[tabindex='0']")
+    assert stops.count() == 1
+    stops.focus()
+    assert page.evaluate(focused) == str(here - 1)
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    there = int(page.evaluate(focused))
+    assert there < here - 1
+    page.keyboard.press("Enter")
+    shown.at(there + 1)
+    shown.until(f"() => document.activeElement.dataset.key === '{there}'")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press(" ")
+    shown.at(1)
+    cells = page.locator(".jp-Cell").count()
+    for key in ("x", "d", "d"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    assert page.locator(".jp-Cell").count() == cells
+
+
 def test_the_pointer_reads_a_level(shown: Shown) -> None:
     shown.click("oc-next")
     shown.at(1)
@@ -184,6 +227,7 @@ def test_pictures_and_tables_are_taken_home(
         ("oc-png", ".png"),
         ("oc-csv", ".csv.zip"),
         ("oc-parquet", ".parquet.zip"),
+        ("oc-export", ".html"),
     ):
         with shown.page.expect_download() as waiting:
             shown.click(name)
@@ -195,10 +239,22 @@ def test_pictures_and_tables_are_taken_home(
             assert content[:4] == b"\x89PNG"
             assert struct.unpack(">I", content[16:20])[0] > 1500
             place.replace(screenshots / f"taken_{shown.surface}.png")
+        elif ending == ".html":
+            standalone(shown.page.context.browser, place)
         else:
             with zipfile.ZipFile(place) as archive:
                 assert archive.testzip() is None
                 assert f"liquidations{ending.removesuffix('.zip')}" in archive.namelist()
+
+
+def standalone(browser: Any, place: Path) -> None:
+    """Open the page that was taken home, without network, and step through it."""
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    page.goto(place.as_uri())
+    page.keyboard.press("ArrowRight")
+    assert page.get_attribute("#status", "data-step") == "1"
+    context.close()
 
 
 def test_every_control_has_a_name(shown: Shown) -> None:
@@ -234,6 +290,19 @@ def test_a_branch_runs_on_beside_the_original(shown: Shown) -> None:
     assert "exit buffer from step" in page.inner_text(".oc-panels")
     shown.still()
     assert page.evaluate(INSIDE)
+    # And a branch of the branch, some steps on.
+    shown.page.evaluate(FAST)
+    shown.at(here + 20)
+    page.select_option(".oc-branch-of select", index=1)
+    page.select_option(".oc-branch-rule select", label="bankruptcy limit")
+    shown.click("oc-branch")
+    shown.until(
+        "() => document.querySelector('.oc-panels').textContent.includes('branch 2 with other')"
+    )
+    assert page.locator(".oc-panel").count() == 2
+    assert shown.step == here + 20
+    assert "exit buffer from step" in page.inner_text(".oc-panels")
+    assert page.inner_text(".oc-problem-branch").strip() == ""
 
 
 def test_a_new_shock_runs_and_a_bad_value_says_so_by_its_field(shown: Shown) -> None:

@@ -114,6 +114,38 @@ def test_out_writes_summary_tape_and_picture(tmp_path: Path) -> None:
     assert summary["state_hash"] in done.stdout
 
 
+def test_html_writes_the_page_of_the_run_where_it_is_asked_to(tmp_path: Path) -> None:
+    done = command("run", "t2a", "--html", "t2a.html", "--json", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == "wrote t2a.html: open it in a browser\n"
+    assert json.loads(done.stdout)["state_hash"] in (tmp_path / "t2a.html").read_text("utf-8")
+    again = command("run", "t2a", "--html", "again.html", "--quiet", cwd=tmp_path)
+    assert again.stderr == ""
+    assert (tmp_path / "t2a.html").read_bytes() == (tmp_path / "again.html").read_bytes()
+
+
+@pytest.mark.parametrize("place", ["nowhere/page.html", "."])
+def test_a_page_that_cannot_be_written_is_refused_before_the_run(
+    tmp_path: Path, place: str
+) -> None:
+    done = command("run", "t2a", "--html", place, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--html: must be a file in a folder that is there" in done.stderr
+
+
+def test_bad_K11_markup_in_a_name_is_refused_and_in_a_note_it_is_text(tmp_path: Path) -> None:
+    """BAD_INPUTS K11, D15; the page has two scripts, its data and its code."""
+    word = "</script><script>alert(1)</script><!--"
+    for key, code in (("name", 2), ("about", 0)):
+        change = f'{key}="{word}"'
+        done = command("run", "t2a", "--set", change, "--html", f"{key}.html", cwd=tmp_path)
+        assert done.returncode == code
+    assert not (tmp_path / "name.html").exists()
+    page = (tmp_path / "about.html").read_text("utf-8")
+    assert (page.count("<script"), page.count("</script"), page.count("<!--")) == (2, 2, 0)
+    assert "\\u003c/script\\u003e\\u003cscript\\u003ealert(1)" in page
+
+
 def test_quiet_leaves_stderr_empty(tmp_path: Path) -> None:
     assert command("run", "t2a", "-o", "x", "--quiet", cwd=tmp_path).stderr == ""
 
@@ -124,7 +156,11 @@ def test_demo_tells_the_story_and_says_where_its_files_are(tmp_path: Path) -> No
     at = [done.stdout.index(words) for words in ("an outside order", "Generation 1:", "Where it")]
     assert at == sorted(at)
     assert "nobody is at risk any more" in done.stdout
-    assert done.stderr == f"wrote summary.json, tape.oct, cascade.png to demo{os.sep}\n"
+    wrote = "wrote summary.json, tape.oct, cascade.html, cascade.png to demo"
+    assert done.stderr == f"{wrote}{os.sep}\n"
+    page = (tmp_path / "demo" / "cascade.html").read_text("utf-8")
+    assert page.startswith("<!doctype html>")
+    assert 'id="data">{"version":' in page
     assert (tmp_path / "demo" / "cascade.png").stat().st_size > 20_000
 
 
@@ -172,7 +208,7 @@ def test_help_lists_the_verbs_and_the_exit_codes_and_loads_nothing_heavy(tmp_pat
     done = program("import atexit\natexit.register(lambda: print('numpy' in sys.modules))",
                    "--help", cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0
-    for word in ("run", "check", "demo", "schema", "130 interrupted"):
+    for word in ("run", "check", "demo", "lab", "schema", "130 interrupted"):
         assert word in done.stdout
     assert done.stdout.endswith("False\n")
 
@@ -246,7 +282,8 @@ def test_without_matplotlib_the_run_succeeds_and_says_which_extra_draws(tmp_path
         line, wrote = done.stderr.splitlines()
         assert "cascade.png was not drawn" in line
         assert "pip install 'ordercascade[plot]'" in line
-        assert wrote == f"wrote summary.json, tape.oct to demo{os.sep}"
+        page = ", cascade.html" if verb == ["demo"] else ""
+        assert wrote == f"wrote summary.json, tape.oct{page} to demo{os.sep}"
         assert not (tmp_path / "demo" / "cascade.png").exists()
 
 
@@ -303,7 +340,7 @@ def test_each_kind_of_failure_has_its_code(
 # Pipes and terminals.
 
 
-def test_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Path) -> None:
+def test_bad_K15_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path, env=HERE
     ) as running:
@@ -312,11 +349,11 @@ def test_a_reader_that_stops_reading_is_no_error_and_costs_no_file(tmp_path: Pat
         running.stdout.close()
         said = running.stderr.read().decode()
     assert running.returncode == 0
-    assert said == f"wrote summary.json, tape.oct, cascade.png to demo{os.sep}\n"
+    assert said == f"wrote summary.json, tape.oct, cascade.html, cascade.png to demo{os.sep}\n"
     assert (tmp_path / "demo" / "tape.oct").exists()
 
 
-def test_a_stdout_that_was_never_open_is_no_error(tmp_path: Path) -> None:
+def test_bad_K15_a_stdout_that_was_never_open_is_no_error(tmp_path: Path) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "run", "t2a", "-o", "x", "--quiet"],
         stderr=subprocess.PIPE,

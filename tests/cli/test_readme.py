@@ -13,7 +13,8 @@ from ordercascade import cli, scenarios
 
 pytest.importorskip("ordercascade.core.world")
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
+CLONE = Path(__file__).resolve().parents[2]
+README = (CLONE / "README.md").read_text("utf-8")
 PACKAGE = Path(cli.__file__).resolve().parent.parent
 
 
@@ -50,3 +51,15 @@ def test_the_exit_codes_are_those_of_the_command() -> None:
     assert table == [0, 1, 2, 3, 4, 5, 130]
     for code in (cli.OK, cli.INTERNAL, cli.USAGE, cli.MISMATCH, cli.MISSING, cli.INTERRUPTED):
         assert code in table
+
+
+def test_the_pictures_shown_are_there_and_small() -> None:
+    shown = re.findall(r"!\[.+\]\((docs/pictures/.+\.png)\)", README)
+    assert len(shown) == 3
+    assert sorted(shown) == sorted(
+        path.relative_to(CLONE).as_posix() for path in (CLONE / "docs" / "pictures").iterdir()
+    )
+    for name in shown:
+        content = (CLONE / name).read_bytes()
+        assert content[:4] == b"\x89PNG"
+        assert len(content) < 300_000

@@ -33,7 +33,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (one(data, size) < 0) {
         PyGILState_Ensure();
-        fail("an operation raised");
+        fail("a law is broken");
     }
     return 0;
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 from ordercascade import Scenario, Tape, run
@@ -79,3 +80,27 @@ def scenario(number: int) -> Scenario:
 def tape(number: int) -> Tape:
     """Return its run."""
     return run(scenario(number), progress=False)
+
+
+def two_venues() -> Tape:
+    """Return a run on two venues; the scopes of both have the same numbers."""
+    head, _, rest = scenario(0).to_toml().partition("[[venue]]")
+    venue, _, shock = rest.partition("[[shock]]")
+    other = venue.replace('name = "v"', 'name = "w"', 1).replace('"AUSD', '"CUSD')
+    shock = shock.replace("[[shock]]", "").replace('venue = ""', "").strip()
+    shocks = [f'[[shock]]\nvenue = "{name}"\n{shock}\n' for name in "vw"]
+    shocks[1] = shocks[1].replace('"AUSD', '"CUSD')
+    text = f"{head}[[venue]]{venue}[[venue]]{other}{''.join(shocks)}"
+    return run(Scenario.from_toml(text), progress=False)
+
+
+def renamed(tape: Tape, word: str) -> Tape:
+    """Return a tape whose run, market, venue and accounts all have one name."""
+    meta = json.loads(json.dumps(dict(tape.meta)))
+    meta.update(name=word, about=word)
+    names = ("markets", "venues", "accounts", "populations")
+    for named in (each for name in names for each in meta[name]):
+        named["name"] = word
+    for market in meta["markets"]:
+        market["settle"] = word
+    return Tape(tape.__dict__["_log"], meta)

@@ -128,6 +128,8 @@ def test_the_picture_has_the_heights_of_the_levels(number: int, cumulative: bool
                 ends = high[max(0, at - near) : at + near + 1] if near else [want / lot]
                 low, top = min(ends) * lot, max(ends) * lot
                 assert low - 1e-9 <= depth.y[row, where] <= top + 1e-9, (k, side.price[at])
+                # And on to the end of the step: a curve that stops at its start draws nothing.
+                assert np.isfinite(depth.y[row, where + 1]), (k, side.price[at])
 
 
 def test_jumps_land_on_what_they_name_and_nowhere_else() -> None:

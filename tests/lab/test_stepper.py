@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ordercascade as oc
+from lab import random_runs
 from ordercascade import InputTypeError, Scenario, Tape, run, scenarios
 from ordercascade.safeguards import safeguards
 
@@ -78,7 +81,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sent]:
     def record(self: Any, msg: dict[str, Any], buffers: Any = None) -> None:
         text = len(json.dumps(msg, default=str))
         size = sum(memoryview(each).nbytes for each in buffers or [])
-        found.append((type(self).__name__, msg, text + size))
+        found.append((type(self).__name__, {**msg, "from": id(self)}, text + size))
 
     monkeypatch.setattr(ipywidgets.Widget, "_send", record)
     yield found
@@ -95,10 +98,8 @@ def test_a_step_of_two_deep_books_costs_at_most_16_messages_and_64_kb(sent: Sent
             kinds = [kind for kind, _, _ in sent]
             assert len(sent) <= 16, kinds
             assert sum(size for _, _, size in sent) <= 64_000, [(s[0], s[2]) for s in sent]
-            for kind, message, _ in sent:
-                if kind == "Lines":
-                    keys = set(message["state"])
-                    assert keys in ({"x", "y"}, {"y"}, {"x"})
+            # x and y of a curve travel together: nobody speaks twice in a step.
+            assert len({message["from"] for _, message, _ in sent}) == len(sent), kinds
             assert kinds[-1] == "Root"  # The status tells that all is there.
 
 
@@ -258,6 +259,20 @@ def test_a_cancelled_run_never_arrives_and_a_newer_one_replaces_an_older(cascade
     ]
 
 
+def test_a_cell_that_waits_for_a_run_has_it_although_it_holds_up_its_event_loop(
+    cascade: Tape,
+) -> None:
+    async def cell() -> tuple[Tape, ...]:
+        app = stepper(cascade)
+        app.scenario.shock.input.value = "9,000,000"
+        app.scenario.run.click()
+        assert app.wait(60)
+        return app.tapes
+
+    (new,) = asyncio.run(cell())
+    assert new is not cascade
+
+
 def test_cancel_leaves_the_old_run_and_the_panel_ready(cascade: Tape) -> None:
     app = stepper(cascade)
     panel = app.scenario
@@ -304,6 +319,60 @@ def test_a_branch_stands_beside_the_original_and_begins_as_it_did(cascade: Tape)
     assert new.meta["changes"][0]["step"] == 61
 
 
+def test_a_branch_of_a_branch_begins_as_its_own_run_did(cascade: Tape) -> None:
+    """The rules of step 61 hold until step 100, those of step 100 from there."""
+    from ordercascade.lab.branch import branched
+
+    app = stepper(cascade)
+    app.goto(61)
+    app.branch.rule.value = "exit_buffer"
+    app.branch.field.value.value = "0.05"
+    app.branch.go.click()
+    assert app.wait(60)
+    first = app.tapes[1]
+    app.branch.of.value = 1
+    app.goto(100)
+    app.branch.rule.value = "fund"
+    app.branch.field.switch.value, app.branch.field.value.value = True, "1000000"
+    app.branch.go.click()
+    assert app.wait(60)
+    assert app.branch.error.value == ""
+    old, new = app.tapes
+    assert old is first
+    assert app.step == 100
+    for column in old.steps.columns:
+        assert np.array_equal(old.steps[column][:100], new.steps[column][:100]), column
+    assert [each["step"] for each in new.meta["changes"]] == [61, 100]
+    assert new.summary()["fund_after"] != old.summary()["fund_after"]
+    again = oc.Scenario.from_toml(new.meta["scenario"])
+    assert new.meta["name"] == "btc-cascade branch 2 with other fund from step 100"
+    assert str(again.resolved.venue[0].fund.balance) == "1000000"
+    assert str(again.resolved.venue[0].exit_buffer) == "0.05"
+    # Of the third generation: after all changes, and right where the second begins.
+    for k, steps in ((150, 151), (99, 101)):
+        with branched(new, k, "limit", "on") as world:
+            assert [each["step"] for each in world.tape().meta["changes"]] == [61, 100, steps]
+            world.run()
+            third = world.tape()
+        for column in old.steps.columns:
+            assert np.array_equal(new.steps[column][:steps], third.steps[column][:steps])
+    # And from before its own change a branch is a run of the first scenario.
+    app.goto(30)
+    app.branch.of.value = 1
+    app.branch.rule.value = "exit_buffer"
+    app.branch.go.click()
+    assert app.wait(60)
+    assert app.branch.error.value == ""
+    assert [each["step"] for each in app.tapes[1].meta["changes"]] == [30]
+
+
+def test_a_run_that_ended_earlier_is_branched_from_its_end(cascade: Tape) -> None:
+    other = run(scenarios.load("t2a"), progress=False)
+    app = stepper(other, cascade)
+    app.goto(200)
+    assert app.branch._source == (other, len(other) - 1)
+
+
 def test_a_branch_that_cannot_be_says_why(cascade: Tape) -> None:
     app = stepper(cascade)
     app.goto(10)
@@ -348,6 +417,22 @@ def test_other_markets_can_be_looked_at() -> None:
     app.options.market.value = other
     assert (app._players[0].venue, app._players[0].market) == other
     assert app.step == 2
+
+
+def test_markup_in_names_is_text_wherever_html_is_made(squeeze: Tape) -> None:
+    """BAD_INPUTS K11: a scenario refuses such names, a tape from a file may hold any."""
+    from ordercascade.lab.still import still_of
+
+    word = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    app = stepper(random_runs.renamed(squeeze, word))
+    app.goto(4)
+    panel = app._panels[0]
+    pieces = [panel.depth_title.value, panel.path_title.value, still_of(app._players)]
+    for piece in pieces:
+        assert "<script" not in piece
+        assert "<img src=x" not in piece
+    assert word in app.root.text  # set as text by the page
+    assert "&lt;img" in pieces[0]
 
 
 def test_what_is_no_run_is_refused() -> None:

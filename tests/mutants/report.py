@@ -1,4 +1,4 @@
-"""Write tests/MUTANTS.md: how many mutants were killed, and why the others were not."""
+"""Write tests/mutants/SURVIVORS.md: how many mutants were killed, and why the others were not."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from mutants.sites import GROUPS, KINDS, ROOT, Site
+from mutants.sites import GROUPS, KINDS, Site
 
-REPORT = ROOT / "tests" / "MUTANTS.md"
+REPORT = Path(__file__).with_name("SURVIVORS.md")
 HEAD = """\
 # Mutants
 

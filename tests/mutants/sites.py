@@ -26,7 +26,17 @@ GROUPS = {
     "venue": (
         35,
         [
-            *("venue.pyx", "world.pyx", "watch.pyx", "steps.pyx", "losses.pyx", "closeout.pyx"),
+            *(
+                "venue.pyx",
+                "users.pyx",
+                "bounds.pyx",
+                "questions.pyx",
+                "world.pyx",
+                "watch.pyx",
+                "steps.pyx",
+                "losses.pyx",
+                "closeout.pyx",
+            ),
             *("settle.pyx", "outside.pyx", "opening.pyx", "initial.pyx", "state.pxd"),
             *(RULES + "closing.pyx", RULES + "prices.pyx"),
         ],
@@ -83,6 +93,7 @@ class Site:
     before: str
     after: str
     again: int  # Which of the function's lines of this text it is.
+    text: str = ""  # Tells one text of the function from another.
 
     @property
     def key(self) -> str:
@@ -159,6 +170,8 @@ def sites_of(group: str, file: str, text: str) -> Iterator[Site]:
         seen: Counter[str] = Counter()
         if is_oracle(function):
             continue
+        whole = "\n".join(plain[first : last + 1])
+        text_id = hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
         for number in range(first, last + 1):
             before = plain[number].strip()
             again = seen[before]
@@ -173,7 +186,10 @@ def sites_of(group: str, file: str, text: str) -> Iterator[Site]:
                 indent = len(plain[number]) - len(plain[number].lstrip())
                 found.append(("statement", " " * indent + "pass"))
             for kind, after in found:
-                yield Site(group, kind, file, function, number + 1, before, after.strip(), again)
+                yield Site(
+                    *(group, kind, file, function, number + 1, before, after.strip(), again),
+                    text_id,
+                )
 
 
 def all_sites() -> list[Site]:

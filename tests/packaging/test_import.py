@@ -1,6 +1,6 @@
 """Other people's compiled code: a cimport consumer against the wheel, numba and ctypes.
 
-ORDERCASCADE_WHEEL names a built wheel; without one the package is laid out as a wheel would hold it.
+ORDERCASCADE_WHEEL names a built wheel; without one the package is laid out as one would hold it.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from libc.string cimport memcpy
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.ladder cimport PAGE_WORDS, Ladder, ladder_free, ladder_init, ladder_page, ladder_row
 from ordercascade.core.slab cimport slab_copy, slab_grow
-from ordercascade.core.units cimport notional
+from ordercascade.core.units cimport Lot, Tick
 
 cdef extern from *:
     """
@@ -64,9 +64,9 @@ def free_twice():
     PyMem_RawFree(rows)
 
 
-def overflow(int64_t price, int64_t size):
+def overflow(Tick price, Lot size):
     """A value beyond the bounds that a market was admitted with."""
-    return notional(price, size, 1 << 20)
+    return price * size * (<int64_t>1 << 20)
 
 
 def misaligned():

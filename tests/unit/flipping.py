@@ -7,7 +7,9 @@ by itself. `build()` writes and compiles the hand; see test_state_hash_fields.py
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -137,13 +139,18 @@ setup(
 
 
 def build(folder: Path) -> Any:
-    """Compile the hand in a folder and import it."""
-    (folder / "hand.pyx").write_text(source(), "utf-8")
-    (folder / "setup.py").write_text(SETUP.format(include=str(PACKAGE.parent)), "utf-8")
-    done = subprocess.run([sys.executable, "setup.py"], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (library,) = folder.glob("hand*.so")
-    spec = importlib.util.spec_from_file_location("hand", library)
+    """Import the hand, compiled in this folder; tests/mutants keeps it in one of its own."""
+    kept = Path(os.environ.get("ORDERCASCADE_HAND", folder)) / "hand.so"
+    if not kept.exists():
+        (folder / "hand.pyx").write_text(source(), "utf-8")
+        (folder / "setup.py").write_text(SETUP.format(include=str(PACKAGE.parent)), "utf-8")
+        command = [sys.executable, "setup.py"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        (library,) = folder.glob("hand.*.so")
+        kept.parent.mkdir(exist_ok=True)
+        shutil.move(library, kept)
+    spec = importlib.util.spec_from_file_location("hand", kept)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

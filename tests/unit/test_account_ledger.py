@@ -107,3 +107,21 @@ def test_assets_do_not_mix() -> None:
 def test_a_ledger_is_not_pickled() -> None:
     with pytest.raises(TypeError, match="cannot be pickled"):
         AccountLedger().__reduce__()
+
+
+def test_amounts_go_up_to_2_to_the_60_in_both_directions() -> None:
+    ledger, first, second = two()
+    for scope in (first, second):
+        ledger.deposit(scope, -1_000)
+    ledger.deposit(first, 2**60)
+    ledger.post(first, second, 2**60)
+    ledger.post(first, second, -(2**60))
+    ledger.deposit(first, -(2**60))
+    assert (ledger.balance(first), ledger.balance(second)) == (0, 0)
+    for amount in (2**60 + 1, -(2**60) - 1):
+        with pytest.raises(InputError, match="amount must be in"):
+            ledger.deposit(first, amount)
+        with pytest.raises(InputError, match="amount must be in"):
+            ledger.post(first, second, amount)
+    assert ledger.trade(first, second, 0, 2**40, 2**60) == (0, 0)
+    ledger._check()

@@ -275,7 +275,7 @@ def test_margin_ratios_that_differ_in_the_last_unit_are_told_apart() -> None:
     venue = world.venue(0)
     venue.add_market(
         multiplier=10**9,
-        price_max=1_000,
+        price_max=500,
         size_max=10**6,
         brackets=[(0, 500_000, 0, 600_000)],
         source=PriceSource.INDEX,
@@ -496,3 +496,27 @@ def test_scopes_in_cooldown_below_zero_go_by_id_before_the_queue() -> None:
     later = [row for row in rows(world, "steps", "kind", "scope", "time_ns") if row[2] == 5]
     acts = [(StepKind(kind), scope) for kind, scope, _ in later if scope >= 0]
     assert acts[:3] == [(StepKind.ADL, 6), (StepKind.ADL, 7), (StepKind.LIQUIDATION, 8)]
+
+
+def test_the_scopes_nearest_to_a_trigger_are_recorded_lowest_ratio_first_ties_by_id():
+    """100 lots of maintenance 50,000, 10 of 5,000 and 1 of 500: equity alone says another order."""
+    world, venue = make(bids={99: 1, 90: 1000}, asks={101: 5})
+    shapes = ((100, 60_000), (100, 58_001), (100, 70_000), (1, 600), (10, 7_000))
+    first, second, third, fourth, fifth = (holding(venue, lots, 100, m) for lots, m in shapes)
+    world.start()
+    world.run()
+    assert rows(world, "scopes", "step", "scope", "ratio_ppm") == [
+        (-1, second, 1_160_020),
+        (-1, first, 1_200_000),
+        (-1, fourth, 1_200_000),
+        (-1, third, 1_400_000),
+        (-1, fifth, 1_400_000),
+    ]
+
+
+def test_no_more_than_fifty_of_the_nearest_scopes_are_recorded():
+    world, venue = make(bids={99: 1, 90: 1000}, asks={101: 5})
+    scopes = [holding(venue, 1, 100, 600 + 96 * i) for i in reversed(range(60))]
+    world.start()
+    world.run()
+    assert [scope for (scope,) in rows(world, "scopes", "scope")] == scopes[:9:-1]

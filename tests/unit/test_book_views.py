@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ordercascade import InputError, OrderBook, Side
-from ordercascade.core.answers import MarketCost
+from ordercascade.core.shapes import MarketCost
 
 BID, ASK = Side.BID, Side.ASK
 

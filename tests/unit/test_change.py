@@ -88,6 +88,14 @@ def test_the_fund_gets_the_difference(base: Scenario) -> None:
     assert venue.fund() == 0
 
 
+def test_a_fund_that_has_paid_and_earned_keeps_what_it_did(base: Scenario) -> None:
+    world = world_at(base, 200)
+    now = world.venue("perp").fund()
+    assert now != 25_000
+    world.change(ruled(base, "fund", "30000"))
+    assert world.venue("perp").fund() == now + 5_000
+
+
 def test_only_rules_can_change(base: Scenario) -> None:
     world = World(base)
     for change, field in (
@@ -98,6 +106,8 @@ def test_only_rules_can_change(base: Scenario) -> None:
     ):
         with pytest.raises(ConfigError, match=f"^{field}: must be the same"):
             world.change(base.set(change))
+    with pytest.raises(ConfigError, match=r"market\[0\].oracle.index: must be the same"):
+        World(scenarios.load("t2a")).change(ruled(scenarios.load("t2a"), "oracle", "0.7"))
     with pytest.raises(ConfigError, match="trigger_strict: must stay"):
         world.change(base.set("trigger_strict=false"))
     world.run()
@@ -125,6 +135,14 @@ def test_every_safeguard_reads_back_what_it_set(name: str) -> None:
                 rule.set(venue, None)
         else:
             assert rule.read(rule.set(venue, None)) is None
+
+
+@pytest.mark.parametrize("scenario", scenarios.names())
+def test_every_safeguard_can_be_run_in_every_shipped_scenario(scenario: str) -> None:
+    base = scenarios.load(scenario)
+    for rule in safeguards():
+        tape = run(ruled(base, rule.name, rule.default), progress=False)
+        assert set(tape.summary()["money_check"].values()) == {0}
 
 
 def test_a_safeguard_refuses_what_is_no_share_no_money_no_choice() -> None:

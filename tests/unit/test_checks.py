@@ -213,3 +213,27 @@ def test_a_slot_that_is_neither_open_nor_free(hand: Any) -> None:
     world, venue = sound()
     hand.write(world, "Book.free", 0, -1)
     assert broken(venue) == 1010
+
+
+def test_every_operation_that_changes_a_book_counts_once(hand: Any) -> None:
+    """The count is part of the state's hash: two books of one history have one count."""
+    world, venue = sound()
+
+    def counted() -> int:
+        return int(hand.read(world, "Book.changed", 0))
+
+    start = counted()
+    order = venue.submit(1, 0, Side.BID, 1700, 3)  # rests
+    assert counted() == start + 1
+    venue.amend(1, 0, order, size=2)  # keeps its place
+    assert counted() == start + 2
+    venue.amend(1, 0, order, price=1710, size=2)  # queues anew
+    assert counted() == start + 3
+    venue.amend(1, 0, order, size=2)  # nothing new
+    assert counted() == start + 3
+    venue.submit(3, 0, Side.ASK, 1900, 1)  # trades
+    assert counted() == start + 4
+    venue.cancel(1, 0, order)
+    assert counted() == start + 5
+    venue.cancel(1, 0, order)  # gone already
+    assert counted() == start + 5

@@ -364,6 +364,19 @@ def test_a_writable_buffer_is_refused() -> None:
     assert memoryview(owner).format == "q"
 
 
+def test_rows_that_only_a_dropped_view_showed_are_written_in_place_again() -> None:
+    log = EventLog()
+    log.extend("levels", levels(63))
+    log.blocks("levels", "price")
+    log.truncate("levels", 31)
+    log.append("levels", level(price=7))
+    shown = log.blocks("levels", "price")[0]
+    log._check()
+    log.append("levels", level(price=8))
+    assert (len(shown), shown[-1]) == (32, 7)
+    assert log.get("levels", 32, "price") == 8
+
+
 @pytest.mark.parametrize("door", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_log_is_not_copied_by_accident(door: Any) -> None:
     with pytest.raises(TypeError, match="fork"):

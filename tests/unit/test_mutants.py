@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from mutants.__main__ import COUNT, SEED, reasons
+from mutants.report import REPORT, survivor
 from mutants.sites import GROUPS, ROOT, all_sites, choose, mutated, sites_of
 
 TEXT = '''\
@@ -103,3 +105,16 @@ def test_every_file_that_is_mutated_exists_and_has_sites(group: str) -> None:
     files = {site.file for site in all_sites() if site.group == group}
     assert len(files) == len(GROUPS[group][1])
     assert all((ROOT / file).exists() for file in files)
+
+
+def test_every_survivor_has_a_reason_and_every_reason_a_mutant() -> None:
+    """`make mutants` writes the page anew, where the engine or the reasons have changed."""
+    page = REPORT.read_text("utf-8")
+    assert "none yet" not in page
+    chosen = {site.key: site for site in choose(all_sites(), SEED, COUNT)}
+    gone = [key for key in reasons() if key not in chosen]
+    assert not gone, "their lines have changed: judge them again, or drop their reasons"
+    for key, reason in reasons().items():
+        assert all(cell in page for cell in survivor(chosen[key], reason))
+    rows = page.partition("## Survivors")[2].count("\n| ") - 2
+    assert rows == len(reasons())

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
+from pathlib import Path
+
 import msgspec
 import pytest
 
 import ordercascade as oc
-from ordercascade import presets
-from ordercascade.config import LiquidationConfig, OracleConfig, Rules, VenueConfig
+from ordercascade import presets, toml
+from ordercascade.config import (
+    LiquidationConfig,
+    OracleConfig,
+    PresetConfig,
+    Rules,
+    VenueConfig,
+)
 from ordercascade.data.brackets import schedule
 from ordercascade.exact import Exact
 
@@ -45,11 +55,105 @@ PRINTED = {
 }
 
 
+RUNNABLE = ("binance-usdm", "simple")
+RECORDS = (
+    *("binance-coinm", "bitmex", "bybit-inverse", "bybit-linear", "deribit", "drift"),
+    *("dydx-v4", "hyperliquid", "okx", "synthetix-v3", "vega"),
+)
+VENUES = (*RECORDS, "binance-usdm")
+
+
 def test_the_presets_there_are() -> None:
-    assert presets.names() == ("binance-usdm", "simple")
+    assert presets.names() == tuple(sorted([*RUNNABLE, *RECORDS]))
+    assert presets.runnable() == RUNNABLE
 
 
-@pytest.mark.parametrize("name", presets.names())
+def test_every_venue_has_a_record_and_says_what_the_engine_lacks() -> None:
+    for name in presets.names():
+        preset = presets.load(name)
+        assert (preset.record is None) == (name == "simple")
+        assert bool(preset.not_yet) == (name not in RUNNABLE)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_preset_that_the_engine_cannot_run_is_refused_by_name(name: str) -> None:
+    venue = VenueConfig(name="v", preset=name)
+    with pytest.raises(oc.ConfigError, match="cannot be run yet, the engine lacks: .*'" + name):
+        presets.complete(venue, path="venue[0]")
+    with pytest.raises(oc.ConfigError, match=f"preset: cannot be run yet.*{name}"):
+        oc.Venue(name, [BTC])
+
+
+def of_record(name: str) -> list[tuple[str, str]]:
+    """Return (line, source) of every key of a record; the source stands beside or above it."""
+    lines = presets.text(name).split("[record]\n")[1].splitlines()
+    return [
+        (line, line.partition(" # ")[2] or before.strip().removeprefix("# "))
+        for before, line in pairwise(["", *lines])
+        if not line.lstrip().startswith(("#", "]")) and not line.endswith(("= [", "= []"))
+    ]
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_every_key_of_a_record_has_its_source(name: str) -> None:
+    found = of_record(name)
+    assert len(found) == len(presets.record(name).rows())
+    for line, source in found:
+        assert re.search(r"[a-z§.\]]", source) and not re.match(r"[a-z_.]+ = ", source), line
+
+
+@pytest.mark.parametrize("name", VENUES)
+def test_the_sources_are_those_of_the_specification(name: str, shared: Path) -> None:
+    spec = (shared / "spec" / "MARGIN.md").read_text("utf-8").split("## 12. Sources")[1]
+    cited = set(
+        re.findall(r"\b[A-Z]{1,2}[0-9]\b", " ".join(source for _, source in of_record(name)))
+    )
+    for tag in cited:
+        family, number = tag.rstrip("0123456789"), tag[-1]
+        # Ranges: D1-D4, SX1/SX2.
+        ranges = re.findall(rf"\b{family}([0-9])-{family}([0-9])", spec)
+        assert tag in spec or any(low <= number <= high for low, high in ranges), tag
+    assert cited
+
+
+def test_a_record_that_leaves_a_key_open_is_refused() -> None:
+    """Each key is said or listed; neither twice nor misspelt."""
+    text = presets.text("okx")
+    for old, new, rule in (
+        ('  "tranche.min", ', '  # "tranche.min", ', "must say 'tranche.min', or list it"),
+        ('"tranche.min"', '"tranche.mn"', "'tranche.mn' is no key of a record"),
+        ('"tranche.min"', '"tranche.mode"', "'tranche.mode' is said and stands in a list"),
+        ('"tranche.min"', '"takeover.threshold"', "stands in two lists"),
+        ("tranche.mode", "tranche.mood", "unknown key 'mood'"),
+        ('"tier_down"', '"tier_up"', "tier_down"),
+    ):
+        assert old in text
+        raw = toml.loads(text.replace(old, new, 1), file="okx.toml")
+        with pytest.raises(oc.ConfigError, match=rule):
+            toml.build(raw, PresetConfig, file="okx.toml")
+
+
+def test_two_records_differ_where_they_say_so() -> None:
+    found = {key: (mine, its) for key, mine, its in presets.differences("okx", "bybit-linear")}
+    assert found["mm_base"] == ("mark", "entry")
+    assert found["adl.price"] == ("mark", "bankruptcy")
+    assert found["tranche.cooldown_s"] == ("60", "absent")
+    assert "limit_price.mode" not in found
+    assert presets.differences("okx", "okx") == []
+
+
+def test_a_schedule_is_made_with_what_the_preset_says() -> None:
+    """Bybit isolated, 20,000 at 50x: liquidated at 19,700, for maintenance is at entry."""
+    schedule = oc.margin.Schedule.flat(
+        maintenance_ppm=5_000, initial_ppm=10_000, **presets.options("bybit-linear")
+    )
+    assert oc.margin.liquidation_price(schedule, 1, 20_000, 400) == 19_700
+    assert presets.options("okx") == {"base": "mark", "strict": False, "fee_base": "mark"}
+    with pytest.raises(oc.ConfigError, match="has no record"):
+        presets.options("simple")
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_a_preset_says_every_rule(name: str) -> None:
     preset = presets.load(name)
     unsaid = [field for field in Rules.__struct_fields__ if getattr(preset, field) is None]
@@ -60,9 +164,9 @@ def test_a_preset_says_every_rule(name: str) -> None:
         assert missing in ([], ["index"])
 
 
-@pytest.mark.parametrize("name", presets.names())
+@pytest.mark.parametrize("name", RUNNABLE)
 def test_every_figure_of_a_preset_has_its_source_beside_it(name: str) -> None:
-    lines = presets.text(name).splitlines()
+    lines = presets.text(name).split("[record]")[0].splitlines()
     commented = False
     for line in lines:
         assert len(line) <= 110

@@ -72,6 +72,7 @@ NOT_HASHED = {
     "Holder.next": LINK,
     "Position.next": LINK,
     "Position.market_next": LINK,
+    "Position.tier": "a guess that is judged before it is used",
     "Position.market_previous": LINK,
     "Book.rows": ROWS,
     "Book.ring": LINK,
@@ -100,8 +101,12 @@ NOT_HASHED = {
     "Triggers.fired_count": SCRATCH,
     "Triggers.near": SCRATCH,
     "Triggers.near_count": SCRATCH,
-    "TriggerNode.next": "in no promised order: what fires is sorted",
-    "TriggerNode.prev": "in no promised order: what fires is sorted",
+    "Triggers.runs": LINK,
+    "Triggers.run_count": LINK,
+    "Triggers.free": LINK,
+    "Triggers.scout": "a hint for the memory",
+    "Triggers.armings": "a figure for the bench",
+    "TriggerNode.spot": "in no promised order: what fires is sorted",
     "TriggerNode.place": "market and side of the position",
 }
 FLIPPED = sorted(name for name in cells() if name.partition("[")[0] not in NOT_HASHED)

@@ -108,7 +108,7 @@ def test_a_folder_with_other_files_is_not_written_into(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_a_failed_save_leaves_no_archive_behind(tmp_path: Path) -> None:
+def test_bad_J09_a_failed_save_leaves_no_archive_behind(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Tape(golden_log(), META).save(tmp_path / "no such folder" / "run.oct")
     (tmp_path / "run.oct").mkdir()
@@ -120,7 +120,7 @@ def test_a_failed_save_leaves_no_archive_behind(tmp_path: Path) -> None:
 # Damage. An archive is cut and flipped everywhere; in a folder each part is.
 
 
-def test_an_archive_cut_at_any_byte_is_refused(archive: Path) -> None:
+def test_bad_J02_an_archive_cut_at_any_byte_is_refused(archive: Path) -> None:
     data = archive.read_bytes()
     for end in [*range(0, 64), *range(64, len(data), 101), len(data) - 1]:
         archive.write_bytes(data[:end])
@@ -128,7 +128,7 @@ def test_an_archive_cut_at_any_byte_is_refused(archive: Path) -> None:
             Tape.load(archive)
 
 
-def test_an_archive_with_any_byte_flipped_is_refused(archive: Path) -> None:
+def test_bad_J03_an_archive_with_any_byte_flipped_is_refused(archive: Path) -> None:
     data = archive.read_bytes()
     for at in [*range(0, 64), *range(64, len(data), 53), len(data) - 1]:
         damaged = bytearray(data)
@@ -148,7 +148,7 @@ def _parts(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name != "manifest.json")
 
 
-def test_a_missing_part_is_refused_by_name(folder: Path) -> None:
+def test_bad_J05_a_missing_part_is_refused_by_name(folder: Path) -> None:
     for name in _parts(folder):
         data = (folder / name).read_bytes()
         (folder / name).unlink()
@@ -189,7 +189,7 @@ def test_a_part_that_is_too_long_is_refused(folder: Path) -> None:
         Tape.load(folder)
 
 
-def test_two_parts_exchanged_are_refused(folder: Path) -> None:
+def test_bad_J05_two_parts_exchanged_are_refused(folder: Path) -> None:
     one, other = folder / "steps.0000", folder / "levels.0000"
     one.rename(folder / "x")
     other.rename(one)
@@ -230,7 +230,7 @@ def test_a_missing_manifest_is_refused(folder: Path) -> None:
         Tape.load(folder)
 
 
-def test_another_version_is_refused_with_both_numbers(folder: Path) -> None:
+def test_bad_J04_another_version_is_refused_with_both_numbers(folder: Path) -> None:
     rewrite(folder, version=2)
     with pytest.raises(SnapshotError, match="has format version 2, this build reads 1"):
         Tape.load(folder)

@@ -3,8 +3,6 @@ from typing import Literal, SupportsIndex
 import numpy as np
 from numpy.typing import NDArray
 
-from ordercascade.core.answers import IMPACT_DTYPE as IMPACT_DTYPE
-from ordercascade.core.answers import QUEUE_DTYPE as QUEUE_DTYPE
 from ordercascade.core.messages import FILL_DTYPE as FILL_DTYPE
 from ordercascade.core.messages import FIRED_DTYPE as FIRED_DTYPE
 from ordercascade.core.messages import MESSAGE_DTYPE as MESSAGE_DTYPE
@@ -13,6 +11,8 @@ from ordercascade.core.messages import Depth as Depth
 from ordercascade.core.messages import OrderDetails as OrderDetails
 from ordercascade.core.messages import OrderInfo as OrderInfo
 from ordercascade.core.reading import BookReader
+from ordercascade.core.shapes import IMPACT_DTYPE as IMPACT_DTYPE
+from ordercascade.core.shapes import QUEUE_DTYPE as QUEUE_DTYPE
 from ordercascade.enums import OrderType, TimeInForce, TriggerBy
 
 class OrderBook(BookReader):

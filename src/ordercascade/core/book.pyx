@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ordercascade.core.answers import IMPACT_DTYPE, QUEUE_DTYPE
+from ordercascade.core.shapes import IMPACT_DTYPE, QUEUE_DTYPE
 from ordercascade.core.messages import (
     FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE, Depth, OrderDetails, OrderInfo,
     message_rows, why_bad, why_bad_wide,

@@ -16,7 +16,7 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.records cimport Fill, IOC, LIMIT, MARKET
-from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ADL_ON_UNFILLED, CANCEL_MARKET, CANCEL_SCOPE, CLOSED, Entry, FEE_TO_FUND, HEALTHY,
     liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
@@ -24,7 +24,7 @@ from ordercascade.core.state cimport (
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_TABLE, write_posting,
 )
 from ordercascade.core.units cimport absolute, Cash, larger, Lot, mul_ppm_up, smaller, Tick
-from ordercascade.core.watch cimport note_scope, parent_of, push, touch, unpend
+from ordercascade.core.watch cimport note_scope, parent_of, touch, unpend
 from ordercascade.core.steps cimport (
     apply_fills, book_touched, Executed, finish, generation_of, mark_row, take_marks,
 )

@@ -6,10 +6,20 @@
 from libc.stdint cimport int8_t, int32_t, int64_t, uint8_t, uint16_t
 from ordercascade.core.digest cimport Digest
 
+cdef extern from *:
+    """
+    #ifndef OC_BLOCK_BITS
+    #define OC_BLOCK_BITS 16    /* Less in the fuzzer's build, so that blocks are filled there. */
+    #endif
+    #define OC_BLOCK_ROWS (1 << OC_BLOCK_BITS)
+    #define OC_BLOCK_MASK (OC_BLOCK_ROWS - 1)
+    """
+    enum:
+        BLOCK_BITS "OC_BLOCK_BITS"
+        BLOCK_ROWS "OC_BLOCK_ROWS"
+        BLOCK_MASK "OC_BLOCK_MASK"
+
 cdef enum:
-    BLOCK_BITS = 16
-    BLOCK_ROWS = 65536
-    BLOCK_MASK = 65535
     BLOCK_FIRST = 64        # rows of the first block of a table
     BLOCK_GROWTH = 4        # it grows by this factor up to BLOCK_ROWS
     COLUMN_MAX = 32         # columns a table

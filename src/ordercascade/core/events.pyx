@@ -219,6 +219,8 @@ cdef int _make_room(Table* t) except -1 nogil:
             _replace(t, at, b.capacity)
         else:
             oc_store(&b.hashed, 0)
+            if oc_load(&b.refs) == 1:
+                b.shown = 0         # The views that showed more, before a truncation, are gone.
     _aim(t, True)
     oc_check(t.rows < t.room)
     return 0
@@ -556,7 +558,7 @@ cdef class EventLog:
         cdef int c = self._column(table, column)
         cdef Table* t = &self.log.table[number]
         kind = np.dtype(f"i{_width(t, c)}")
-        return [np.frombuffer(_cells(t, at, c), dtype=kind) for at in range(t.blocks)]
+        return [np.frombuffer(_cells(t, at, c), kind) for at in range(t.blocks)]
 
     def column(self, table, column):
         """Return a whole column, read-only: a view if it is one block, else a copy."""

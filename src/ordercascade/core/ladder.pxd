@@ -9,17 +9,25 @@ from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.units cimport Tick
 
-cdef enum:
-    PAGE_BITS = 12
-    PAGE = 4096
-    PAGE_MASK = 4095
-    PAGE_WORDS = 65         # 64 words of ticks and their summary
-
 cdef extern from *:
     """
+    /* A fuzzer never fills a page of 4,096 ticks: its build has small ones. 6 to 12. */
+    #ifndef OC_PAGE_BITS
+    #define OC_PAGE_BITS 12
+    #endif
+    #define OC_PAGE (1 << OC_PAGE_BITS)
+    #define OC_PAGE_MASK (OC_PAGE - 1)
+    #define OC_SUMMARY (OC_PAGE >> 6)
+    #define OC_PAGE_WORDS (OC_SUMMARY + 1)
     #define oc_lowest(w) __builtin_ctzll(w)
     #define oc_highest(w) (63 - __builtin_clzll(w))
     """
+    enum:
+        PAGE_BITS "OC_PAGE_BITS"
+        PAGE "OC_PAGE"
+        PAGE_MASK "OC_PAGE_MASK"
+        SUMMARY "OC_SUMMARY"        # the word that sums up the words of ticks before it
+        PAGE_WORDS "OC_PAGE_WORDS"
     int oc_lowest(uint64_t w) noexcept nogil
     int oc_highest(uint64_t w) noexcept nogil
 
@@ -106,7 +114,7 @@ cdef inline void ladder_set(Ladder* l, Tick tick) noexcept nogil:
     w[offset >> 6] |= one << (offset & 63)
     if occupied:
         return      # So every summary says it already.
-    w[64] |= one << (offset >> 6)
+    w[SUMMARY] |= one << (offset >> 6)
     l.top[page >> 6] |= one << (page & 63)
     l.top[l.second + (page >> 12)] |= one << ((page >> 6) & 63)
     l.top[l.third + (page >> 18)] |= one << ((page >> 12) & 63)
@@ -121,8 +129,8 @@ cdef inline void ladder_clear(Ladder* l, Tick tick) noexcept nogil:
     w[offset >> 6] &= ~(one << (offset & 63))
     if w[offset >> 6]:
         return
-    w[64] &= ~(one << (offset >> 6))
-    if w[64]:
+    w[SUMMARY] &= ~(one << (offset >> 6))
+    if w[SUMMARY]:
         return
     l.top[page >> 6] &= ~(one << (page & 63))
     if l.top[page >> 6]:
@@ -135,13 +143,13 @@ cdef inline void ladder_clear(Ladder* l, Tick tick) noexcept nogil:
 
 cdef inline Tick _lowest_in(const Ladder* l, int64_t page) noexcept nogil:
     cdef const uint64_t* w = l.words + <int64_t>l.slot[page] * PAGE_WORDS
-    cdef int64_t i = oc_lowest(w[64])
+    cdef int64_t i = oc_lowest(w[SUMMARY])
     return (page << PAGE_BITS) | (i << 6) | oc_lowest(w[i])
 
 
 cdef inline Tick _highest_in(const Ladder* l, int64_t page) noexcept nogil:
     cdef const uint64_t* w = l.words + <int64_t>l.slot[page] * PAGE_WORDS
-    cdef int64_t i = oc_highest(w[64])
+    cdef int64_t i = oc_highest(w[SUMMARY])
     return (page << PAGE_BITS) | (i << 6) | oc_highest(w[i])
 
 
@@ -208,7 +216,7 @@ cdef inline Tick ladder_above(const Ladder* l, Tick tick) noexcept nogil:
         bits = w[i] & (minus_two << (offset & 63))
         if bits:
             return (tick & ~<int64_t>63) | oc_lowest(bits)
-        bits = w[64] & (minus_two << i)
+        bits = w[SUMMARY] & (minus_two << i)
         if bits:
             i = oc_lowest(bits)
             return (page << PAGE_BITS) | (i << 6) | oc_lowest(w[i])
@@ -229,7 +237,7 @@ cdef inline Tick ladder_below(const Ladder* l, Tick tick) noexcept nogil:
         bits = w[i] & ((one << (offset & 63)) - 1)
         if bits:
             return (tick & ~<int64_t>63) | oc_highest(bits)
-        bits = w[64] & ((one << i) - 1)
+        bits = w[SUMMARY] & ((one << i) - 1)
         if bits:
             i = oc_highest(bits)
             return (page << PAGE_BITS) | (i << 6) | oc_highest(w[i])

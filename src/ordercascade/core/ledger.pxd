@@ -2,9 +2,9 @@
 #
 # Handles: a holder's id is its row; a position's handle is its row, kept while the venue lives,
 # so that a (scope, market) pair has one handle for ever.
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 from ordercascade.core.digest cimport Digest
-from ordercascade.core.units cimport Cash, Lot, Wide
+from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_floor
 
 # The numbers are those of ordercascade.enums.HolderKind.
 cdef enum:
@@ -35,9 +35,15 @@ ctypedef struct Position:
     int32_t market_next     # neighbours among the market's longs (or shorts)
     int32_t market_previous
     int8_t held             # 1: held lots just before the scope's last liquidation order
+    int16_t tier            # a guess at its bracket, core/flock; decides nothing
 
-ctypedef struct Sided:      # first long and first short of a market
-    int32_t first[2]
+ctypedef struct Sided:
+    int32_t first[2]        # first long and first short of a market
+    Lot open                # open interest: the lots of all longs, so of all shorts
+
+ctypedef struct Entered:    # what a trade makes of a position
+    Cash cost               # of the lots it then holds
+    Cash realised           # posted from clearing to the scope's collateral
 
 ctypedef struct Ledger:
     Holder* holders
@@ -76,7 +82,8 @@ cdef int32_t ledger_find(const Ledger* l, int32_t scope, int32_t market) noexcep
 cdef bint ledger_flat(const Ledger* l, int32_t scope) noexcept nogil
 
 # Money and lots. A refused movement raises RangeError and changes nothing.
-cdef int ledger_judge(const Ledger* l, int32_t asset, Cash amount) except -1 nogil
+cdef int ledger_room(const Ledger* l, int32_t holder, Cash amount) except -1 nogil
+cdef int ledger_judge(const Ledger* l, int32_t holder, Cash amount) except -1 nogil
 cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil
 cdef int ledger_post(Ledger* l, int32_t source, int32_t target, Cash amount) except -1 nogil
 cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2 nogil
@@ -85,6 +92,32 @@ cdef int ledger_fits(const Ledger* l, int32_t scope, int32_t market, Lot size,
 cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil
 cdef int ledger_open(Ledger* l) except -1 nogil
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil
+
+
+cdef inline Entered entered(Lot before, Cash held, Lot size, Cash cost) noexcept nogil:
+    """What `size` lots at `cost` make of `before` lots that cost `held`. SEMANTICS §1.
+
+    A reduction makes its own cost entry; then the cost is set to what the remaining lots cost
+    before, rounded down, and the difference is realised. A flip is a close, then an open.
+    """
+    cdef Entered out
+    cdef Lot after = before + size
+    cdef Cash closing = cost
+    cdef Cash rest = 0
+    if before == 0 or (before > 0) == (size > 0):
+        out.cost = held + cost
+        out.realised = 0
+        return out
+    if after != 0 and (after > 0) != (before > 0):
+        # The closing part of the value, floored; the rest opens the other side.
+        closing = div_floor(<Wide>absolute(cost) * <Wide>absolute(before), absolute(size))
+        closing = closing if cost > 0 else -closing
+    elif after != 0:
+        rest = div_floor(<Wide>(held if before > 0 else -held) * <Wide>after, absolute(before))
+    out.realised = rest - (held + closing)
+    out.cost = rest + (cost - closing)
+    return out
+
 
 cdef int split_shares(Cash total, const int64_t* weights, int64_t count, Cash* out) except -1 nogil
 cdef void ledger_audit(const Ledger* l, Wide* off) noexcept nogil

@@ -95,6 +95,7 @@ cdef int32_t ledger_add_market(Ledger* l, int32_t asset) except -2 nogil:
     l.clearing = <int32_t*>slab_grow(l.clearing, &l.clearing_capacity, market + 1, sizeof(int32_t))
     l.sided[market].first[0] = NIL
     l.sided[market].first[1] = NIL
+    l.sided[market].open = 0
     l.clearing[market] = _add_holder(l, CLEARING, -1, asset, market)
     l.market_count += 1
     return market
@@ -165,20 +166,24 @@ cdef int _refuse(const char* what) except -1 nogil:
         raise RangeError(what.decode(), "would pass 2**60 units", bits=60)
 
 
-cdef int ledger_judge(const Ledger* l, int32_t asset, Cash amount) except -1 nogil:
-    """Refuse a deposit that would take the asset's deposits past their bound."""
-    if absolute(l.deposited[asset] + amount) > CASH_MAX:
-        return _refuse(b"deposits of the asset")
+cdef int ledger_room(const Ledger* l, int32_t holder, Cash amount) except -1 nogil:
+    """Refuse an amount (of either sign) that would take a collateral past its bound."""
+    if absolute(l.holders[holder].collateral + amount) > CASH_MAX:
+        return _refuse(b"collateral")
     return 0
+
+
+cdef int ledger_judge(const Ledger* l, int32_t holder, Cash amount) except -1 nogil:
+    """Refuse a deposit that would take the asset's deposits or a collateral past their bound."""
+    if absolute(l.deposited[l.holders[holder].asset] + amount) > CASH_MAX:
+        return _refuse(b"deposits of the asset")
+    return ledger_room(l, holder, amount)
 
 
 cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil:
     """Money from outside (amount > 0) or to it (< 0)."""
-    cdef int32_t asset = l.holders[holder].asset
-    ledger_judge(l, asset, amount)
-    if absolute(l.holders[holder].collateral + amount) > CASH_MAX:
-        return _refuse(b"collateral")
-    l.deposited[asset] += amount
+    ledger_judge(l, holder, amount)
+    l.deposited[l.holders[holder].asset] += amount
     l.holders[holder].collateral += amount
     return 0
 
@@ -254,6 +259,7 @@ cdef void _resize(Ledger* l, int32_t handle, Lot size) noexcept nogil:
     cdef bint stays = p.size != 0 and size != 0 and (p.size < 0) == (size < 0)
     if not stays and p.size != 0:
         _leave_side(l, handle)
+    l.sided[p.market].open += larger(size, 0) - larger(p.size, 0)
     p.size = size
     if not stays and size != 0:
         _join_side(l, handle)
@@ -283,57 +289,28 @@ cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -
 cdef int ledger_open(Ledger* l) except -1 nogil:
     """At the start, positions whose lots add up to none realise their cost. SEMANTICS §2."""
     cdef int64_t i
+    cdef Position* p
     for i in range(l.position_count):
-        if l.positions[i].size == 0 and l.positions[i].cost != 0:
-            _realise(l, <int32_t>i, 0, 0)
+        p = &l.positions[i]
+        if p.size == 0 and p.cost != 0:
+            ledger_post(l, l.clearing[p.market], p.scope, -p.cost)
+            p.cost = 0
     return 0
 
 
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil:
-    """Add signed lots at a signed cost and realise what they closed; return what was realised.
-
-    A reduction makes its own cost entry; then the cost is set to what the remaining lots cost
-    before, rounded down, and the difference is posted from the market's clearing to the scope.
-    A flip is a close, then an open. SEMANTICS §1.
-    """
+    """Add signed lots at a signed cost and realise what they closed; return what was realised."""
     cdef Position* p = &l.positions[position]
-    cdef Lot before = p.size
-    cdef Lot after = before + size
-    cdef Cash closing, rest
+    cdef Entered to
     oc_check(size != 0)
-    if absolute(after) > LOT_MAX or absolute(p.cost + cost) > CASH_MAX:
+    if absolute(p.size + size) > LOT_MAX or absolute(p.cost + cost) > CASH_MAX:
         return _refuse(b"position")
-    if before == 0 or (before > 0) == (size > 0):
-        p.cost += cost
-        _resize(l, position, after)
-        return 0
-    if after != 0 and (after > 0) != (before > 0):
-        # The closing part of the value, floored; the rest opens the other side.
-        closing = div_floor(<Wide>absolute(cost) * <Wide>absolute(before), absolute(size))
-        closing = closing if cost > 0 else -closing
-        rest = _realise(l, position, closing, 0)
-        p.cost = cost - closing
-        _resize(l, position, after)
-        return rest
-    rest = 0
-    if after != 0:
-        if before > 0:
-            rest = div_floor(<Wide>p.cost * <Wide>after, before)
-        else:
-            rest = div_floor(<Wide>(-p.cost) * <Wide>after, -before)
-    rest = _realise(l, position, cost, rest)
-    _resize(l, position, after)
-    return rest
-
-
-cdef Cash _realise(Ledger* l, int32_t position, Cash cost, Cash rest) except? -1 nogil:
-    """Make the cost entry, set the cost to `rest`, post the difference; return it."""
-    cdef Position* p = &l.positions[position]
-    cdef Cash realised = rest - (p.cost + cost)
-    if realised != 0:
-        ledger_post(l, l.clearing[p.market], p.scope, realised)
-    p.cost = rest
-    return realised
+    to = entered(p.size, p.cost, size, cost)
+    if to.realised != 0:
+        ledger_post(l, l.clearing[p.market], p.scope, to.realised)
+    p.cost = to.cost
+    _resize(l, position, p.size + size)
+    return to.realised
 
 
 # --- splitting ---------------------------------------------------------------------------------
@@ -464,11 +441,11 @@ cdef dict ledger_deltas(const Ledger* l):
 cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
     """Re-sum everything. 0, or the number of the broken invariant: 1 money of an asset, 2 sizes
     of a market, 3 cost and clearing of a market, 4 cost of a flat position, 5 a negative fund,
-    6 bad debt above zero, 7 a list of longs or shorts."""
+    6 bad debt above zero, 7 a list of longs or shorts, 8 the open interest of a market."""
     cdef int64_t i
     cdef int32_t p
     cdef int side
-    cdef Wide sum, costs
+    cdef Wide sum, costs, longs
     cdef int64_t sized, listed
     for i in range(l.asset_count):
         sum = 0
@@ -486,9 +463,11 @@ cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
     for i in range(l.market_count):
         sum = 0
         costs = l.holders[l.clearing[i]].collateral
+        longs = 0
         for side in range(2):
             p = l.sided[i].first[side]
             while p != NIL:
+                longs = longs + larger(l.positions[p].size, 0)
                 if l.positions[p].market != i or (l.positions[p].size < 0) != side:
                     return 7
                 sum = sum + l.positions[p].size
@@ -499,6 +478,8 @@ cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
             return 2
         if costs != 0:
             return 3
+        if longs != l.sided[i].open:
+            return 8
     if listed != sized:
         return 7
     for i in range(l.asset_count):

@@ -108,7 +108,7 @@ def message_rows(messages: object) -> npt.NDArray[Any]:
     if isinstance(messages, np.ma.MaskedArray):
         hint = "its mask would be lost; fill or compress it first"
         raise InputTypeError("messages", "a MESSAGE_DTYPE array", "MaskedArray", hint=hint)
-    if _is_mapped(messages):
+    if mapped(messages):
         hint = "a file that shrinks under a map kills the process; read it with numpy.fromfile"
         raise InputTypeError("messages", "an array in memory", "a memory map", hint=hint)
     rows = messages.view(np.ndarray)
@@ -122,7 +122,7 @@ def message_rows(messages: object) -> npt.NDArray[Any]:
     return rows
 
 
-def _is_mapped(array: object) -> bool:
+def mapped(array: object) -> bool:
     """Whether the bytes of an array are those of a mapped file."""
     base: object = array
     while isinstance(base, np.ndarray | memoryview):

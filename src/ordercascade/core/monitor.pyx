@@ -7,10 +7,11 @@ exact evaluation for each scope that it could concern. spec/TRIGGERS.md.
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.arguments cimport within
+from ordercascade.core.flock cimport fetch
 from ordercascade.core.ledger cimport (
     EXTERNAL, SCOPE, ledger_deposit, ledger_enter, ledger_holder, ledger_position,
 )
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.slab cimport NIL, push
 from ordercascade.core.state cimport (
     ARMED, HOT, LOOSE, Margin, PARKED, State, liquidatable, margin_of,
 )
@@ -18,7 +19,7 @@ from ordercascade.core.statecopy cimport state_copy, state_free
 from ordercascade.core.triggers cimport triggers_memory
 from ordercascade.core.units cimport CASH_MAX, Cash, Lot, Tick
 from ordercascade.core.venue cimport Venue
-from ordercascade.core.watch cimport look, push, sort_ids, touch
+from ordercascade.core.watch cimport look, sort_ids, touch
 
 import numpy as np
 
@@ -57,6 +58,7 @@ cdef class Monitor:
                 self.s.scopes[i].watch = LOOSE
                 push(&self.s.loose, &self.s.loose_count, &self.s.loose_capacity, <int32_t>i)
         look(&self.s, NIL)
+        self.s.triggers.armings = 0
 
     def __dealloc__(self):
         state_free(&self.s)
@@ -170,12 +172,18 @@ cdef class Monitor:
         return self.looked
 
     @property
+    def armings(self):
+        """How many times a trigger has been set."""
+        return self.s.triggers.armings
+
+    @property
     def memory(self):
         """Bytes of the trigger index."""
         return triggers_memory(&self.s.triggers)
 
     cdef int32_t _scope(self, scope) except -1:
         cdef int64_t number = within(scope, "scope", "an int", 0, self.s.ledger.holder_count - 1)
+        fetch(&self.s, <int32_t>number)
         if self.s.ledger.holders[number].kind != SCOPE:
             raise InputError("scope", scope, "must be a user's scope, not a holder of the venue")
         return <int32_t>number

@@ -2,11 +2,12 @@
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_submit
+from ordercascade.core.bounds cimport money_fits, fills_fit
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
-from ordercascade.core.records cimport IOC, LIMIT, MARKET
+from ordercascade.core.records cimport IOC, LIMIT, MARKET, Message, REJECT_POSITION_LIMIT
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     Market, State, STEP_AGENTS, step_begin, STEP_SHOCK,
@@ -33,7 +34,7 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
     cdef int32_t scope = ledger_scope(&s.ledger, account, -1, asset)
     if scope == NIL:
         scope = new_scope(s, account, asset, NIL)
-    if amount > 0 or free_collateral(s, scope) >= -amount:
+    if money_fits(s, scope, amount) and (amount > 0 or free_collateral(s, scope) >= -amount):
         ledger_deposit(&s.ledger, scope, amount)
         write_outside(s, step, scope, amount)
         touch(s, scope)
@@ -43,17 +44,29 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
 
 cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
                    Tick limit) except -1 nogil:
-    """An order of `external` against the book, IOC; `notional` is turned into lots at the mark."""
+    """An order of `external` against the book, IOC; `notional` is turned into lots at the mark.
+
+    One whose fills could pass a bound is refused whole, and its row says so.
+    """
     cdef Market* m = &s.markets[market]
     cdef int64_t row[13]
     cdef Executed done
+    cdef Message order
     cdef int64_t result = 0
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
     if notional:
         size = smaller(LOT_MAX, notional / (m.mark * m.multiplier))
-    if size:
-        result = book_submit(&m.book, LIMIT if limit else MARKET, side, limit if limit else 1,
-                             size, 0, IOC, 0)
+    order.type = LIMIT if limit else MARKET
+    order.side = side
+    order.tif = IOC
+    order.flags = 0
+    order.account = 0
+    order.price = limit if limit else 1
+    order.size = size
+    if size and not fills_fit(s, market, &order):
+        result = REJECT_POSITION_LIMIT
+    elif size:
+        result = book_submit(&m.book, order.type, side, order.price, size, 0, IOC, 0)
     book_touched(s, market, step)
     apply_fills(s, market, step, False, &done)
     row[0] = step
@@ -62,7 +75,7 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[3] = market
     row[4] = 0
     row[5] = side
-    row[6] = LIMIT if limit else MARKET
+    row[6] = order.type
     row[7] = IOC
     row[8] = 0
     row[9] = limit

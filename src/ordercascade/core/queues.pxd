@@ -24,9 +24,15 @@ cdef extern from *:
         int32_t next, prev;
         int64_t size;
     } __attribute__((may_alias)) oc_level;
+    #ifndef OC_ROWS_MIN
+    #define OC_ROWS_MIN 64      /* Less in the fuzzer's build, so that tables grow there. */
+    #endif
     #define oc_rarely(c) __builtin_expect(!!(c), 0)
     #define OC_ELSEWHERE INT64_MIN      /* No result: a plain book does not do this. */
     """
+    enum:
+        ORDERS_MIN "OC_ROWS_MIN"    # rows made at first; doubled from there
+        ACCOUNTS_MIN "OC_ROWS_MIN"
     const int64_t ELSEWHERE "OC_ELSEWHERE"
     bint oc_rarely(bint condition) noexcept nogil
     ctypedef struct Level "oc_level":   # 16 bytes, one a tick of a used page
@@ -35,8 +41,6 @@ cdef extern from *:
         Lot size            # sum of the open lots; 0 = empty
 
 cdef enum:
-    ORDERS_MIN = 64         # rows made at first; doubled from there
-    ACCOUNTS_MIN = 64
     SLOT_MASK = 0xFFFFFFFF  # of an order id
 
 ctypedef struct Order:      # 32 bytes

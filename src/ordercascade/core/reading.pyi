@@ -3,14 +3,14 @@ from typing import Literal, NoReturn, Self, SupportsIndex
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ordercascade.core.answers import MarketCost as MarketCost
-from ordercascade.core.answers import QueuePosition as QueuePosition
 from ordercascade.core.messages import FILL_DTYPE as FILL_DTYPE
 from ordercascade.core.messages import FIRED_DTYPE as FIRED_DTYPE
 from ordercascade.core.messages import Depth as Depth
 from ordercascade.core.messages import Indicative as Indicative
 from ordercascade.core.messages import OrderDetails as OrderDetails
 from ordercascade.core.messages import OrderInfo as OrderInfo
+from ordercascade.core.shapes import MarketCost as MarketCost
+from ordercascade.core.shapes import QueuePosition as QueuePosition
 
 class BookReader:
     def __new__(

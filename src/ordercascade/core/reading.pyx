@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordercascade.checks import once
-from ordercascade.core.answers import MarketCost, QueuePosition
+from ordercascade.core.shapes import MarketCost, QueuePosition
 from ordercascade.core.messages import (
     FILL_DTYPE, FIRED_DTYPE, Depth, Indicative, OrderDetails, OrderInfo,
 )

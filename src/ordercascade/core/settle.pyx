@@ -17,7 +17,7 @@ from ordercascade.core.losses cimport deleverage, fix_handover, waterfall
 from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport AtRisk, Intent
-from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
@@ -29,7 +29,7 @@ from ordercascade.core.units cimport (
     CASH_MAX, Cash, TimeNs, Wide, absolute, larger,
 )
 from ordercascade.core.watch cimport (
-    collect, note_nearest, note_scope, push, sort_ids, touch, unpend,
+    collect, note_nearest, note_scope, sort_ids, touch, unpend,
 )
 
 

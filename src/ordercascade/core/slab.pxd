@@ -18,8 +18,17 @@ cdef extern from *:
     #else
     #define oc_wide_pages(rows, bytes) ((void)(rows))
     #endif
-    #define oc_prefetch(p) __builtin_prefetch(p)
+    #ifndef OC_SLAB_MIN
+    #define OC_SLAB_MIN 8       /* Less in the fuzzer's build, so that slabs grow there. */
+    #endif
+    /* The empty instruction is for gcc, which drops a call of a function that only prefetches. */
+    static inline void oc_prefetch(const void *p) {
+        __builtin_prefetch(p);
+        __asm__ volatile("" : : "r"(p));
+    }
     """
+    enum:
+        SLAB_MIN "OC_SLAB_MIN"
     void oc_wide_pages(void* rows, int64_t bytes) noexcept nogil
     void oc_prefetch(const void* p) noexcept nogil
 
@@ -34,8 +43,8 @@ cdef inline void* slab_grow(void* rows, int64_t* capacity, int64_t need,
     cdef void* grown
     if need <= wanted and rows != NULL:
         return rows
-    if wanted < 8:
-        wanted = 8
+    if wanted < SLAB_MIN:
+        wanted = SLAB_MIN
     while wanted < need:
         wanted = wanted * 2
     grown = PyMem_RawRealloc(rows, <size_t>(wanted * row_bytes))
@@ -61,3 +70,13 @@ cdef inline void* slab_copy(const void* rows, int64_t capacity,
     oc_wide_pages(copied, capacity * row_bytes)
     memcpy(copied, rows, <size_t>(capacity * row_bytes))
     return copied
+
+
+cdef inline int push(int32_t** list, int64_t* count, int64_t* capacity,
+                     int32_t value) except -1 nogil:
+    """Append to a growable list of ids."""
+    if count[0] == capacity[0]:
+        list[0] = <int32_t*>slab_grow(list[0], capacity, count[0] + 1, sizeof(int32_t))
+    list[0][count[0]] = value
+    count[0] += 1
+    return 0

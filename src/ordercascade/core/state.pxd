@@ -128,9 +128,13 @@ cdef enum:
     PARKED = 3                  # pending, not in this round's queue
 
 ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are used
+    # First what is read of every scope that a trigger points at: one line of memory.
+    int64_t hit                 # first step of this window after which it was liquidatable; NIL
+    int8_t watch                # ARMED LOOSE HOT PARKED
+    int8_t pending              # an order was sent; neither healthy nor flat since
+    int8_t listed               # is in the list of pending scopes
     int64_t parent              # of its first liquidation order; NIL
     int64_t generation
-    int64_t hit                 # first step of this window after which it was liquidatable; NIL
     int64_t hit_before          # the same of the window before
     int64_t tranche             # liquidation orders since it was last healthy
     TimeNs retry_ns             # end of its cooldown; NIL without one
@@ -139,9 +143,6 @@ ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are 
     int64_t moved_step          # the step that last changed its position; NIL
     int64_t adl_event           # the latest ADL in which it took over lots; 0 = none
     Cash adl_equity             # its equity just before that ADL: ranks are frozen for the event
-    int8_t watch                # ARMED LOOSE HOT PARKED
-    int8_t pending              # an order was sent; neither healthy nor flat since
-    int8_t listed               # is in the list of pending scopes
 
 ctypedef struct Entry:          # one order planned for this round
     int32_t scope

@@ -1,6 +1,6 @@
 """A venue's State as one value: copied slab by slab, hashed field by field, checked by a scan."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.book cimport (
@@ -211,6 +211,19 @@ cdef void _digest_ids(const int32_t* list, int64_t count, Digest* d) noexcept no
         digest_word(d, list[i])
 
 
+cdef void _digest_set(const int32_t* list, int64_t count, Digest* d) noexcept nogil:
+    """The same for every order of the list."""
+    cdef int64_t i
+    cdef uint64_t each
+    cdef uint64_t total = 0
+    digest_word(d, count)
+    for i in range(count):
+        each = (<uint64_t>list[i] + 1) * <uint64_t>0x9E3779B97F4A7C15
+        total += each ^ (each >> 29)
+    if count:
+        digest_word(d, <int64_t>(total >> 1))
+
+
 cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     """Where the cascade stands: phase, cursors, lists, queue."""
     cdef int64_t i
@@ -234,8 +247,9 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
             i = s.ledger.positions[i].next
     digest_word(d, s.adl_event)
     digest_word(d, s.settled_ns)
-    _digest_ids(s.loose, s.loose_count, d)
-    _digest_ids(s.hot, s.hot_count, d)
+    # Triggers fire in no promised order, and the order of these two decides nothing. ADR 7.
+    _digest_set(s.loose, s.loose_count, d)
+    _digest_set(s.hot, s.hot_count, d)
     _digest_ids(s.pending, s.pending_count, d)
     _digest_ids(s.broke, s.broke_count, d)
     digest_word(d, s.row_count)

@@ -11,9 +11,9 @@ from ordercascade.core.arguments cimport within
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.ladder cimport (
     PAGE, PAGE_BITS, PAGE_WORDS, Ladder, ladder_above, ladder_clear, ladder_copy, ladder_find,
-    ladder_free, ladder_init, ladder_page, ladder_row, ladder_set)
-from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
-from ordercascade.core.units cimport TICK_MAX, Tick
+    ladder_free, ladder_init, ladder_page, ladder_row, ladder_set, oc_lowest)
+from ordercascade.core.slab cimport NIL, oc_prefetch, slab_copy, slab_grow
+from ordercascade.core.units cimport TICK_MAX, Tick, larger
 
 from ordercascade.errors import InputError, InvariantError
 
@@ -30,6 +30,7 @@ cdef inline Tick _never(int side) noexcept nogil:
 cdef int triggers_init(Triggers* t, int64_t markets) except -1 nogil:
     """Make an empty index with room for `markets` markets; triggers_add_market() opens them."""
     memset(t, 0, sizeof(Triggers))
+    t.free = t.scout = NIL
     t.markets = <TriggerMarket*>slab_grow(NULL, &t.markets_capacity, markets,
                                           sizeof(TriggerMarket))
     return 0
@@ -44,6 +45,7 @@ cdef void triggers_free(Triggers* t) noexcept nogil:
             PyMem_RawFree(t.markets[i].side[side].heads)
     PyMem_RawFree(t.markets)
     PyMem_RawFree(t.nodes)
+    PyMem_RawFree(t.runs)
     PyMem_RawFree(t.fired)
     PyMem_RawFree(t.near)
     memset(t, 0, sizeof(Triggers))
@@ -53,6 +55,7 @@ cdef int triggers_copy(Triggers* to, const Triggers* t) except -1 nogil:
     """Make `to`, which holds nothing, an independent copy; results of fire are copied too."""
     cdef const TriggerMarket* m
     memset(to, 0, sizeof(Triggers))
+    to.free = to.scout = NIL
     to.markets = <TriggerMarket*>slab_grow(NULL, &to.markets_capacity, t.market_count,
                                            sizeof(TriggerMarket))
     while to.market_count < t.market_count:
@@ -62,7 +65,12 @@ cdef int triggers_copy(Triggers* to, const Triggers* t) except -1 nogil:
     to.nodes = <TriggerNode*>slab_copy(t.nodes, t.nodes_capacity, sizeof(TriggerNode))
     to.nodes_capacity = t.nodes_capacity
     to.node_count = t.node_count
+    to.runs = <TriggerRun*>slab_copy(t.runs, t.runs_capacity, sizeof(TriggerRun))
+    to.runs_capacity = t.runs_capacity
+    to.run_count = t.run_count
+    to.free = t.free
     to.armed = t.armed
+    to.armings = t.armings
     to.fired = <int32_t*>slab_copy(t.fired, t.fired_capacity, sizeof(int32_t))
     to.fired_capacity = t.fired_capacity
     to.fired_count = t.fired_count
@@ -114,26 +122,18 @@ cdef int triggers_arm(Triggers* t, int32_t node, int32_t market, int side,
     """Arm `node` at `tick`; a trigger that it has already is replaced. O(1)."""
     cdef TriggerMarket* m = t.markets + market
     cdef TriggerSide* s = &m.side[side]
-    cdef int64_t key, i
+    cdef TriggerWish wish
+    cdef int64_t key
     oc_check(0 <= market < t.market_count)
     oc_check(0 <= tick <= TICK_MAX)
     key = triggers_key(m, side, tick)
     _reserve(t, s, node, key)
     triggers_disarm(t, node)
-    i = ladder_row(&s.ladder, key)
-    t.nodes[node].tick = <int32_t>tick
-    t.nodes[node].place = 2 * market + side
-    t.nodes[node].prev = NIL
-    t.nodes[node].next = s.heads[i]
-    if s.heads[i] == NIL:
-        ladder_set(&s.ladder, key)
-    else:
-        t.nodes[s.heads[i]].prev = node
-    s.heads[i] = node
-    s.count += 1
-    t.armed += 1
-    if (tick - m.best[side]) * (1 - 2 * side) > 0:
-        m.best[side] = tick
+    wish.row = <int32_t>ladder_row(&s.ladder, key)
+    wish.node = node
+    wish.tick = <int32_t>tick
+    wish.place = 2 * market + side
+    _settle(t, s, &wish, &s.heads[wish.row])
     return 0
 
 
@@ -141,12 +141,10 @@ cdef int _reserve(Triggers* t, TriggerSide* s, int32_t node, int64_t key) except
     """Make the rows that arming `node` in bucket `key` needs, and change nothing else."""
     cdef int64_t slots = s.ladder.slots
     oc_check(0 <= node < 1 << NODE_BITS)
-    if node >= t.node_count:
-        t.nodes = <TriggerNode*>slab_grow(t.nodes, &t.nodes_capacity, node + 1,
-                                          sizeof(TriggerNode))
-        while t.node_count <= node:
-            t.nodes[t.node_count].place = NIL
-            t.node_count += 1
+    triggers_reserve(t, node + 1)
+    if t.free == NIL and t.run_count == t.runs_capacity:
+        t.runs = <TriggerRun*>slab_grow(t.runs, &t.runs_capacity, t.run_count + 1,
+                                        sizeof(TriggerRun))
     if ladder_find(&s.ladder, key) == NIL:
         s.heads = <int32_t*>slab_grow(s.heads, &s.heads_capacity, (slots + 1) << PAGE_BITS,
                                       sizeof(int32_t))
@@ -155,57 +153,180 @@ cdef int _reserve(Triggers* t, TriggerSide* s, int32_t node, int64_t key) except
     return 0
 
 
+cdef int triggers_reserve(Triggers* t, int64_t nodes) except -1 nogil:
+    """Know the handles below `nodes`, none of them armed that was not known before."""
+    oc_check(nodes <= 1 << NODE_BITS)
+    if nodes > t.node_count:
+        t.nodes = <TriggerNode*>slab_grow(t.nodes, &t.nodes_capacity, nodes, sizeof(TriggerNode))
+        while t.node_count < nodes:
+            t.nodes[t.node_count].place = NIL
+            t.node_count += 1
+    return 0
+
+
+cdef int triggers_arm_many(Triggers* t, const TriggerWish* wishes, int64_t count) except -1 nogil:
+    """Arm nodes that are known and not armed, as triggers_aim() said: many at once wait for the
+    memory together. A page may have been made since."""
+    cdef int64_t i
+    cdef int32_t run
+    cdef const TriggerWish* wish
+    cdef TriggerSide* s
+    if t.run_count + count > t.runs_capacity:
+        t.runs = <TriggerRun*>slab_grow(t.runs, &t.runs_capacity, t.run_count + count,
+                                        sizeof(TriggerRun))
+    for i in range(count):
+        wish = wishes + i
+        if wish.row != NIL:
+            run = t.markets[wish.place >> 1].side[wish.place & 1].heads[wish.row]
+            oc_prefetch(&t.runs[larger(0, run)])
+    for i in range(count):
+        wish = wishes + i
+        if wish.row == NIL:
+            triggers_arm(t, wish.node, wish.place >> 1, wish.place & 1, wish.tick)
+        else:
+            s = &t.markets[wish.place >> 1].side[wish.place & 1]
+            _settle(t, s, wish, &s.heads[wish.row])
+    return 0
+
+
+cdef inline int _hole(const TriggerRun* r) noexcept nogil:
+    """The first free place of a run, or RUN: a node is never negative, and NIL is."""
+    cdef unsigned int holes = (
+        (<unsigned int>r.node[0] >> 31) | (<unsigned int>r.node[1] >> 31) << 1
+        | (<unsigned int>r.node[2] >> 31) << 2 | (<unsigned int>r.node[3] >> 31) << 3
+        | (<unsigned int>r.node[4] >> 31) << 4 | (<unsigned int>r.node[5] >> 31) << 5
+        | 1 << RUN)
+    return oc_lowest(holes)
+
+
+cdef inline void _settle(Triggers* t, TriggerSide* s, const TriggerWish* wish,
+                         int32_t* head) noexcept nogil:
+    """Put a node into its bucket, whose page exists; there is room for a run."""
+    cdef TriggerMarket* m = t.markets + (wish.place >> 1)
+    cdef int side = wish.place & 1
+    cdef TriggerNode* n = t.nodes + wish.node
+    cdef int32_t run = head[0]
+    cdef int place = 0
+    oc_check(n.place == NIL)
+    if run == NIL:
+        ladder_set(&s.ladder, triggers_key(m, side, wish.tick))
+        run = head[0] = _run_claim(t, NIL)
+    else:
+        place = _hole(t.runs + run)
+        if place == RUN:
+            run = head[0] = _run_claim(t, run)
+            place = 0
+    t.runs[run].node[place] = wish.node
+    n.tick = wish.tick
+    n.place = wish.place
+    n.spot = (run << SPOT_BITS) + place
+    s.count += 1
+    t.armed += 1
+    t.armings += 1
+    if (wish.tick - m.best[side]) * (1 - 2 * side) > 0:
+        m.best[side] = wish.tick
+
+
+cdef inline int32_t _run_claim(Triggers* t, int32_t before) noexcept nogil:
+    """An empty run to stand before a bucket's run `before`; _reserve() made room."""
+    cdef int32_t run = t.free
+    cdef int place
+    if run == NIL:
+        oc_check(t.run_count < t.runs_capacity)
+        run = <int32_t>t.run_count
+        t.run_count += 1
+    else:
+        t.free = t.runs[run].next
+    t.runs[run].next = before
+    t.runs[run].prev = NIL
+    for place in range(RUN):
+        t.runs[run].node[place] = NIL
+    if before != NIL:
+        t.runs[before].prev = run
+    return run
+
+
+cdef inline bint _run_empty(const TriggerRun* r) noexcept nogil:
+    return (r.node[0] & r.node[1] & r.node[2] & r.node[3] & r.node[4] & r.node[5]) == NIL
+
+
 cdef void triggers_disarm(Triggers* t, int32_t node) noexcept nogil:
     """Take the node's trigger out, exactly and in O(1); nothing happens if it has none.
 
     The side's best tick stays: too near is safe, and the next walk there mends it."""
-    cdef TriggerMarket* m
-    cdef int side
+    cdef TriggerNode* n
+    cdef TriggerRun* r
+    cdef TriggerSide* s
     if not triggers_armed(t, node):
         return
-    m = t.markets + (t.nodes[node].place >> 1)
-    side = t.nodes[node].place & 1
-    _unlink(t, &m.side[side], node, triggers_key(m, side, t.nodes[node].tick))
-
-
-cdef void _unlink(Triggers* t, TriggerSide* s, int32_t node, int64_t key) noexcept nogil:
-    cdef TriggerNode* n = t.nodes + node
-    cdef int64_t i = ladder_row(&s.ladder, key)
-    if n.next != NIL:
-        oc_check(t.nodes[n.next].prev == node)
-        t.nodes[n.next].prev = n.prev
-    if n.prev != NIL:
-        oc_check(t.nodes[n.prev].next == node)
-        t.nodes[n.prev].next = n.next
-    else:
-        oc_check(s.heads[i] == node)
-        s.heads[i] = n.next
-        if n.next == NIL:
-            ladder_clear(&s.ladder, key)
-    n.place = NIL
+    n = t.nodes + node
+    r = t.runs + (n.spot >> SPOT_BITS)
+    s = &t.markets[n.place >> 1].side[n.place & 1]
+    oc_check(r.node[n.spot & SPOT_MASK] == node)
+    r.node[n.spot & SPOT_MASK] = NIL
     s.count -= 1
     t.armed -= 1
+    if _run_empty(r):
+        _run_leave(t, n)
+    n.place = NIL
 
 
-cdef int triggers_fire_crossed(Triggers* t, int32_t market, Tick price) except -1 nogil:
+cdef void triggers_disarm_many(Triggers* t, const int32_t* nodes, int64_t count) noexcept nogil:
+    cdef int64_t i
+    for i in range(count):
+        triggers_disarm(t, nodes[i])
+
+
+cdef void _run_leave(Triggers* t, const TriggerNode* n) noexcept nogil:
+    """Take the run that lost its last node, `n`, out of its bucket."""
+    cdef int32_t run = n.spot >> SPOT_BITS
+    cdef int32_t following = t.runs[run].next
+    cdef int32_t before = t.runs[run].prev
+    cdef const TriggerMarket* m
+    cdef TriggerSide* s
+    cdef int side = n.place & 1
+    cdef int64_t key
+    if following != NIL:
+        t.runs[following].prev = before
+    if before != NIL:
+        t.runs[before].next = following
+    else:
+        m = t.markets + (n.place >> 1)
+        s = &t.markets[n.place >> 1].side[side]
+        key = triggers_key(m, side, n.tick)
+        s.heads[ladder_row(&s.ladder, key)] = following
+        if following == NIL:
+            ladder_clear(&s.ladder, key)
+    t.runs[run].next = t.free
+    t.free = run
+
+
+cdef int triggers_fire_crossed(Triggers* t, int32_t market, Tick price,
+                               int64_t most) except -1 nogil:
     """The slow half of triggers_fire(): O(nodes fired + buckets passed), and one bucket more
-    where buckets are wider than a tick. Return how many fired."""
+    where buckets are wider than a tick."""
     cdef TriggerMarket* m = t.markets + market
-    cdef int64_t before = t.fired_count
+    cdef int64_t count = m.side[FALLS].count + m.side[RISES].count
     oc_check(0 <= market < t.market_count)
     oc_check(0 <= price <= TICK_MAX)
-    t.fired = <int32_t*>slab_grow(
-        t.fired, &t.fired_capacity, before + m.side[FALLS].count + m.side[RISES].count,
-        sizeof(int32_t))
+    # The price's own bucket is judged as a whole, where it is wider than a tick.
+    if m.shift == 0 and count > most:
+        count = most
+    t.fired = <int32_t*>slab_grow(t.fired, &t.fired_capacity, t.fired_count + count + RUN,
+                                  sizeof(int32_t))
+    most += t.fired_count
     if price <= m.best[FALLS]:
-        _fire_side(t, m, FALLS, price)
+        _fire_side(t, m, FALLS, price, most)
     if price >= m.best[RISES]:
-        _fire_side(t, m, RISES, price)
-    return <int>(t.fired_count - before)
+        _fire_side(t, m, RISES, price, most)
+    return price <= m.best[FALLS] or price >= m.best[RISES]
 
 
-cdef void _fire_side(Triggers* t, TriggerMarket* m, int side, Tick price) noexcept nogil:
-    """Walk the side's buckets from its best tick to the price, and set the best tick anew."""
+cdef void _fire_side(Triggers* t, TriggerMarket* m, int side, Tick price,
+                     int64_t most) noexcept nogil:
+    """Walk the side's buckets from its best tick to the price, and set the best tick anew.
+
+    Where `fired` has `most` nodes before the end, the best tick stays: the rest still fires."""
     cdef TriggerSide* s = &m.side[side]
     cdef int64_t boundary = triggers_key(m, side, price)
     # A bucket of one tick that holds the price itself fires as a whole.
@@ -213,7 +334,8 @@ cdef void _fire_side(Triggers* t, TriggerMarket* m, int side, Tick price) noexce
     cdef int64_t key = ladder_above(&s.ladder, triggers_key(m, side, m.best[side]) - 1)
     cdef Tick best = NIL
     while key != NIL and key < end:
-        _drain(t, s, key)
+        if not _drain(t, s, key, most):
+            return
         key = ladder_above(&s.ladder, key)
     if key != NIL and key == boundary:
         best = _fire_boundary(t, m, side, price)
@@ -224,44 +346,66 @@ cdef void _fire_side(Triggers* t, TriggerMarket* m, int side, Tick price) noexce
     m.best[side] = best
 
 
-cdef void _drain(Triggers* t, TriggerSide* s, int64_t key) noexcept nogil:
-    """Fire a whole bucket; no neighbour needs to be mended."""
+cdef bint _drain(Triggers* t, TriggerSide* s, int64_t key, int64_t most) noexcept nogil:
+    """Fire a bucket from its first run on, until it is empty (True) or `fired` has `most`."""
     cdef int64_t i = ladder_row(&s.ladder, key)
     cdef int64_t before = t.fired_count
     cdef int64_t count = before
-    cdef int32_t node = s.heads[i]
-    while node != NIL:
-        oc_check(count < t.fired_capacity)
-        t.fired[count] = node
-        count += 1
-        t.nodes[node].place = NIL
-        node = t.nodes[node].next
-    s.heads[i] = NIL
-    ladder_clear(&s.ladder, key)
+    cdef int32_t run = s.heads[i]
+    cdef int32_t node, following
+    cdef int place
+    while run != NIL and count + RUN <= most:
+        oc_check(count + RUN <= t.fired_capacity)
+        following = t.runs[run].next
+        for place in range(RUN):
+            node = t.runs[run].node[place]
+            if node != NIL:
+                t.fired[count] = node
+                t.nodes[node].place = NIL
+                count += 1
+        t.runs[run].next = t.free
+        t.free = run
+        run = following
+    s.heads[i] = run
     t.fired_count = count
     s.count -= count - before
     t.armed -= count - before
+    if run != NIL:
+        t.runs[run].prev = NIL
+        if count > before:
+            t.scout = run
+            oc_prefetch(&t.runs[run])
+        return False
+    ladder_clear(&s.ladder, key)
+    return True
 
 
 cdef Tick _fire_boundary(Triggers* t, TriggerMarket* m, int side, Tick price) noexcept nogil:
     """Fire what the price reaches in its own bucket; the nearest tick that stays, or NIL."""
     cdef TriggerSide* s = &m.side[side]
-    cdef int64_t key = triggers_key(m, side, price)
     cdef int64_t sign = 1 - 2 * side
-    cdef int32_t node = s.heads[ladder_row(&s.ladder, key)]
-    cdef int32_t following
+    cdef int32_t run = s.heads[ladder_row(&s.ladder, triggers_key(m, side, price))]
+    cdef int64_t i = t.fired_count
+    cdef int32_t node
+    cdef int place
     cdef Tick tick
     cdef Tick best = NIL
-    while node != NIL:
-        following = t.nodes[node].next
-        tick = t.nodes[node].tick
-        if (tick - price) * sign >= 0:
-            _unlink(t, s, node, key)
-            t.fired[t.fired_count] = node
-            t.fired_count += 1
-        elif best == NIL or (tick - best) * sign > 0:
-            best = tick
-        node = following
+    while run != NIL:
+        for place in range(RUN):
+            node = t.runs[run].node[place]
+            if node == NIL:
+                continue
+            tick = t.nodes[node].tick
+            if (tick - price) * sign >= 0:
+                oc_check(t.fired_count < t.fired_capacity)
+                t.fired[t.fired_count] = node
+                t.fired_count += 1
+            elif best == NIL or (tick - best) * sign > 0:
+                best = tick
+        run = t.runs[run].next
+    # Only now: the run of the last one goes.
+    for i in range(i, t.fired_count):
+        triggers_disarm(t, t.fired[i])
     return best
 
 
@@ -283,7 +427,8 @@ cdef int triggers_nearest(Triggers* t, int32_t market, int side, int64_t n) exce
     cdef TriggerSide* s = &t.markets[market].side[side]
     cdef int64_t sign = 1 - 2 * side
     cdef int64_t key
-    cdef int32_t node
+    cdef int32_t run
+    cdef int place
     oc_check(0 <= market < t.market_count)
     oc_check(n >= 0)
     t.near_count = 0
@@ -292,10 +437,12 @@ cdef int triggers_nearest(Triggers* t, int32_t market, int side, int64_t n) exce
     t.near = <int32_t*>slab_grow(t.near, &t.near_capacity, n + 1, sizeof(int32_t))
     key = ladder_above(&s.ladder, 0)
     while key != NIL and t.near_count < n:
-        node = s.heads[ladder_row(&s.ladder, key)]
-        while node != NIL:
-            _insert_near(t, node, sign, n)
-            node = t.nodes[node].next
+        run = s.heads[ladder_row(&s.ladder, key)]
+        while run != NIL:
+            for place in range(RUN):
+                if t.runs[run].node[place] != NIL:
+                    _insert_near(t, t.runs[run].node[place], sign, n)
+            run = t.runs[run].next
         key = ladder_above(&s.ladder, key)
     return <int>t.near_count
 
@@ -318,15 +465,22 @@ cdef void _insert_near(Triggers* t, int32_t node, int64_t sign, int64_t n) noexc
 
 
 cdef int triggers_check(const Triggers* t) noexcept nogil:
-    """Walk everything. 1-6: see _check_side(); 7 the total; 8 a placed node in no list."""
-    cdef int64_t i, placed = 0, total = 0
+    """Walk everything. 1-6: see _check_side(); 7 the total; 8 a placed node in no bucket;
+    9 a run that is neither in a bucket nor free."""
+    cdef int64_t i, placed = 0, total = 0, runs = 0
+    cdef int32_t run = t.free
     cdef int side, broken
+    while run != NIL and runs <= t.run_count:
+        runs += 1
+        run = t.runs[run].next
     for i in range(t.market_count):
         for side in range(2):
-            broken = _check_side(t, <int32_t>i, side)
+            broken = _check_side(t, <int32_t>i, side, &runs)
             if broken:
                 return broken
             total += t.markets[i].side[side].count
+    if runs != t.run_count:
+        return 9
     if total != t.armed:
         return 7
     for i in range(t.node_count):
@@ -334,38 +488,58 @@ cdef int triggers_check(const Triggers* t) noexcept nogil:
     return 0 if placed == total else 8
 
 
-cdef int _check_side(const Triggers* t, int32_t market, int side) noexcept nogil:
-    """1 an occupied bucket without nodes, 2 a foreign node or a wrong bucket, 3 a wrong link,
-    4 a node nearer than the best tick, 5 a wrong count, 6 nodes in an unoccupied bucket."""
+cdef int _check_side(const Triggers* t, int32_t market, int side, int64_t* runs) noexcept nogil:
+    """1 an occupied bucket without runs, 2 a foreign node or a wrong bucket, 3 a wrong link or an
+    empty run, 4 a node nearer than the best tick, 5 a wrong count, 6 a run in an unoccupied
+    bucket."""
     cdef const TriggerMarket* m = t.markets + market
     cdef const TriggerSide* s = &m.side[side]
     cdef int64_t key = ladder_above(&s.ladder, 0)
     cdef int64_t i, found = 0, buckets = 0
-    cdef int32_t node, prev
+    cdef int32_t run, prev
+    cdef int broken
     while key != NIL:
-        node = s.heads[ladder_row(&s.ladder, key)]
+        run = s.heads[ladder_row(&s.ladder, key)]
         prev = NIL
-        if node == NIL:
+        if run == NIL:
             return 1
         buckets += 1
-        while node != NIL:
-            if t.nodes[node].place != 2 * market + side:
-                return 2
-            if triggers_key(m, side, t.nodes[node].tick) != key:
-                return 2
-            if t.nodes[node].prev != prev:
+        while run != NIL:
+            if t.runs[run].prev != prev or _run_empty(t.runs + run) or runs[0] > t.run_count:
                 return 3
-            if (t.nodes[node].tick - m.best[side]) * (1 - 2 * side) > 0:
-                return 4
-            found += 1
-            prev = node
-            node = t.nodes[node].next
+            broken = _check_run(t, run, 2 * market + side, key, &found)
+            if broken:
+                return broken
+            runs[0] += 1
+            prev = run
+            run = t.runs[run].next
         key = ladder_above(&s.ladder, key)
     if found != s.count:
         return 5
     for i in range(s.ladder.slots << PAGE_BITS):
         buckets -= s.heads[i] != NIL
     return 0 if buckets == 0 else 6
+
+
+cdef int _check_run(const Triggers* t, int32_t run, int32_t place, int64_t key,
+                    int64_t* found) noexcept nogil:
+    """The nodes of one run, for _check_side()."""
+    cdef const TriggerMarket* m = t.markets + (place >> 1)
+    cdef int side = place & 1
+    cdef const TriggerNode* n
+    cdef int i
+    for i in range(RUN):
+        if t.runs[run].node[i] == NIL:
+            continue
+        n = t.nodes + t.runs[run].node[i]
+        if n.place != place or triggers_key(m, side, n.tick) != key:
+            return 2
+        if n.spot != (run << SPOT_BITS) + i:
+            return 3
+        if (n.tick - m.best[side]) * (1 - 2 * side) > 0:
+            return 4
+        found[0] += 1
+    return 0
 
 
 cdef int64_t triggers_memory(const Triggers* t) noexcept nogil:
@@ -375,6 +549,7 @@ cdef int64_t triggers_memory(const Triggers* t) noexcept nogil:
     cdef int64_t i
     cdef int side
     total += t.nodes_capacity * <int64_t>sizeof(TriggerNode)
+    total += t.runs_capacity * <int64_t>sizeof(TriggerRun)
     total += (t.fired_capacity + t.near_capacity) * <int64_t>sizeof(int32_t)
     for i in range(t.market_count):
         for side in range(2):
@@ -443,7 +618,8 @@ cdef class TriggerIndex:
         fires at `price`. They are armed no more."""
         cdef int32_t m = self._market(market)
         triggers_clear_fired(&self.t)
-        triggers_fire(&self.t, m, within(price, "price", "an int", 0, TICK_MAX))
+        triggers_fire(&self.t, m, within(price, "price", "an int", 0, TICK_MAX),
+                      self.t.armed + RUN)
         return _int32_array(self.t.fired, self.t.fired_count)
 
     def nearest(self, market, side, n):

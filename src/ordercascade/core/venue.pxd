@@ -17,8 +17,6 @@ cdef class Venue:
     cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1
     cdef Tick _price(self, int32_t market, value, Tick low) except -1
     cdef object _whole_again(self, int64_t answer)
-    cdef object _ordered(self, int32_t market, int32_t account, int64_t result, int side, int kind,
-                         int tif, int flags, Tick price, Lot size)
     cdef int _still(self) except -1
     cdef int priced(self) except -1
     cdef int begin(self) except -1

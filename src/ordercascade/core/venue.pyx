@@ -7,45 +7,42 @@ Prices are ticks, sizes lots, amounts the smallest unit of the asset. A business
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.arguments cimport wanted
-from ordercascade.core.book cimport (
-    book_amend, book_best, book_cancel, book_clear, book_find, book_init, book_submit, Order,
-)
+from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
+from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
-from ordercascade.core.initial cimport free_collateral, initial_margin, open_orders, refusal
+from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
-from ordercascade.core.events cimport EventLog, log_append, T_ORDERS
+from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_deposit, ledger_find, ledger_holder, ledger_place, ledger_position, ledger_post,
-    ledger_scope, SCOPE,
+    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE,
 )
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.questions cimport (
     bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
 )
-from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT
+from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
-from ordercascade.core.state cimport (
-    margin_of, Market, REASON_TRANSFER, STEP_AGENTS, step_begin, write_outside, write_posting,
-)
+from ordercascade.core.state cimport margin_of, Market
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
 from ordercascade.core.triggers cimport triggers_add_market
 from ordercascade.core.units cimport (
-    absolute, Cash, CASH_MAX, larger, Lot, LOT_MAX, Tick, TICK_MAX,
+    absolute, Cash, CASH_MAX, Lot, LOT_MAX, Tick, TICK_MAX,
 )
-from ordercascade.core.watch cimport touch
-from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
+from ordercascade.core.users cimport (
+    outside_money, user_deposit, user_isolate, user_message, user_move, user_withdraw,
+)
 from ordercascade.core.outside cimport index_tick, new_scope
 
 from ordercascade.checks import (
-    EXPOSURE_MAX, check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
+    check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
 )
 from ordercascade.enums import (
     AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarkRefresh, OrderType, PriceSource,
-    QueueOrder, Reject, Residual, ShortfallAt, Side, TimeInForce,
+    QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
 )
 from ordercascade.errors import (
     BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
@@ -237,9 +234,12 @@ cdef class Venue:
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
         scope = ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
         fits(&self.s, scope, m, size, cost, limit)
-        # `external` holds the sum of all, whose value must still be a number of 64 bits.
-        room = EXPOSURE_MAX // (self.s.markets[m].price_max * self.s.markets[m].multiplier)
-        fits(&self.s, outside, m, -size, -cost, min(LOT_MAX, room))
+        room = open_most(&self.s, m)
+        fits(&self.s, outside, m, -size, -cost, room)
+        raised = opened(&self.s, scope, m, size) + opened(&self.s, outside, m, -size)
+        if self.s.ledger.sided[m].open + raised > room:
+            raise RangeError("size", f"would make the open interest of market {m} pass {room} "
+                             "lots", bits=40)
         self.torn = True
         scope = self._scope_made(account, m)
         ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
@@ -345,23 +345,11 @@ cdef class Venue:
         scope = ledger_scope(&self.s.ledger, account, market, self.s.markets[market].asset)
         return new_scope(&self.s, account, self.s.markets[market].asset, -1) if scope < 0 else scope
 
-    def _cross(self, account, asset):
-        scope = ledger_scope(&self.s.ledger, account, -1, asset)
-        return new_scope(&self.s, account, asset, -1) if scope < 0 else scope
-
     # --- money ----------------------------------------------------------------------------------
 
-    def _outside(self, holder, amount):
+    def _outside(self, int32_t holder, Cash amount):
         """Money from or to outside, as a step of its own once the venue runs."""
-        ledger_deposit(&self.s.ledger, holder, amount)
-        if not self.s.running:
-            return
-        self.torn = True
-        step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-        write_outside(&self.s, step, holder, amount)
-        touch(&self.s, holder)
-        finish(&self.s, step)
-        self.torn = False
+        outside_money(&self.s, holder, amount, &self.torn)
 
     def deposit(self, account, asset, amount):
         """Pay into the account's cross scope of an asset; returns the scope id."""
@@ -371,11 +359,7 @@ cdef class Venue:
         amount = self._int("amount", amount, 1, 2**60)
         if self.s.ledger.deposited[asset] + amount > CASH_MAX:
             raise RangeError("amount", "and the deposits before must sum to at most 2**60", bits=60)
-        self.torn = True
-        scope = self._cross(account, asset)
-        self._outside(scope, amount)
-        self.torn = False
-        return scope
+        return self._whole_again(user_deposit(&self.s, account, asset, amount, &self.torn))
 
     def withdraw(self, account, asset, amount):
         """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
@@ -383,29 +367,14 @@ cdef class Venue:
         account = self._account(account)
         asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
         amount = self._int("amount", amount, 1, 2**60)
-        scope = ledger_scope(&self.s.ledger, account, -1, asset)
-        if scope < 0 or self._free(scope) < amount:
-            return Reject.INSUFFICIENT
-        self._outside(scope, -amount)
-        return 0
+        return user_withdraw(&self.s, account, asset, amount, &self.torn)
 
     def isolate(self, account, market):
         """Make the account's position in a market isolated; its scope id, or POSITION_OPEN."""
         self._idle()
         account = self._account(account)
         m = self._market(market)
-        asset = self.s.markets[m].asset
-        scope = ledger_scope(&self.s.ledger, account, m, asset)
-        if scope < 0 or self.s.ledger.holders[scope].market != m:
-            if open_orders(&self.s, account, m) or (scope >= 0 and self.position(scope, m)[0]):
-                return Reject.POSITION_OPEN
-            self.torn = True
-            scope = new_scope(&self.s, account, asset, m)
-        if self.s.running:
-            self.torn = True
-            finish(&self.s, step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL))
-        self.torn = False
-        return scope
+        return self._whole_again(user_isolate(&self.s, account, m, &self.torn))
 
     def move_isolated(self, account, market, amount):
         """Move collateral from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -419,28 +388,7 @@ cdef class Venue:
             raise InputError("market", m, "must be isolated for this account: call isolate() first")
         if amount == 0:
             raise InputError("amount", amount, "must not be 0")
-        cross = ledger_scope(&self.s.ledger, account, -1, asset)
-        source = cross if amount > 0 else isolated
-        if source < 0 or self._free(source) < abs(amount):
-            return Reject.INSUFFICIENT
-        self.torn = True
-        cross = self._cross(account, asset)
-        source = cross if amount > 0 else isolated
-        ledger_post(&self.s.ledger, cross, isolated, amount)
-        if self.s.running:
-            step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-            write_posting(&self.s, step, source, isolated if amount > 0 else cross, abs(amount),
-                          REASON_TRANSFER)
-            touch(&self.s, cross)
-            touch(&self.s, isolated)
-            finish(&self.s, step)
-        self.torn = False
-        return 0
-
-    def _free(self, int32_t scope):
-        if self.s.running:
-            return free_collateral(&self.s, scope)
-        return self.s.ledger.holders[scope].collateral
+        return user_move(&self.s, account, m, amount, &self.torn)
 
     # --- orders ---------------------------------------------------------------------------------
 
@@ -448,78 +396,41 @@ cdef class Venue:
                tif=TimeInForce.GTC, flags=0):
         """Submit a user's order: its id if it rests, 0 if done, or a Reject code (no step then).
 
-        Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces.
+        Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces;
+        POSITION_LIMIT beyond size_max, or if its fills could pass a bound (core/bounds.pyx).
         """
-        cdef int64_t result
+        cdef Message order
         self._started()
-        account = self._account(account)
+        order.account = self._account(account)
         m = self._market(market)
-        kind, side, tif, flags = self._judged(check_order, type, side, tif, flags)
-        if kind == OrderType.LIMIT:
-            price = self._price(m, price, 1)
-        else:
-            price = 1
-        size = self._int("size", size, 1, self.s.markets[m].size_max)
-        refused = refusal(&self.s, account, m, side, size)
-        if refused:
-            return refused
-        result = book_submit(&self.s.markets[m].book, kind, side, price, size, account, tif, flags)
-        return self._ordered(m, account, result, side, kind, tif, flags, price, size)
+        order.type, order.side, order.tif, order.flags = self._judged(
+            check_order, type, side, tif, flags)
+        order.price = self._price(m, price, 1) if order.type == LIMIT else 1
+        order.size = self._int("size", size, 1, self.s.markets[m].size_max)
+        return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
     def cancel(self, account, market, order_id):
         """Cancel a resting order: the lots cancelled, or a Reject code."""
-        cdef int64_t result
+        cdef Message order
         self._started()
-        account = self._account(account)
+        order.type = CANCEL
+        order.account = self._account(account)
         m = self._market(market)
-        order_id = self._int("order_id", order_id, 1, INT64)
-        result = book_cancel(&self.s.markets[m].book, order_id, account)
-        if result > 0:
-            self._ordered(m, account, 0, 0, CANCEL, 0, 0, 0, result)
-        return self._whole_again(result)
+        order.order_id = self._int("order_id", order_id, 1, INT64)
+        return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
     def amend(self, account, market, order_id, *, price=0, size):
         """Change a resting order: its id, 0 if done, or a Reject code. A smaller size at the same
         price keeps its priority; what grows or moves is admitted like a new order."""
-        cdef const Order* order
-        cdef int64_t result
+        cdef Message order
         self._started()
-        account = self._account(account)
+        order.type = AMEND
+        order.account = self._account(account)
         m = self._market(market)
-        order_id = self._int("order_id", order_id, 1, INT64)
-        price = self._price(m, price, 0)
-        size = self._int("size", size, 0, self.s.markets[m].size_max)
-        order = book_find(&self.s.markets[m].book, order_id)
-        if order == NULL:
-            return Reject.UNKNOWN_ORDER
-        if order.account != account:
-            return Reject.NOT_OWNER
-        side = order.side
-        if size > order.size or (size > 0 and price and price != order.price):
-            refused = refusal(&self.s, account, m, side, size - order.size)
-            if refused:
-                return refused
-        result = book_amend(&self.s.markets[m].book, order_id, account, price, size)
-        return self._ordered(m, account, result, side, AMEND, 0, 0, price, size)
-
-    cdef object _ordered(self, int32_t market, int32_t account, int64_t result, int side, int kind,
-                         int tif, int flags, Tick price, Lot size):
-        """Write the step of an order that the book took; a refused one leaves no trace."""
-        cdef int64_t row[13]
-        cdef Executed done
-        self.torn = True
-        if result <= -2:
-            book_clear(&self.s.markets[market].book)
-            return self._whole_again(result)
-        step = step_begin(&self.s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-        book_touched(&self.s, market, step)
-        apply_fills(&self.s, market, step, False, &done)
-        row[0], row[1], row[2], row[3] = step, larger(0, result), self.s.venue, market
-        row[4], row[5], row[6], row[7], row[8] = account, side, kind, tif, flags
-        row[9], row[10], row[11], row[12] = price, size, done.lots, result
-        log_append(self.s.log, T_ORDERS, row)
-        finish(&self.s, step)
-        return self._whole_again(result)
+        order.order_id = self._int("order_id", order_id, 1, INT64)
+        order.price = self._price(m, price, 0)
+        order.size = self._int("size", size, 0, self.s.markets[m].size_max)
+        return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""

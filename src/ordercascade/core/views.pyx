@@ -1,7 +1,7 @@
 """Looking at a book without touching it: depth, queues, and what a market order would cost."""
 import numpy as np
 
-from ordercascade.core.answers import IMPACT_DTYPE, QUEUE_DTYPE
+from ordercascade.core.shapes import IMPACT_DTYPE, QUEUE_DTYPE
 from ordercascade.core.messages import column_of
 from ordercascade.errors import InputError
 

@@ -2,7 +2,6 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.state cimport Margin, State
 
-cdef int push(int32_t** list, int64_t* count, int64_t* capacity, int32_t value) except -1 nogil
 cdef void sort_ids(int32_t* list, int64_t count) noexcept nogil
 
 cdef int touch(State* s, int32_t scope) except -1 nogil

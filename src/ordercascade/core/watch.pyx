@@ -10,40 +10,21 @@ from libc.stdlib cimport qsort
 from ordercascade.core.book cimport book_best
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
+from ordercascade.core.flock cimport FLOCK, disarm_scope, judge, meet
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_flat
-from ordercascade.core.margin cimport (
-    armed_tick, bracket_of, initial_of, liquidation_tick, share_of, share_weight,
-)
+from ordercascade.core.margin cimport initial_of
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport MarketView
-from ordercascade.core.slab cimport NIL, oc_prefetch, slab_grow
+from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ARMED, HOT, LOOSE, Margin, Market, NEAREST, PARKED, Scope, State, liquidatable, margin_of,
     market_view, price_at,
 )
-from ordercascade.core.triggers cimport (
-    FALLS, RISES, TriggerNode, triggers_arm, triggers_clear_fired, triggers_disarm, triggers_fire,
-    triggers_nearest,
-)
-from ordercascade.core.units cimport (
-    CASH_MAX, Cash, PPM, TICK_MAX, Tick, Wide, absolute, div_floor, larger, smaller,
-)
-
-
-cdef enum:
-    AHEAD = 4               # scopes between asking the memory for a row and using it
+from ordercascade.core.triggers cimport triggers_clear_fired, triggers_fire, triggers_nearest
+from ordercascade.core.units cimport CASH_MAX, Cash, PPM, Wide, absolute, div_floor, larger
 
 
 # --- small lists -------------------------------------------------------------------------------
-
-cdef int push(int32_t** list, int64_t* count, int64_t* capacity, int32_t value) except -1 nogil:
-    """Append to a growable list of ids."""
-    if count[0] == capacity[0]:
-        list[0] = <int32_t*>slab_grow(list[0], capacity, count[0] + 1, sizeof(int32_t))
-    list[0][count[0]] = value
-    count[0] += 1
-    return 0
-
 
 cdef int _by_id(const void* a, const void* b) noexcept nogil:
     cdef int32_t x = (<const int32_t*>a)[0]
@@ -67,67 +48,9 @@ cdef int touch(State* s, int32_t scope) except -1 nogil:
     if h.collateral < 0 and ledger_flat(&s.ledger, scope):
         push(&s.broke, &s.broke_count, &s.broke_capacity, scope)
     if sc.watch == ARMED:
-        _disarm(s, scope)
+        disarm_scope(s, scope)
         sc.watch = LOOSE
         push(&s.loose, &s.loose_count, &s.loose_capacity, scope)
-    return 0
-
-
-cdef void _disarm(State* s, int32_t scope) noexcept nogil:
-    cdef int32_t p = s.ledger.holders[scope].first
-    while p != NIL:
-        triggers_disarm(&s.triggers, p)
-        p = s.ledger.positions[p].next
-
-
-cdef int _arm_node(State* s, int32_t p, Tick tick) except -1 nogil:
-    """Set one trigger; ticks outside the market's range can never be reached."""
-    cdef const Position* position = &s.ledger.positions[p]
-    if position.size > 0:
-        if tick >= 1:
-            triggers_arm(&s.triggers, p, position.market, FALLS, tick)
-    elif tick <= s.markets[position.market].price_max:
-        triggers_arm(&s.triggers, p, position.market, RISES, tick)
-    return 0
-
-
-cdef int _arm(State* s, int32_t scope, const Margin* at) except -1 nogil:
-    """Arm a scope that is safe at the peek: exactly for one leg, by shares of slack for several."""
-    cdef int32_t p = s.ledger.holders[scope].first
-    cdef int32_t first = NIL
-    cdef int32_t legs = 0
-    cdef const Position* position
-    cdef const Market* m
-    cdef int64_t weights = 0
-    cdef Cash slack = at.equity - at.maintenance - (0 if s.rules.trigger_strict else 1)
-    cdef Cash value, budget
-    while p != NIL:
-        position = &s.ledger.positions[p]
-        if position.size != 0:
-            legs += 1
-            first = p
-            m = &s.markets[position.market]
-            weights += share_weight(position.size * m.peek * m.multiplier)
-        p = position.next
-    if legs == 1:
-        position = &s.ledger.positions[first]
-        m = &s.markets[position.market]
-        return _arm_node(s, first, liquidation_tick(
-            s.ledger.holders[scope].collateral - position.cost, position.size, m.multiplier,
-            m.brackets, m.bracket_count, s.rules.trigger_strict))
-    oc_check(slack >= 0)
-    p = s.ledger.holders[scope].first
-    while p != NIL:
-        position = &s.ledger.positions[p]
-        if position.size != 0:
-            m = &s.markets[position.market]
-            value = absolute(position.size * m.peek * m.multiplier)
-            budget = share_of(slack, share_weight(value), weights)
-            _arm_node(s, p, armed_tick(
-                position.size, m.multiplier, m.peek, budget,
-                m.brackets[bracket_of(m.brackets, m.bracket_count, <Wide>value + value / 4)]
-                .maintenance_ppm))
-        p = position.next
     return 0
 
 
@@ -142,62 +65,23 @@ cdef void _read_peeks(State* s) noexcept nogil:
             s.markets[i].stale = 0
 
 
-cdef inline void _fetch_scope(const State* s, int32_t scope) noexcept nogil:
-    oc_prefetch(&s.scopes[scope])
-    oc_prefetch(<const char*>&s.scopes[scope] + 64)
-    oc_prefetch(&s.ledger.holders[scope])
-
-
-cdef inline void _fetch_legs(const State* s, int32_t scope) noexcept nogil:
-    """A scope's positions mostly lie side by side, and so do their triggers."""
-    cdef int32_t p = s.ledger.holders[scope].first
-    if p == NIL:
-        return
-    oc_prefetch(&s.ledger.positions[p])
-    oc_prefetch(<const char*>&s.ledger.positions[p] + 64)
-    oc_prefetch(<const char*>&s.ledger.positions[p] + 128)
-    if p < s.triggers.node_count:
-        oc_prefetch(&s.triggers.nodes[p])
-        oc_prefetch(<const char*>&s.triggers.nodes[p] + 48)
-
-
-cdef inline void _fetch_neighbours(const State* s, int32_t scope) noexcept nogil:
-    """What the scope's triggers are linked to: taking them out writes there."""
-    cdef int32_t p = s.ledger.holders[scope].first
-    cdef const TriggerNode* n
-    while p != NIL and p < s.triggers.node_count:
-        n = &s.triggers.nodes[p]
-        if n.place != NIL and n.next != NIL:
-            oc_prefetch(&s.triggers.nodes[n.next])
-        if n.place != NIL and n.prev != NIL:
-            oc_prefetch(&s.triggers.nodes[n.prev])
-        p = s.ledger.positions[p].next
-
-
-cdef int _fire(State* s, bint peek) except -1 nogil:
-    """Loosen every scope that has a trigger at or beyond the prices."""
-    cdef int64_t i, count
-    cdef const int32_t* fired
-    cdef const Position* positions = s.ledger.positions
+cdef bint _fire(State* s, bint peek) except -1 nogil:
+    """Loosen a flock of scopes that have a trigger at or beyond the prices; True if there may be
+    more. At the standing marks nobody is judged at once, so their other triggers go as well."""
+    cdef int64_t i
+    cdef int64_t before = s.loose_count
+    cdef bint more = False
     for i in range(s.market_count):
-        triggers_fire(&s.triggers, <int32_t>i, price_at(&s.markets[i], peek))
-    count = s.triggers.fired_count
-    fired = s.triggers.fired
-    # A storm meets scopes in random order; what each will need is asked for while others are done.
-    for i in range(smaller(count, 4 * AHEAD)):
-        oc_prefetch(&positions[fired[i]])
-    for i in range(count):
-        if i + 4 * AHEAD < count:
-            oc_prefetch(&positions[fired[i + 4 * AHEAD]])
-        if i + 3 * AHEAD < count:
-            _fetch_scope(s, positions[fired[i + 3 * AHEAD]].scope)
-        if i + 2 * AHEAD < count:
-            _fetch_legs(s, positions[fired[i + 2 * AHEAD]].scope)
-        if i + AHEAD < count:
-            _fetch_neighbours(s, positions[fired[i + AHEAD]].scope)
-        touch(s, positions[fired[i]].scope)
-    triggers_clear_fired(&s.triggers)
-    return 0
+        if triggers_fire(&s.triggers, <int32_t>i, price_at(&s.markets[i], peek),
+                         larger(0, FLOCK - s.triggers.fired_count)):
+            more = True
+    if s.triggers.fired_count:
+        meet(s, s.triggers.fired, s.triggers.fired_count)
+        triggers_clear_fired(&s.triggers)
+    if not peek:
+        for i in range(before, s.loose_count):
+            disarm_scope(s, s.loose[i])
+    return more
 
 
 cdef int scan(State* s, int64_t step) except -1 nogil:
@@ -211,30 +95,13 @@ cdef int64_t look(State* s, int64_t step) except -1 nogil:
     """Judge on the peeks whoever is loose or fires there: hot with this step, or armed again.
 
     Returns how many were evaluated."""
-    cdef int64_t i, count
-    cdef int32_t scope
-    cdef Scope* sc
-    cdef Margin m
-    _fire(s, True)
-    count = s.loose_count
-    for i in range(s.loose_count):
-        if i + 2 * AHEAD < s.loose_count:
-            _fetch_scope(s, s.loose[i + 2 * AHEAD])
-        if i + AHEAD < s.loose_count:
-            _fetch_legs(s, s.loose[i + AHEAD])
-        scope = s.loose[i]
-        sc = &s.scopes[scope]
-        oc_check(sc.watch == LOOSE)
-        m = margin_of(s, scope, True)
-        if liquidatable(s, &m):
-            sc.hit = step
-            sc.watch = HOT
-            push(&s.hot, &s.hot_count, &s.hot_capacity, scope)
-        else:
-            sc.watch = ARMED
-            if not m.flat:
-                _arm(s, scope, &m)
-    s.loose_count = 0
+    cdef int64_t count = 0
+    cdef bint more = True
+    while more:
+        more = _fire(s, True)
+        if s.loose_count:
+            count += s.loose_count
+            judge(s, step)
     return count
 
 
@@ -277,7 +144,8 @@ cdef int collect(State* s) except -1 nogil:
     cdef int32_t scope
     cdef Scope* sc
     cdef Margin m
-    _fire(s, False)
+    while _fire(s, False):
+        pass
     for i in range(s.hot_count):
         push(&s.loose, &s.loose_count, &s.loose_capacity, s.hot[i])
     s.hot_count = 0

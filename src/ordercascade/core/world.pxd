@@ -59,6 +59,6 @@ cdef class World:
     cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1
     cdef TimeNs _time(self, value) except -1
     cdef int _idle(self) except -1
-    cdef int _schedule(self, Item* item) except -1
+    cdef int _schedule(self, Item* item) except -1 nogil
     cdef int _enter(self) except -1
     cdef int _leave(self) except -1

@@ -6,15 +6,17 @@ rate_{k-1}), so the margin is continuous at every floor by construction (spec/MA
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
+from ordercascade.data.jsontext import nearest, read_json
 from ordercascade.data.table import read_table
-from ordercascade.errors import ConfigError, DataFileError, InputError
-from ordercascade.exact import PPM, Exact, plain, ppm
+from ordercascade.errors import ConfigError, DataFileError, InputError, InputTypeError, RangeError
+from ordercascade.exact import PPM, Exact, exact, plain, ppm
 from ordercascade.market import Market
 
 LEVERAGE_MAX = 1000
@@ -33,6 +35,30 @@ COLUMNS = (
 CUM_TOLERANCE = Decimal("0.05")
 
 EngineBracket = tuple[int, int, int, int]
+
+_FIELDS = ("floor", "cap", "rate", "leverage", "amount")
+_CSV_COLUMNS = dict(
+    zip(
+        _FIELDS,
+        ("notional_floor", "notional_cap", "maint_margin_ratio", "max_leverage", "cum"),
+        strict=True,
+    )
+)
+_USD = dict(
+    zip(
+        _FIELDS,
+        ("notionalFloor", "notionalCap", "maintMarginRatio", "initialLeverage", "cum"),
+        strict=True,
+    )
+)
+_COIN = _USD | {"floor": "qtyFloor", "cap": "qtyCap"}
+_CCXT = dict(
+    zip(
+        _FIELDS,
+        ("minNotional", "maxNotional", "maintenanceMarginRate", "maxLeverage", "info.cum"),
+        strict=True,
+    )
+)
 
 
 class Bracket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,21 +143,150 @@ def read_brackets(path: Path, *, symbol: str, as_of: str) -> tuple[Bracket, ...]
         have = sorted({row[at["as_of"]] for row in table.rows if row[at["symbol"]] == symbol})
         rule = f"has no brackets of {symbol!r} as of {as_of!r}"
         raise DataFileError(table.file, f"{rule}; as_of there is: {', '.join(have) or 'none'}")
+    rows = [
+        PrintedBracket(
+            floor=table.number(index, "notional_floor"),
+            cap=table.number(index, "notional_cap"),
+            rate=table.number(index, "maint_margin_ratio"),
+            leverage=table.number(index, "max_leverage"),
+            amount=table.number(index, "cum"),
+        )
+        for index in found
+    ]
+
+    def refuse(number: int, column: str, rule: str, value: object) -> NoReturn:
+        column = _CSV_COLUMNS[column]
+        row = found[number] + 2
+        raise DataFileError(table.file, rule, row=row, column=column, value=value)
+
+    return _chained(rows, refuse)
+
+
+class PrintedBracket(NamedTuple):
+    """A row as an exchange prints it; a cap or an amount that it does not print is None."""
+
+    floor: Exact
+    cap: Exact | None
+    rate: Exact
+    leverage: Exact
+    amount: Exact | None
+
+
+def _chained(
+    rows: Sequence[PrintedBracket], refuse: Callable[[int, str, str, object], NoReturn]
+) -> tuple[Bracket, ...]:
+    """Return brackets whose floors meet caps, whose rates rise and whose margin is continuous.
+
+    `refuse` is told the number of the row, the field, the rule and the value.
+    """
     brackets: list[Bracket] = []
-    cap, rate, cum = Exact(0), Exact(0), Decimal(0)
-    for number, index in enumerate(found):
-        floor = table.number(index, "notional_floor")
-        maintenance = table.number(index, "maint_margin_ratio")
-        if floor != cap:
-            rule = f"tiers[{number}] starts at {plain(floor)}, previous ends at {plain(cap)}"
-            raise DataFileError(table.file, rule, row=index + 2, column="notional_floor")
-        cum += floor * (maintenance - rate)
-        printed = table.number(index, "cum")
-        if abs(printed - cum) > CUM_TOLERANCE:
+    cap: Exact | None = Exact(0)
+    rate, cum = Exact(0), Decimal(0)
+    for number, row in enumerate(rows):
+        if cap is None:
+            refuse(number, "floor", f"tiers[{number - 1}] has no end, so nothing may follow", None)
+        if row.floor != cap:
+            rule = f"tiers[{number}] starts at {plain(row.floor)}, previous ends at {plain(cap)}"
+            refuse(number, "floor", rule, None)
+        if row.cap is not None and row.cap <= row.floor:
+            refuse(number, "cap", f"tiers[{number}] ends before it starts", plain(row.cap))
+        if row.rate < rate:
+            refuse(
+                number, "rate", f"tiers[{number}] asks less than the one before", plain(row.rate)
+            )
+        if not 1 <= row.leverage <= LEVERAGE_MAX or row.leverage % 1:
+            rule = f"must be a whole number in [1, {LEVERAGE_MAX}]"
+            refuse(number, "leverage", rule, plain(row.leverage))
+        cum += row.floor * (row.rate - rate)
+        if row.amount is not None and abs(row.amount - cum) > CUM_TOLERANCE:
             rule = f"tiers[{number}] is not continuous: amount must be {plain(cum)}"
-            row, value = index + 2, plain(printed)
-            raise DataFileError(table.file, rule, row=row, column="cum", value=value)
-        cap, rate = table.number(index, "notional_cap"), maintenance
-        leverage = int(table.number(index, "max_leverage"))
-        brackets.append(Bracket(floor=floor, maintenance=maintenance, leverage_max=leverage))
+            refuse(number, "amount", rule, plain(row.amount))
+        cap, rate = row.cap, row.rate
+        brackets.append(
+            Bracket(floor=row.floor, maintenance=row.rate, leverage_max=int(row.leverage))
+        )
     return tuple(brackets)
+
+
+# JSON, as exchanges and ccxt print it.
+
+
+def read_exchange_brackets(path: Path, *, symbol: str) -> tuple[Bracket, ...]:
+    """Return one symbol's schedule from a JSON file, plain or gzip, of one of these forms.
+
+    Binance: a list (or one object) of {symbol | pair, brackets: [{notionalFloor, notionalCap,
+    maintMarginRatio, initialLeverage, cum}]}, with qtyFloor and qtyCap in coin for COIN-M.
+    ccxt: {symbol: [{minNotional, maxNotional, maintenanceMarginRate, maxLeverage, info: {cum}}]}.
+
+    Floors must meet caps and a printed amount must make the margin continuous (within 0.05); other
+    keys are left alone. Raises DataFileError with the key path of what does not hold.
+    """
+    tree = read_json(path)
+    place, table, keys = _table_of(path.name, tree, symbol)
+    rows = [
+        _printed(path.name, f"{place}[{number}]", row, keys) for number, row in enumerate(table)
+    ]
+    if not rows:
+        raise DataFileError(path.name, f"{place}: must have at least one tier")
+
+    def refuse(number: int, column: str, rule: str, value: object) -> NoReturn:
+        where = f"{place}[{number}].{keys[column]}"
+        raise DataFileError(path.name, f"{where}: {rule}", value=value)
+
+    return _chained(rows, refuse)
+
+
+def _table_of(file: str, tree: object, symbol: str) -> tuple[str, list[object], dict[str, str]]:
+    """Return (key path, rows, names of the fields) of a symbol's table."""
+    if isinstance(tree, dict) and "brackets" in tree:
+        tree = [tree]
+    if isinstance(tree, dict):  # ccxt
+        if symbol not in tree:
+            raise DataFileError(file, f"has no brackets of {symbol!r}{nearest(symbol, tree)}")
+        return _listed(file, symbol, tree[symbol]), tree[symbol], _CCXT
+    if not isinstance(tree, list):
+        raise DataFileError(file, "must be a list of symbols, or an object by symbol")
+    names = []
+    for index, entry in enumerate(tree):
+        if not isinstance(entry, dict) or "brackets" not in entry:
+            raise DataFileError(file, f"[{index}]: must have 'brackets'")
+        names.append(str(entry.get("symbol", entry.get("pair", ""))))
+        if names[-1] == symbol:
+            rows = entry["brackets"]
+            place = _listed(file, f"[{index}].brackets", rows)
+            first = rows[0] if rows and isinstance(rows[0], dict) else {}
+            return place, rows, _COIN if "qtyFloor" in first else _USD
+    raise DataFileError(file, f"has no brackets of {symbol!r}{nearest(symbol, names)}")
+
+
+def _listed(file: str, place: str, rows: object) -> str:
+    if not isinstance(rows, list):
+        raise DataFileError(file, f"{place}: must be a list of tiers")
+    return place
+
+
+def _printed(file: str, place: str, row: object, keys: dict[str, str]) -> PrintedBracket:
+    if not isinstance(row, dict):
+        raise DataFileError(file, f"{place}: must be an object")
+
+    def number(field: str, *, needed: bool = True) -> Exact | None:
+        value: object = row
+        for key in keys[field].split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        if value is None:
+            if needed:
+                raise DataFileError(file, f"{place}.{keys[field]}: must be there")
+            return None
+        try:
+            found = exact(keys[field], value)
+        except (InputError, InputTypeError, RangeError) as error:
+            raise DataFileError(file, f"{place}: {error}") from None
+        if found < 0:
+            raise DataFileError(file, f"{place}.{keys[field]}: must not be negative", value=value)
+        return found
+
+    floor, rate, leverage = number("floor"), number("rate"), number("leverage")
+    if floor is None or rate is None or leverage is None:
+        raise DataFileError(file, f"{place}: must have floor, rate and leverage")
+    cap, amount = number("cap", needed=False), number("amount", needed=False)
+    return PrintedBracket(floor, cap, rate, leverage, amount)

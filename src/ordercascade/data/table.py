@@ -6,30 +6,21 @@ as many fields, quotes are not read, and a file that ends early is not handed ou
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import os
 import re
-import stat
-import zlib
 from pathlib import Path
 from typing import NamedTuple
 
-from ordercascade.errors import DataFileError, MissingExtraError
+from ordercascade.data.source import (
+    LINE_MAX,
+    Source,
+    digest_of,
+    not_text,
+    opened,
+    whole_file,
+)
+from ordercascade.errors import DataFileError, MissingExtraError, show
 from ordercascade.exact import Exact
 
-BYTES_MAX = 2**30
-LINE_MAX = 65_536
-_MAGIC = {
-    b"PK\x03\x04": "a zip archive",
-    b"PAR1": "a parquet file",
-    b"\x80\x04": "a pickle",
-    b"\x80\x05": "a pickle",
-    b"\x93NUMPY": "a numpy array",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-}
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _NUMBER = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
 
 
@@ -51,23 +42,22 @@ class TextTable(NamedTuple):
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return a regular file's bytes; unpacks gzip up to 1 GiB."""
-    data = _raw(path)
-    return _unpack(path.name, data) if data.startswith(b"\x1f\x8b") else data
+    """Return a regular file's bytes; unpacks gzip, zstd and lz4 up to 1 GiB."""
+    return whole_file(Source(path))
 
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes as they lie on the disk."""
-    return hashlib.sha256(_raw(path)).hexdigest()
+    source = Source(path)
+    with opened(source) as handle:
+        return digest_of(source, handle)
 
 
 def read_table(path: Path, *headers: tuple[str, ...]) -> TextTable:
     """Return the rows of a CSV file whose columns, in any order, are those of one of `headers`."""
     shown = path.name
     data = read_bytes(path)
-    for magic, kind in _MAGIC.items():
-        if data.startswith(magic):
-            raise DataFileError(shown, f"must be CSV text, this is {kind}", byte=0)
+    not_text(Source(path), data, "CSV text")
     lines = _lines(shown, data.removeprefix(b"\xef\xbb\xbf"))
     if not lines:
         raise DataFileError(shown, "is empty; a header line is expected")
@@ -115,18 +105,21 @@ def parquet_table(path: Path, wanted: dict[str, tuple[str, ...]]):  # type: igno
         import pyarrow.parquet
     except ImportError:
         raise MissingExtraError("pyarrow", "data") from None
-    if tuple(int(part) for part in pyarrow.__version__.split(".")[:2]) < (14, 0):
+    numbers = re.findall(r"[0-9]+", pyarrow.__version__)[:3]
+    if tuple(int(part) for part in numbers) < (14, 0, 1):  # CVE-2023-47248
         raise MissingExtraError("pyarrow >= 14.0.1", "data")
     data = read_bytes(path)
     if not (data.startswith(b"PAR1") and data.endswith(b"PAR1") and len(data) >= 12):
         raise DataFileError(shown, "must be a whole Parquet file (PAR1 at both ends)")
     try:
-        table = pyarrow.parquet.read_table(pyarrow.BufferReader(data))
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataFileError(shown, f"Parquet cannot be read: {error}") from error
-    if sorted(table.column_names) != sorted(wanted):
-        rule = f"expected the columns {','.join(wanted)}"
-        raise DataFileError(shown, rule, value=",".join(table.column_names))
+        packed = pyarrow.parquet.ParquetFile(pyarrow.BufferReader(data))
+        names = packed.schema_arrow.names
+        if sorted(names) != sorted(wanted):
+            rule = f"expected the columns {','.join(wanted)}"
+            raise DataFileError(shown, rule, value=",".join(names))
+        table = packed.read()
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataFileError(shown, f"Parquet cannot be read: {show(str(error))}") from error
     for column, types in wanted.items():
         found = str(table.schema.field(column).type)
         if not any(found == kind or found.startswith(kind + "(") for kind in types):
@@ -135,49 +128,6 @@ def parquet_table(path: Path, wanted: dict[str, tuple[str, ...]]):  # type: igno
             rule = f"column has {table.column(column).null_count} nulls"
             raise DataFileError(shown, rule, column=column)
     return table
-
-
-def _raw(path: Path) -> bytes:
-    shown, text = path.name, os.fspath(path)
-    # A Path has made one slash of the two in http://.
-    if _ADDRESS.match(text) or text.startswith("~"):
-        raise DataFileError(shown, "must be the path of a local file; nothing is fetched")
-    try:
-        with open(path, "rb", opener=_open_at_once) as handle:
-            status = os.fstat(handle.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise DataFileError(shown, "not a regular file")
-            if status.st_size > BYTES_MAX:
-                raise DataFileError(shown, "must be at most 1 GiB", value=status.st_size)
-            # The size is fixed at the opening: what is appended meanwhile is not read.
-            return handle.read(status.st_size)
-    except IsADirectoryError:
-        raise DataFileError(shown, "not a regular file") from None
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    # Without O_NONBLOCK the opening of a FIFO waits for a writer that may never come.
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def _unpack(shown: str, data: bytes) -> bytes:
-    with gzip.GzipFile(fileobj=_reader(data)) as packed:
-        try:
-            text = packed.read(BYTES_MAX + 1)
-        except EOFError:
-            rule = "compressed data ends early"
-            raise DataFileError(shown, rule, byte=len(data)) from None
-        except (OSError, zlib.error) as error:
-            raise DataFileError(shown, f"compressed data is damaged: {error}") from None
-    if len(text) > BYTES_MAX:
-        raise DataFileError(shown, "unpacks to more than 1 GiB")
-    return text
-
-
-def _reader(data: bytes):  # type: ignore[no-untyped-def]
-    import io
-
-    return io.BytesIO(data)
 
 
 def _lines(shown: str, data: bytes) -> list[str]:

@@ -33,12 +33,13 @@ def tip_of(
     worth = int((side.price[outward] * side.lots[:, outward].sum(axis=0)).sum()) * multiplier
     name = "bid" if side.side == Side.BID else "ask"
     book = opening[side.side]
+    tenths = (2000 * total + book) // (2 * book) if book else 0
     parts = [f"{units.size(int(lots[i]))} {FATE[i]}" for i in (GONE, NOW, REST) if lots[i]]
     lines = [
         f"{name} {units.price(ticks)}" + (f" (levels of {group} ticks)" if group > 1 else ""),
         ", ".join(parts),
         f"cumulative {units.size(total)}, {units.money(worth)}",
-        f"{100 * total / book:.1f} % of the opening {name}s" if book else "",
+        f"{tenths // 10}.{tenths % 10} % of the opening {name}s" if book else "",
     ]
     return "\n".join(line for line in lines if line)
 

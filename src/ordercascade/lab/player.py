@@ -90,6 +90,12 @@ class Player:
         return str(self.tape.meta["name"] or "tape")
 
     @property
+    def market_name(self) -> str:
+        """The name in `markets` of the one that is shown."""
+        here = self.venue, self.market
+        return next(name for name, key in self.markets.items() if key == here)
+
+    @property
     def markets(self) -> dict[str, tuple[int, int]]:
         """(venue, market) of each market by its name, its venue's before it where there are two."""
         venues = {int(v["id"]): str(v["name"]) for v in self.tape.venues}
@@ -117,7 +123,7 @@ class Player:
             status=self._status(frame),
             kind=word_of(StepKind(step["kind"])) if step else "opening",
             account=f.who(int(step["venue"]), scope) if scope >= 0 else "",
-            scope=self._margin(scope) if at else "",
+            scope=self.margin(int(step["venue"]), scope) if at else "",
             side=("long" if at["side"] == Side.ASK else "short") if at else "",
             generation=int(step["generation"]) if step else 0,
             parent=int(step["parent"]) if step else -1,
@@ -140,7 +146,7 @@ class Player:
             tree=tuple(self.tree(k)),
             ancestors=tuple(frame.ancestors[:LOG_SHOWN].tolist()),
             ratios=self.ratios(k),
-            fallen=self._falls.count(k),
+            fallen=self.falls.count(k),
         )
 
     def frame(self, k: int, *, zoom: bool = True) -> Frame:
@@ -197,6 +203,11 @@ class Player:
         """Return the realised R by generation up to k: volume over that of the one before."""
         return self._growth.ratios(k)
 
+    def margin(self, venue: int, scope: int) -> str:
+        """Say whether a scope is cross, or in which market it is isolated."""
+        market = self._isolated.get((venue, scope))
+        return "cross" if market is None else f"isolated {market}"
+
     def tree(self, k: int) -> list[Node]:
         """Return the newest part of the cascade tree up to k, parents before children."""
         end = int(np.searchsorted(self._fell, k, side="right"))
@@ -243,17 +254,16 @@ class Player:
         kinds = f.column("steps", "kind")
         self._told = np.flatnonzero(kinds != StepKind.MARK)
         self._fell = f.column("liquidations", "step")
-        self._growth, self._falls = growth(f), Falls(f, self.venue)
+        self._growth, self.falls = growth(f), Falls(f, self.venue)
         self._adl = deleveraged(f, self.venue, self.market)
         self._kept_settings: dict[tuple[bool, bool, int, Reach], tuple[int, float]] = {}
         self._lines: dict[int, str] = {}
         self._nodes: dict[int, tuple[float, str]] = {}
         self._kept_stops: dict[str, Int64] = {}
         accounts = self.tape.tables["accounts"]
-        here = (accounts["venue"] == self.venue) & (accounts["market"] >= 0)
-        apart = (accounts[name][here].tolist() for name in ("scope", "market"))
-        names = {m: u.name for (v, m), u in f.units.items() if v == self.venue}
-        self._isolated = {scope: names[m] for scope, m in zip(*apart, strict=True)}
+        apart = accounts["market"] >= 0
+        rows = (accounts[name][apart].tolist() for name in ("venue", "scope", "market"))
+        self._isolated = {(v, scope): f.units[v, m].name for v, scope, m in zip(*rows, strict=True)}
         self._standing = Standing(f, self.venue)
         opening = self.tape.frame(-1, venue=self.venue, market=self.market, nearest=0)
         self._opening_lots = tuple(int(side[:, 1].sum()) for side in (opening.bids, opening.asks))
@@ -322,18 +332,18 @@ class Player:
         """Return the line above the pictures: everything about the step in words."""
         step = frame.step
         head = f"step {frame.k + 1:,} of {self.count:,}"
-        mark = self.units.price(self._f.mark(self.venue, self.market, frame.k))
+        ticks = self._f.mark(self.venue, self.market, frame.k)
+        mark = [f"mark {self.units.price(ticks)}"] if ticks > 0 else []
         if not step:
-            return f"{head} · the opening · mark {mark}"
+            return " · ".join([head, "the opening", *mark])
         parts = [head, f"t = {seconds(frame.time_ns)}", self.line(frame.k)]
         at = frame.liquidation
         if at:
             parts.insert(2, f"generation {step['generation']}")
-            parts.append(f"{self._margin(int(step['scope']))} scope")
+            parts.append(f"{self.margin(int(step['venue']), int(step['scope']))} scope")
             parts.append(plural(at["levels_eaten"], "level") + " eaten")
             parts.append(self._cause(step["parent"]))
-        parts.append(f"mark {mark}")
-        return " · ".join(parts)
+        return " · ".join([*parts, *mark])
 
     def _cause(self, parent: int) -> str:
         if parent < 0:
@@ -365,15 +375,11 @@ class Player:
             maintenance, equity = int(scopes["maintenance"][row]), int(scopes["equity"][row])
             ratio = equity / maintenance if maintenance else float("-inf")
             state = "below" if ratio < 1 else "near" if ratio < NEAR else ""
-            if self._falls.fallen(scope, k):
+            if self.falls.fallen(scope, k):
                 state = "liquidated"
             if scope == own:
                 state = "now"
             amounts = money(equity), money(maintenance)
             who = self._f.who(self.venue, scope)
-            made.append(Row(who, self._margin(scope), *amounts, ratio, state))
+            made.append(Row(who, self.margin(self.venue, scope), *amounts, ratio, state))
         return sorted(made, key=lambda row: row.ratio)
-
-    def _margin(self, scope: int) -> str:
-        market = self._isolated.get(scope)
-        return "cross" if market is None else f"isolated {market}"

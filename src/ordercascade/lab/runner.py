@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -22,13 +23,15 @@ Finished = Callable[["Tape | None", "Exception | None"], None]
 class Runner:
     """Runs one piece of work at a time; a newer one, or cancel(), makes older results stale.
 
-    `told` and `finished` are called on the thread of the event loop that was running at start();
-    without one (a plain script) on the working thread itself.
+    `told` and `finished` are called on the thread of the event loop that was running at start(),
+    by the loop or by wait(); without one (a plain script) on the working thread itself.
     """
 
     def __init__(self) -> None:
         self._generation = 0
         self._thread: threading.Thread | None = None
+        self._home = 0
+        self._posted: deque[Callable[[], Any]] = deque()
 
     @property
     def busy(self) -> bool:
@@ -42,7 +45,7 @@ class Runner:
         """
         self._generation += 1
         mine = self._generation
-        post = _poster()
+        post = self._poster()
         last = [time.monotonic()]
 
         def still(steps: int) -> bool:
@@ -73,10 +76,35 @@ class Runner:
         self._generation += 1
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the thread; False if it is still busy after `timeout` seconds."""
+        """Wait for the thread and take what it brought; False if it is busy after `timeout` s.
+
+        A cell that waits holds up its own event loop, so the loop cannot bring it.
+        """
         if self._thread is not None:
             self._thread.join(timeout)
+        if threading.get_ident() == self._home:
+            self._bring()
         return not self.busy
+
+    def _poster(self) -> Callable[[Callable[[], Any]], None]:
+        """Return how to call something on the thread that talks to the page."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return lambda call: call()
+        self._home = threading.get_ident()
+        context = contextvars.copy_context()  # The kernel keeps there which cell is answered.
+
+        def post(call: Callable[[], Any]) -> None:
+            self._posted.append(lambda: context.copy().run(call))
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(self._bring)
+
+        return post
+
+    def _bring(self) -> None:
+        while self._posted:
+            self._posted.popleft()()
 
 
 def to_end(world: World, still: Callable[[int], bool]) -> Tape:
@@ -85,18 +113,3 @@ def to_end(world: World, still: Callable[[int], bool]) -> Tape:
     while still(steps) and (written := world.run(CHUNK)):
         steps += written
     return world.tape()
-
-
-def _poster() -> Callable[[Callable[[], Any]], None]:
-    """Return how to call something on the thread that talks to the page."""
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return lambda call: call()
-    context = contextvars.copy_context()  # The kernel keeps there which cell is being answered.
-
-    def post(call: Callable[[], Any]) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(call, context=context)
-
-    return post

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import ipywidgets
@@ -16,6 +17,7 @@ from ordercascade.checks import whole
 from ordercascade.errors import InputTypeError
 from ordercascade.lab.branch import BranchPanel
 from ordercascade.lab.controls import Options, Transport
+from ordercascade.lab.export import html_of, write
 from ordercascade.lab.keys import Root
 from ordercascade.lab.panels import Panel, Scales
 from ordercascade.lab.player import JUMPS, Jump, Player
@@ -45,8 +47,8 @@ class Stepper:
         self.controls = Transport(self.goto, self._jump, 1)
         self.options = Options(self._redraw, self._choose)
         self.scenario = ScenarioPanel(self._ran, self._state)
-        self.branch = BranchPanel(lambda: (self.tapes[0], self.step - 1), self._branched)
-        self.take = TakePanel(self.root, lambda: self.tapes[0])
+        self.branch = BranchPanel(lambda: (self.tapes, self.step - 1), self._branched)
+        self.take = TakePanel(self.root, lambda: self.tapes[0], self._page)
         layout = Layout(
             display="grid",
             grid_template_columns="repeat(auto-fit, minmax(min(100%, 460px), 1fr))",
@@ -84,7 +86,7 @@ class Stepper:
         self._load()
         self.step = min(step, self.steps)
         self._render()
-        self.branch.refresh()
+        self.branch.offer(self._names)
 
     def goto(self, step: int) -> None:
         """Show the run after so many steps; beyond an end, the end."""
@@ -107,6 +109,13 @@ class Stepper:
             self.goto((max(found) if back else min(found)) + 1)
         return bool(found)
 
+    def export_html(self, path: str | os.PathLike[str]) -> None:
+        """Write what is shown, one run or two, as a page that plays without kernel and network."""
+        write(path, self._page())
+
+    def _page(self) -> str:
+        return html_of(*self.tapes, market=self._players[0].market_name)
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a run that is under way in its thread; False if it is still busy."""
         return self.scenario.wait(timeout) and self.branch.wait(timeout)
@@ -127,14 +136,19 @@ class Stepper:
 
     def _load(self) -> None:
         """Give the panels their runs, and the scales what all of them need."""
-        names = [player.name for player in self._players]
-        if len(names) == 2 and names[0] == names[1]:
-            names = [f"{names[0]} (before)", f"{names[1]} (after)"]
-        for panel, player, name in zip(self._panels, self._players, names, strict=False):
+        for panel, player, name in zip(self._panels, self._players, self._names, strict=False):
             panel.load(player, name)
         self.grid.children = [panel.box for panel in self._shown]
         self.controls.reach(self.steps)
         self._stretch()
+
+    @property
+    def _names(self) -> list[str]:
+        """The names of the runs that are shown, told apart."""
+        names = [player.name for player in self._players]
+        if len(names) == 2 and names[0] == names[1]:
+            names = [f"{names[0]} (before)", f"{names[1]} (after)"]
+        return names
 
     @property
     def _shown(self) -> list[Panel]:
@@ -202,8 +216,9 @@ class Stepper:
         else:
             self.show(tape)
 
-    def _branched(self, tape: Tape) -> None:
-        self.show(self.tapes[0], tape, step=self.step)
+    def _branched(self, source: Tape, tape: Tape) -> None:
+        """Show a branch beside the run that it leaves."""
+        self.show(source, tape, step=self.step)
 
 
 def _tape(source: object, field: str) -> Tape:

@@ -15,7 +15,7 @@ from ordercascade.frames import Latest
 Int64: TypeAlias = npt.NDArray[np.int64]
 Float64: TypeAlias = npt.NDArray[np.float64]
 
-FLAT = np.iinfo(np.int64).max  # stands after every margin ratio
+FLAT = float("inf")  # stands after every margin ratio
 SPACING = 4096  # events between two kept sums
 
 
@@ -84,19 +84,19 @@ def _multiplier(f: Figures, rows: Int64) -> Int64:
 
 
 class Falls:
-    """When each scope of a venue was first liquidated."""
+    """When each scope of a venue was first liquidated; `steps`: those of all venues, sorted."""
 
     def __init__(self, f: Figures, venue: int) -> None:
         step = f.column("liquidations", "step")
         key = f.column("liquidations", "venue") << 32 | f.column("liquidations", "scope")
         scopes, first = np.unique(key, return_index=True)
-        self._sorted = np.sort(step[first])
+        self.steps = np.sort(step[first])
         here = scopes >> 32 == venue
         self._scope, self._step = scopes[here] & 0xFFFFFFFF, step[first][here]
 
     def count(self, k: int) -> int:
         """Return how many scopes of all venues have been liquidated up to step k."""
-        return int(np.searchsorted(self._sorted, k, side="right"))
+        return int(np.searchsorted(self.steps, k, side="right"))
 
     def fallen(self, scope: int, k: int) -> bool:
         """Return whether the venue's scope has been liquidated up to step k."""
@@ -110,14 +110,12 @@ class Standing:
 
     def __init__(self, f: Figures, venue: int) -> None:
         scope, step = f.column("scopes", "scope"), f.column("scopes", "step")
-        of = f.column("steps", "venue")
-        where = of[np.maximum(step, 0)] if len(of) else np.zeros_like(step)
-        others = [h for (v, h), (kind, _) in f.owner.items() if kind and v == venue]
-        here = ((step < 0) | (where == venue)) & ~np.isin(scope, others)
-        rows = np.flatnonzero(here)
+        rows = records(f, venue)
         self._step, self._scope = step, scope
-        self._ratio = f.column("scopes", "ratio_ppm").copy()
-        self._ratio[f.column("scopes", "maintenance") == 0] = FLAT
+        maintenance = f.column("scopes", "maintenance").astype(np.float64)
+        self._ratio = np.full(len(scope), FLAT)
+        held = maintenance > 0
+        self._ratio[held] = f.column("scopes", "equity")[held] / maintenance[held]
         self._index = Latest(scope[rows], rows)
 
     def nearest(self, k: int, own: int, most: int) -> list[int]:
@@ -135,6 +133,18 @@ class Standing:
         first = self._index.rows[mine].tolist()
         found: list[int] = [*first, *(row for row in rows.tolist() if row not in first)]
         return found[:most]
+
+
+def records(f: Figures, venue: int) -> Int64:
+    """Return the rows of the scopes table about users of a venue.
+
+    Nothing says whose the rows of the opening are where there are two venues: they are left out.
+    """
+    scope, step = f.column("scopes", "scope"), f.column("scopes", "step")
+    here = np.full(len(step), len(f.tape.venues) <= 1)
+    here[step >= 0] = f.column("steps", "venue")[step[step >= 0]] == venue
+    others = [h for (v, h), (kind, _) in f.owner.items() if kind and v == venue]
+    return np.flatnonzero(here & ~np.isin(scope, others))
 
 
 class Total:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
 
-from ordercascade.errors import MissingExtraError, OrderCascadeError
+from ordercascade.errors import OrderCascadeError
 from ordercascade.lab.controls import button, row
 from ordercascade.lab.fields import problem, tell
 from ordercascade.lab.keys import Root
@@ -57,7 +54,8 @@ def _parquet(table: Any) -> bytes:
 class TakePanel:
     """Buttons that have the browser save a file."""
 
-    def __init__(self, root: Root, tape: Callable[[], Tape]) -> None:
+    def __init__(self, root: Root, tape: Callable[[], Tape], page: Callable[[], str]) -> None:
+        """`tape` and `page` say what is shown now: the left run, and all of it as HTML."""
         self._root, self._tape = root, tape
         self.png = button("PNG", "picture-o", "oc-png", "save the pictures as they are now")
         self.csv = button("CSV", "table", "oc-csv", "save the tape's tables as CSV in a zip")
@@ -65,13 +63,15 @@ class TakePanel:
             "Parquet", "table", "oc-parquet", "save the tape's tables as Parquet in a zip"
         )
         self.html = button(
-            "standalone HTML", "globe", "oc-export", "save one page that plays without a kernel"
+            "HTML", "globe", "oc-export", "save one page that plays without kernel and network"
         )
         self.error = problem("take")
         self.png.on_click(lambda _: root.photograph(f"{self._name()}.png"))
-        self.csv.on_click(lambda _: self._save("csv.zip", "application/zip", csv_of))
-        self.parquet.on_click(lambda _: self._save("parquet.zip", "application/zip", parquet_of))
-        self.html.on_click(lambda _: self._save("html", "text/html", _page))
+        self.csv.on_click(lambda _: self._save("csv.zip", "application/zip", self._of(csv_of)))
+        self.parquet.on_click(
+            lambda _: self._save("parquet.zip", "application/zip", self._of(parquet_of))
+        )
+        self.html.on_click(lambda _: self._save("html", "text/html", lambda: page().encode()))
         label = ipywidgets.Label("take home")
         self.box = ipywidgets.VBox(
             [row([label, self.png, self.csv, self.parquet, self.html]), self.error]
@@ -80,23 +80,14 @@ class TakePanel:
     def _name(self) -> str:
         return re.sub(r"[^A-Za-z0-9._-]+", "-", str(self._tape().meta["name"])) or "tape"
 
-    def _save(self, ending: str, kind: str, made: Callable[[Tape], bytes]) -> None:
+    def _of(self, form: Callable[[Tape], bytes]) -> Callable[[], bytes]:
+        return lambda: form(self._tape())
+
+    def _save(self, ending: str, kind: str, made: Callable[[], bytes]) -> None:
         tell(self.error, "")
         try:
-            content = made(self._tape())
+            content = made()
         except OrderCascadeError as error:
             tell(self.error, str(error))
             return
         self._root.save(f"{self._name()}.{ending}", kind, content)
-
-
-def _page(tape: Tape) -> bytes:
-    """Return the standalone page."""
-    try:
-        export = import_module("ordercascade.lab.export").export_html
-    except ModuleNotFoundError:
-        raise MissingExtraError("the standalone page", "lab") from None
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "page.html"
-        export(tape, place)
-        return place.read_bytes()

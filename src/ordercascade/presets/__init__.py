@@ -1,13 +1,16 @@
 """Presets: one venue a file, every figure with its source beside it; a scenario overrides any key.
 
->>> names()
+>>> runnable()
 ('binance-usdm', 'simple')
+
+A preset holds the venue's record (spec/MARGIN.md §11) and, where the engine can run it, the
+engine's keys. What it cannot run yet is refused by name; its margin questions can be asked.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,6 +18,7 @@ from ordercascade import toml
 from ordercascade.config import MarketConfig, OracleConfig, PresetConfig, Rules, VenueConfig
 from ordercascade.errors import ConfigError
 from ordercascade.exact import Exact
+from ordercascade.record import Record
 
 R = TypeVar("R", bound=Rules)
 
@@ -29,6 +33,11 @@ _HERE = Path(__file__).parent
 def names() -> tuple[str, ...]:
     """Return the names of the shipped presets, sorted."""
     return tuple(sorted(path.stem for path in _HERE.glob("*.toml")))
+
+
+def runnable() -> tuple[str, ...]:
+    """Return the names of the presets that the engine can run."""
+    return tuple(name for name in names() if not load(name).not_yet)
 
 
 def text(name: str, *, path: str = "preset") -> str:
@@ -47,9 +56,44 @@ def load(name: str, *, path: str = "preset") -> PresetConfig:
 def complete(venue: VenueConfig, *, path: str = "venue") -> VenueConfig:
     """Return the venue with every rule said: its own, else the preset's; brackets included."""
     preset = load(venue.preset, path=f"{path}.preset")
+    if preset.not_yet:
+        rule = f"cannot be run yet, the engine lacks: {'; '.join(preset.not_yet)}"
+        raise ConfigError(f"{path}.preset", rule, venue.preset)
     filled = _merged(_spelt(venue), _spelt(preset))
     markets = tuple(_market(preset, filled, market) for market in filled.market)
     return msgspec.structs.replace(filled, market=markets)
+
+
+def record(name: str) -> Record:
+    """Return the record of a venue's rules, by the keys of spec/MARGIN.md §11."""
+    found = load(name).record
+    if found is None:
+        raise ConfigError("preset", "is no venue's and has no record", name)
+    return found
+
+
+def differences(first: str, second: str) -> list[tuple[str, str, str]]:
+    """Return (key, first, second) for every key of two records that is not the same."""
+    ours, theirs = record(first).rows(), record(second).rows()
+    return [
+        (key, mine, its) for (key, mine), (_, its) in zip(ours, theirs, strict=True) if mine != its
+    ]
+
+
+def options(name: str) -> dict[str, Any]:
+    """Return what a preset says of every margin schedule: base, strict and, with a fee, its base.
+
+    Give them to a `margin.Schedule` with the market's own figures and contract:
+    `Schedule.tiers(rows, **presets.options("bybit-linear"))`.
+    """
+    found = record(name)
+    said: dict[str, Any] = {"base": found.mm_base, "strict": found.trigger_strict}
+    if found.fee_in_trigger in ("mark", "bankruptcy"):
+        said["fee_base"] = found.fee_in_trigger
+    for key, value in said.items():
+        if value is None:
+            raise ConfigError(f"preset.{key}", "is not known of this venue", name)
+    return said
 
 
 def _spelt(rules: R) -> R:

@@ -11,12 +11,20 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.replay.margins import TICK_MAX, Held, brackets_of, trigger_holds, trigger_tick
+from ordercascade.replay.margins import (
+    TICK_MAX,
+    Held,
+    brackets_of,
+    liquidatable,
+    trigger_holds,
+    trigger_tick,
+)
 from ordercascade.replay.stage import Stage
 from ordercascade.replay.terms import PPM, Brackets
 from ordercascade.replay.turns import First, Turn
 
 Int64: TypeAlias = npt.NDArray[np.int64]
+CELL_MAX = 2**62
 FIRST_LOOK = 256  # steps; later looks are eight times as long
 
 
@@ -108,6 +116,10 @@ class Scan:
 
     def _falls(self, held: Held, low: int, high: int) -> npt.NDArray[np.bool_]:
         """Say after which steps a scope that owns `held` is liquidatable."""
+        if not self._fits(held):
+            markets = range(len(self.stage.markets))
+            rows = zip(*(self.peeks(market)[low:high].tolist() for market in markets), strict=True)
+            return np.array([liquidatable(held, marks, self.stage.terms) for marks in rows])
         equity = np.full(high - low, held.collateral, dtype=np.int64)
         need = np.zeros(high - low, dtype=np.int64)
         for market, size, cost in held.legs:
@@ -116,6 +128,14 @@ class Scan:
             equity += value - cost
             need += maintenance_of(brackets_of(terms), np.abs(value))
         return np.asarray(equity < need if self.stage.terms.strict else equity <= need)
+
+    def _fits(self, held: Held) -> bool:
+        """Say if no sum leaves 64 bits: true of what the engine writes, not of every tape."""
+        worth = abs(held.collateral)
+        for market, size, cost in held.legs:
+            most = int(self.peeks(market).max(initial=1))
+            worth += abs(cost) + abs(size) * most * self.stage.plain[market].multiplier
+        return worth < CELL_MAX
 
 
 def maintenance_of(brackets: Brackets, value: Int64) -> Int64:

@@ -65,12 +65,12 @@ class _Judge:
 
     # Tools.
 
-    def hold(self, table: str, field: str, lawful: Mask, rule: str) -> None:
+    def hold(self, table: str, field: str, lawful: Mask, rule: str, check: str = "tables") -> None:
         """Fail for each row that is not lawful."""
         found = self.tables[table]
         for row in np.flatnonzero(~lawful).tolist():
             self.findings.step = int(found["step"][row]) if "step" in found.columns else -1
-            self.findings.fail("tables", table, row, field, rule, int(found[field][row]))
+            self.findings.fail(check, table, row, field, rule, int(found[field][row]))
         self.findings.step = -1
 
     def count(self, *tables: str) -> None:
@@ -245,7 +245,8 @@ class _Judge:
         ends = self.columns("postings", "from_holder", "to_holder")
         for name, end in zip(("from_holder", "to_holder"), ends, strict=True):
             owns = self.of(self.asset, _key(self.step_venue[step], end)) == asset
-            self.hold("postings", name, (end == -1) | owns, "be a holder of the asset")
+            # Money of one asset that goes to a holder of another would not add up in either.
+            self.hold("postings", name, (end == -1) | owns, "be a holder of the asset", "money")
         self.hold("postings", "to_holder", ends[0] != ends[1], "not be from_holder")
         step, market, giver, taker = self.columns("adl", "step", "market", "scope_from", "scope_to")
         venue = self.step_venue[step]

@@ -285,9 +285,15 @@ def _check_priority(
             findings.fail("fills", "fills", last, "price", f"leave no better price: {best}",
                           done.worst)  # fmt: skip
     wants = order.type in (OrderType.LIMIT, OrderType.MARKET) and done.lots < order.size
+    wants = wants and not _refused(order, done)
     if wants and best and _within(order.side, limit, best):
         want = f"be filled while {best} is within its limit"
         findings.fail("orders", "orders", row, "filled", want, order.filled)
+
+
+def _refused(order: Order, done: Traded) -> bool:
+    """A shock that could have passed a bound; whether it could is taken from the tape."""
+    return not order.account and order.result == Reject.POSITION_LIMIT and not done.lots
 
 
 def _check_rest(stage: Stage, order: Order, fills: tuple[int, list[Fill]]) -> None:
@@ -320,6 +326,8 @@ def _check_order(
     if not user:
         empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood
         result = int(Reject.NO_LIQUIDITY) if empty and order.size else 0
+        if step.kind == StepKind.SHOCK and _refused(order, done):
+            result = order.result
         same("orders", "orders", row, tif=(int(TimeInForce.IOC), order.tif),
              flags=(0, order.flags), result=(result, order.result))  # fmt: skip
         if step.kind == StepKind.SHOCK:

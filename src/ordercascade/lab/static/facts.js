@@ -21,6 +21,19 @@ function draw(tag, attributes, title) {
   return node;
 }
 
+// What JupyterLab must not take for its own keys.
+const OWN_KEYS = { 'data-lm-suppress-shortcuts': 'true' };
+
+// A list that is drawn anew keeps the focus: on what has the same key, else in the same place.
+function keeping(box, refill) {
+  const all = () => [...box.querySelectorAll('[data-key]')];
+  const key = document.activeElement?.dataset.key, place = all().indexOf(document.activeElement);
+  refill();
+  if (place < 0) return;
+  const now = all();
+  (now.find((node) => node.dataset.key === key) || now[place] || now.at(-1) || box.closest('.oc-root'))?.focus();
+}
+
 function section(name, title, body) {
   return make('section', { class: `oc-card oc-${name}`, 'aria-label': title }, [
     make('h4', {}, [title]), body]);
@@ -102,7 +115,11 @@ function accounts(el) {
     for (const node of root.querySelectorAll('[data-text]')) {
       node.classList.toggle('oc-lit', chosen !== null && node.dataset.text.includes(`${chosen} `));
     }
-    for (const node of body.children) node.classList.toggle('oc-lit', node.dataset.name === chosen);
+    for (const node of body.children) {
+      const lit = node.dataset.name === chosen;
+      node.classList.toggle('oc-lit', lit);
+      node.querySelector('button').setAttribute('aria-pressed', String(lit));
+    }
   };
   body.addEventListener('click', (event) => {
     const row = event.target.closest('tr');
@@ -112,12 +129,13 @@ function accounts(el) {
   });
   const fill = (view) => {
     heads[4].textContent = `equity, ${view.unit}`;
-    body.replaceChildren(...view.rows.map(([name, margin, equity, need, ratio, state]) => {
+    keeping(body, () => body.replaceChildren(...view.rows.map(([name, margin, equity, need, ratio, state]) => {
       const cells = [MARKS[state], ratio, margin, equity, need]
         .map((text, i) => make('td', NUMBERS.has(i + 1) ? { class: 'oc-number' } : {}, [text]));
       return make('tr', { class: `oc-row-${state || 'well'}`, 'data-name': name },
-        [make('th', { scope: 'row' }, [name]), ...cells]);
-    }));
+        [make('th', { scope: 'row' }, [make('button', { type: 'button', 'data-key': name,
+          'aria-pressed': 'false', ...OWN_KEYS }, [name])]), ...cells]);
+    })));
   };
   return [fill, light];
 }
@@ -127,19 +145,37 @@ function log(el, go) {
   const holder = make('div', { class: 'oc-scroll' }, [list]);
   el.append(section('log', 'Event log, newest first (click to jump)', holder));
   return (view) => {
-    list.replaceChildren(...view.log.map(([step, line]) => {
-      const button = make('button', { type: 'button', 'data-text': `${line} ` },
+    keeping(list, () => list.replaceChildren(...view.log.map(([step, line]) => {
+      const button = make('button', { type: 'button', 'data-text': `${line} `, 'data-key': step, ...OWN_KEYS },
         [make('span', { class: 'oc-at' }, [String(step + 1)]), make('span', {}, [line])]);
       if (step === view.k) button.setAttribute('aria-current', 'step');
       button.addEventListener('click', () => go(step));
       return make('li', {}, [button]);
-    }));
+    })));
   };
 }
 
 function tree(el, go) {
-  const picture = draw('svg', { class: 'oc-drawing', role: 'img' });
+  const picture = draw('svg', { class: 'oc-drawing', role: 'group' });
   const note = make('p', { class: 'oc-note' });
+  // One stop for the tab key; up and down go through the steps, Enter or space goes there.
+  const rove = (from, by) => {
+    const dots = [...picture.querySelectorAll('circle')];
+    const to = dots[dots.indexOf(from) + by];
+    if (!to) return;
+    from.setAttribute('tabindex', '-1');
+    to.setAttribute('tabindex', '0');
+    to.focus();
+  };
+  picture.addEventListener('keydown', (event) => {
+    const dot = event.target.closest('circle');
+    if (!dot || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === 'ArrowUp' || event.key === 'ArrowDown') rove(dot, event.key === 'ArrowUp' ? -1 : 1);
+    else if (event.key === 'Enter' || event.key === ' ') go(Number(dot.dataset.key));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
   el.append(section('tree', 'Cascade tree: who set off whom', make('div', {}, [picture, note])));
   return (view) => {
     const nodes = view.tree, at = new Map(), line = new Set(view.ancestors);
@@ -166,13 +202,16 @@ function tree(el, go) {
           class: own ? 'oc-edge oc-own' : 'oc-edge' }));
       }
       const kind = step === view.k ? 'oc-dot oc-now' : line.has(step) ? 'oc-dot oc-own' : 'oc-dot';
-      const dot = draw('circle', { cx: x, cy: y, r: 2 + 4 * Math.sqrt(size / most), class: kind },
-        `${label} · generation ${generation}`);
+      const said = `${label} · generation ${generation}`;
+      const dot = draw('circle', { cx: x, cy: y, r: 2 + 4 * Math.sqrt(size / most), class: kind,
+        role: 'button', tabindex: '-1', 'aria-label': said, 'data-key': step, ...OWN_KEYS }, said);
+      if (step === view.k) dot.setAttribute('aria-current', 'step');
       dot.addEventListener('click', () => go(step));
       dots.push(dot);
     }
     picture.setAttribute('viewBox', `0 0 300 ${tall}`);
-    picture.replaceChildren(...edges, ...dots);
+    (dots.find((dot) => dot.dataset.key === String(view.k)) || dots.at(-1)).setAttribute('tabindex', '0');
+    keeping(picture, () => picture.replaceChildren(...edges, ...dots));
     note.textContent = `generation ${low} (left) to ${high} (right); size = lots filled`;
     picture.setAttribute('aria-label', `${nodes.length} newest steps, generations ${low} to ${high}`);
   };

@@ -1,0 +1,184 @@
+"""Line coverage of the compiled core: `make coverage`.
+
+Builds the trace flavour beside the release, runs the core's tests under coverage.py and prints a
+table by file. Only lines inside functions count: imports and definitions run by being imported.
+A line that no test reaches must stand in tests/uncovered.toml with a reason, and a line that stands
+there must not be reached. LEAST per cent must be covered without any excuse.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections import defaultdict
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+LIBRARY = BUILD / "trace-lib"
+DATA = BUILD / "coverage-trace"
+EXCUSES = ROOT / "tests" / "uncovered.toml"
+LEAST = 95.0
+
+# What exercises the core. Not here: what starts processes, draws pictures or reads files, and
+# what is slow when traced and reaches no other line.
+TESTS = [
+    "bad_inputs",
+    "golden",
+    "property/test_book_machine.py",
+    "property/test_schedule.py",
+    "property/test_triggers_machine.py",
+    "property/test_world_against_twin.py",
+    "vectors",
+    *(f"unit/test_{name}.py" for name in (
+        "account_ledger admission agenda_and_queue between_settlements book bounds change"
+        " checks doors edges events faces ladder levels margin mechanisms monitor populate"
+        " populations run scenario schedule state_hash_fields tape tape_file triggers"
+        " turned_leg waterfall"
+    ).split()),
+]  # fmt: skip
+# What is slow when traced and reaches no other line; all of it runs in `make test`.
+SLOW = "not " + " and not ".join((
+    *("A11_a_level_never", "other_threads", "TestLogAgainstLists", "several_blocks"),
+    *("C15_an_array", "signal_is_heard", "contagion_goes", "tenth_of_the_depth"),
+    *("nobody_is_liquidatable", "any_frame_in_any_order", "a_real_cascade"),
+    *("reaches_nobody", "draws_no_market", "the_twin_runs_a_population"),
+    *("uniform_ladder_falls", "another_seed_draws"),
+))  # fmt: skip
+
+Lines = dict[str, set[int]]
+
+
+def build() -> None:
+    """Build the trace flavour into build/trace-lib; src/ keeps its libraries."""
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build", "--build-lib", str(LIBRARY)],
+        cwd=ROOT,
+        env={**os.environ, "ORDERCASCADE_BUILD": "trace"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def trace(tests: list[str]) -> int:
+    """Run the tests under coverage.py in a process of its own; pytest's exit status."""
+    path = os.pathsep.join([str(LIBRARY), *(str(ROOT / name) for name in ("", "tests", ".ci"))])
+    env = {**os.environ, "CI": "true", "COVERAGE_CORE": "ctrace", "PYTHONPATH": path}
+    command = [sys.executable, __file__, "--inside", *tests]
+    return subprocess.run(command, cwd=ROOT, env=env).returncode
+
+
+def inside(tests: list[str]) -> int:
+    """What trace() runs: every extension is imported before the first line is recorded.
+
+    Importing a module runs lines of its .pxd files under the name of the .pyx."""
+    import pytest
+    from coverage import Coverage
+
+    for source in sorted((ROOT / "src" / "ordercascade").glob("*/*.pyx")):
+        import_module(".".join(source.relative_to(ROOT / "src").with_suffix("").parts))
+    measured = Coverage(
+        data_file=str(DATA), config_file=False, include=["*/src/ordercascade/*/*.p??"]
+    )
+    measured.set_option("run:plugins", ["lines"])
+    measured.erase()
+    measured.start()
+    status = pytest.main(["-q", "-p", "no:cacheprovider", "--durations=25", "-k", SLOW, *tests])
+    measured.stop()
+    measured.save()
+    return int(status)
+
+
+def executable() -> Lines:
+    """Return the lines inside functions that Cython traces, by file.
+
+    A .pxd's inline functions are traced in every module that uses them: the lines add up."""
+    found: Lines = defaultdict(set)
+    for c in sorted((BUILD / "cython-trace").rglob("*.c")):
+        text = c.read_text("utf-8")
+        # From here on it is the module's own body, then Cython's utilities.
+        text = text[: text.rindex("static CYTHON_SMALL_CODE int __pyx_pymod_exec_")]
+        names = re.search(r"__pyx_f\[\] = \{(.*?)\};", text, re.DOTALL)
+        if names is None:
+            raise SystemExit(f"{c} names no source files: was it made by the trace flavour?")
+        files = re.findall(r'"([^"]*)"', names[1])
+        traced = re.findall(r"__Pyx_TraceLine\((\d+),[^\n]*?__PYX_ERR\((\d+),", text)
+        for number, file in traced:
+            found[files[int(file)]].add(int(number))
+    return found
+
+
+def reached() -> Lines:
+    """Return the lines that the tests reached, by file."""
+    from coverage import CoverageData
+
+    data = CoverageData(str(DATA))
+    data.read()
+    files = data.measured_files()
+    return {str(Path(file).relative_to(ROOT)): set(data.lines(file) or ()) for file in files}
+
+
+def excuses() -> dict[tuple[str, str], str]:
+    """Return why a line may stay uncovered, by file and text."""
+    table = tomllib.loads(EXCUSES.read_text("utf-8"))
+    found = {}
+    for row in table["excuse"]:
+        for text in row["lines"]:
+            for file in [row["file"]] if "file" in row else row["files"]:
+                found[file, text] = row["reason"]
+    return found
+
+
+def judge(lines: Lines, hit: Lines, excused: dict[tuple[str, str], str]) -> bool:
+    """Print the table and the uncovered lines; whether all is well."""
+    total = missed = 0
+    used: set[tuple[str, str]] = set()
+    bare, shown = [], []
+    print(f"{'file':42} {'lines':>6} {'missed':>7} {'covered':>9}")
+    for file in sorted(lines):
+        text = (ROOT / file).read_text("utf-8").splitlines()
+        missing = sorted(lines[file] - hit.get(file, set()))
+        total += len(lines[file])
+        missed += len(missing)
+        share = 100 * (1 - len(missing) / len(lines[file]))
+        print(
+            f"{file.removeprefix('src/'):42} {len(lines[file]):6} {len(missing):7} {share:8.1f} %"
+        )
+        for number in missing:
+            key = file.removeprefix("src/ordercascade/"), text[number - 1].strip()
+            used.add(key)
+            shown.append(f"  {key[0]}:{number}: {key[1]}\n      {excused.get(key, 'NO REASON')}")
+            if key not in excused:
+                bare.append(shown[-1])
+    covered = 100 * (1 - missed / total)
+    print(f"{'all':42} {total:6} {missed:7} {covered:8.1f} %\n\nnot reached by any test:")
+    print("\n".join(shown))
+    stale = [f"  {file}: {text}" for file, text in sorted(set(excused) - used)]
+    if bare:
+        print(
+            f"\n{len(bare)} lines are neither covered nor listed in {EXCUSES.name}:",
+            *bare,
+            sep="\n",
+        )
+    if stale:
+        print(f"\nlisted in {EXCUSES.name}, but covered or gone:", *stale, sep="\n")
+    if covered < LEAST:
+        print(f"\n{covered:.1f} % of the lines are covered, at least {LEAST:.0f} % must be")
+    return not bare and not stale and covered >= LEAST
+
+
+def main() -> int:
+    """Build, run, judge; 1 if something is wrong."""
+    if sys.argv[1:2] == ["--inside"]:
+        return inside(sys.argv[2:])
+    build()
+    status = trace([f"tests/{name}" for name in TESTS])
+    return int(not judge(executable(), reached(), excuses()) or status != 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

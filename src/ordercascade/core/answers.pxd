@@ -1,0 +1,1 @@
+# Nothing but doors: what there is to cimport lies in core.schedule.

@@ -1,0 +1,172 @@
+"""The worked examples of the venues: each holds, or says which stage it waits for."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vectors import run
+
+SHARED = Path(os.environ.get("ORDERCASCADE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+FILE = SHARED / "vectors" / "venues.json"
+FOUND = run.vectors(FILE) if FILE.is_file() else []
+
+
+@pytest.fixture(scope="module")
+def how(shared: Path) -> dict[str, dict[str, str]]:
+    """Return each vector's row of applicability.csv."""
+    text = (shared / "vectors" / "applicability.csv").read_text("utf-8")
+    return {row["id"]: row for row in csv.DictReader(text.splitlines())}
+
+
+def test_the_vectors_are_there(shared: Path) -> None:
+    assert len(run.vectors(shared / "vectors" / "venues.json")) == 189
+
+
+@pytest.mark.parametrize("vector", FOUND, ids=[vector["id"] for vector in FOUND])
+def test_a_vector(vector: dict[str, Any], how: dict[str, dict[str, str]]) -> None:
+    """A formula passes; what only a run answers is counted apart; other parts are not judged."""
+    row = how[vector["id"]]
+    result = run.judge(vector)
+    assert result.outcome != "failed", result.why
+    if row["issue"] != "margin":
+        assert result.outcome == "not applicable"
+    elif row["how"] in ("engine or formula", "formula"):
+        assert result.outcome == "passed"
+    else:
+        assert result.outcome == "not yet"
+
+
+def vector(**changes: Any) -> dict[str, Any]:
+    inputs = {"floor": 50, "mmr": 0.05, "mmr_prev": 0.025, "cum_prev": 0.56}
+    return {
+        "id": "x",
+        "venue": "v",
+        "kind": "margin_requirement",
+        "inputs": inputs,
+        "expected": {"cum": 1.81},
+    } | changes
+
+
+def written(path: Path, *found: dict[str, Any]) -> str:
+    file = path / "some.json"
+    file.write_text(json.dumps({"meta": {}, "vectors": found}), "utf-8")
+    return str(file)
+
+
+def test_the_runner_counts_by_venue_and_ends_with_0_without_failures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adl = vector(id="y", venue="w", kind="adl_rank", inputs={"fields": ""})
+    assert run.main([written(tmp_path, vector(), adl)]) == 0
+    text = capsys.readouterr().out
+    counts = {line.split()[0]: line.split()[1:] for line in text.splitlines() if line.strip()}
+    assert counts["total"] == ["1", "0", "0", "1"]
+    assert "not yet:\n  w y: the engine lacks ADL" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"expected": {"cum": 1.82}}, "cum: expected 1.82, got 1.81"),
+        ({"expected": {"cum": 1.81, "other": 1}}, "other: no answer"),
+        ({"inputs": {"floor": 50}}, "no form of kind 'margin_requirement' has the keys floor"),
+        ({"kind": "portfolio"}, "no form of kind 'portfolio'"),
+        ({"inputs": vector()["inputs"] | {"more": 1}}, "has the keys floor, mmr"),
+        ({"inputs": vector()["inputs"] | {"mmr": "x"}}, "ValueError"),
+    ],
+)
+def test_what_does_not_hold_or_is_not_understood_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], why: str
+) -> None:
+    assert run.main([written(tmp_path, vector(**changes))]) == 1
+    assert why in capsys.readouterr().out
+
+
+def test_the_tolerance_is_the_vector_s_own() -> None:
+    near = vector(expected={"cum": 1.82}, tolerance=0.01)
+    assert run.judge(near).outcome == "passed"
+    assert run.judge(near | {"tolerance": 0.009}).outcome == "failed"
+    assert run.judge(near | {"tolerance": 0, "tolerance_rel": 0.006}).outcome == "passed"
+
+
+def test_arithmetic_that_is_wrong_fails_even_where_the_engine_lacks_the_stage() -> None:
+    inputs = {"loss": 100, "base_long": 7, "base_short": 4}
+    shift = vector(kind="loss_socialisation", venue="drift", inputs=inputs)
+    good = shift | {"expected": {"funding_delta_1e9": 9090910000}}
+    assert run.judge(good).outcome == "not yet"
+    assert run.judge(shift | {"expected": {"funding_delta_1e9": 1}}).outcome == "failed"
+
+
+def test_a_file_of_another_form_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.json").write_text("[]")
+    assert run.main([str(tmp_path / "a.json")]) == 2
+    assert run.main([str(tmp_path / "none.json")]) == 2
+    assert run.main([]) == 2
+    assert "must be an object with a list 'vectors'" in capsys.readouterr().err
+
+
+# Unseen vectors of the same forms: drawn inputs, and MARGIN §3's formulas as what is expected.
+
+PRICES = st.decimals("0.0001", 90_000, places=4)
+SIZES = st.decimals("0.001", 500, places=3)
+
+
+def drawn(kind: str, venue: str, inputs: dict[str, Any], want: Fraction) -> dict[str, Any]:
+    made = {
+        key: float(value) if isinstance(value, Decimal) else value for key, value in inputs.items()
+    }
+    made = json.loads(json.dumps(made))  # as a file would bring it
+    return {
+        "id": "drawn",
+        "venue": venue,
+        "kind": kind,
+        "inputs": made,
+        "expected": {"liq_price": float(want)},
+        "tolerance_rel": 1e-6,
+        "tolerance": 1e-6,
+    }
+
+
+@settings(max_examples=60)
+@given(PRICES, SIZES, st.integers(2, 50), st.sampled_from(["long", "short"]), st.integers(1, 30))
+def test_drawn_vectors_of_the_published_formulas_hold(
+    entry: Decimal, size: Decimal, leverage: int, side: str, per_mille: int
+) -> None:
+    """P = (W + cum - s q E) / (q (mmr + f) - s q); at entry E - s (IM - MM) / q."""
+    s, q, e = {"long": 1, "short": -1}[side], Fraction(size), Fraction(entry)
+    mmr, fee = Fraction(per_mille, 1000), Fraction("0.0006")
+    wallet = round(q * e / leverage, 2)
+    if wallet <= q * e * (mmr + fee):
+        wallet = math.ceil(q * e * (mmr + fee)) + 1
+    money = float(wallet)
+    common = {"mode": "isolated", "side": side, "size": size, "entry": entry, "mmr": float(mmr)}
+    tiered = common | {"wallet": money, "cum": 0}
+    want = (wallet - s * q * e) / (q * mmr - s * q)
+    if want > 0:
+        result = run.judge(drawn("liq_price", "binance_usdm", tiered, want))
+        assert result.outcome == "passed", result.why
+    taxed = common | {"margin": money, "taker_fee": 0.0006}
+    want = (wallet - s * q * e) / (q * (mmr + fee) - s * q)
+    if want > 0:
+        for venue in ("gate", "okx"):
+            result = run.judge(drawn("liq_price", venue, taxed, want))
+            assert result.outcome == "passed", result.why
+    entered = {key: common[key] for key in ("side", "entry", "size", "mmr")}
+    entered |= {"leverage": leverage, "deduction": 0, "extra_margin": 0}
+    want = e - s * e * (Fraction(1, leverage) - mmr)
+    if want > 0:
+        result = run.judge(drawn("liq_price", "bybit_linear", entered, want))
+        assert result.outcome == "passed", result.why
