@@ -40,9 +40,9 @@ def test_bad_B01_an_id_that_rests_is_refused() -> None:
     book = external()
     book.submit(BID, 100, 5, order_id=7)
     before = book.state_hash()
-    with pytest.raises(InputError, match="order_id must not be the id of a resting order, got 7"):
+    with pytest.raises(InputError, match="must be new: order id 7 is already resting, got 7"):
         book.submit(BID, 90, 1, order_id=7)
-    with pytest.raises(InputError, match="order_id must not be"):
+    with pytest.raises(InputError, match="order id 7 is already resting"):
         book.stop(BID, 1, 500, order_id=7)
     rows = np.zeros(1, MESSAGE_DTYPE)
     rows["order_id"], rows["price"], rows["size"] = 7, 5, 5

@@ -21,6 +21,7 @@ cdef class OrderBook(BookReader):
     cdef int64_t block_bytes
 
     cdef int64_t do(self, Wide* row) except? -1
+    cdef str taken(self, int64_t name)
     cdef int rare(self, Wide* row, display, expires_ns, order_id) except -1
     cdef int judge(self, object rows, const char* data, int64_t count, bint wide) except -1
     cdef int run(self, const char* rows, int64_t count, bint wide, int64_t* results) except -1

@@ -72,7 +72,8 @@ cdef class OrderBook(BookReader):
         `price` in ticks (ignored by a market order), `size` in lots. With `display` it is an
         iceberg: so many lots show, and when they are gone the next so many, behind all others. It
         leaves the book when advance() comes to `expires_ns`. A book with ids="external" needs
-        `order_id`, 1 .. 2**63 - 1; one that was used may be used again when it is gone.
+        `order_id`, 1 .. 2**63 - 1; the id of an order that is gone may come again, but for a book
+        with strict_ids=True, which remembers them all.
         """
         cdef int64_t c_price, c_size, c_side, c_account, c_type, c_tif, c_flags, result
         cdef Wide row
@@ -319,10 +320,15 @@ cdef class OrderBook(BookReader):
         else:
             result = desk_do(&self.book, &self.desk, row)
         if result == REJECT_DUPLICATE_ID:
-            raise InputError("order_id", row.order_id, "must not be the id of a resting order")
+            raise InputError("order_id", row.order_id, self.taken(row.order_id))
         if self.chained:
             chain_fold(&self.chain_now, row, result)
         return result
+
+    cdef str taken(self, int64_t name):
+        """Why a new order cannot have a name."""
+        done = "already resting" if self.own_of(name) else "one that strict_ids remembers"
+        return f"must be new: order id {name} is {done}"
 
     cdef int rare(self, Wide* row, display, expires_ns, order_id) except -1:
         """Fill in what only some orders have; None is 0, and 0 is refused."""

@@ -1,124 +1,40 @@
-"""Ids of other people's, by a table with open addressing."""
-from libc.stdint cimport INT64_MAX
-from cpython.mem cimport PyMem_RawCalloc
+"""Ids of other people's: from a name to an order and back."""
+from libc.stdint cimport uint64_t
 from ordercascade.core.conditional cimport desk_do, desk_see
 from ordercascade.core.desk cimport (
     SLOTS, STOP_BIT, WAITING, desk_quiet, stop_id_of, stop_slot, widened,
 )
-from ordercascade.core.digest cimport digest_word
+from ordercascade.core.digest cimport digest_start, digest_word
+from ordercascade.core.directory cimport (
+    Cell, cell_drop, directory_check, directory_drop, directory_find, directory_place,
+    directory_places, directory_put, directory_room, name_home,
+)
 from ordercascade.core.matching cimport book_amend, book_cancel, book_submit
-from ordercascade.core.queues cimport ELSEWHERE, oc_rarely, order_at, order_id_of, slot_of
+from ordercascade.core.queues cimport (
+    ELSEWHERE, oc_rarely, order_at, order_id_of, slot_of,
+)
 from ordercascade.core.records cimport (
     AMEND, CANCEL, DO_STOP, DO_TAKE_PROFIT, LIMIT, MARKET, REJECT_BAD_MESSAGE,
     REJECT_DUPLICATE_ID, REJECT_UNKNOWN_ORDER, Fill,
 )
 from ordercascade.core.rules cimport rules_broken_by, rules_plain, wide_broken
 from ordercascade.core.slab cimport NIL, oc_prefetch, slab_grow
-from ordercascade.core.units cimport larger
 
 cdef enum:
-    CELLS_MIN = 64
     AHEAD = 6               # messages
 
 
-# ------------------------------------------------------------------ the table
-
-cdef inline uint64_t _mixed(uint64_t x) noexcept nogil:
-    x = (x ^ (x >> 30)) * <uint64_t>0xBF58476D1CE4E5B9
-    x = (x ^ (x >> 27)) * <uint64_t>0x94D049BB133111EB
-    return x ^ (x >> 31)
-
-
-cdef inline int64_t _home(const Names* n, int64_t name) noexcept nogil:
-    return <int64_t>(_mixed(<uint64_t>name ^ n.key) & <uint64_t>(n.cells - 1))
-
-
-cdef inline int64_t _cell(const Names* n, int64_t name) noexcept nogil:
-    """The cell of a name, or the empty one where it would go."""
-    cdef int64_t at = _home(n, name)
-    while n.table[at].name != name and n.table[at].name != 0:
-        at = (at + 1) & (n.cells - 1)
-    return at
-
-
-cdef inline int64_t _own(const Names* n, int64_t name) noexcept nogil:
-    return n.table[_cell(n, name)].own if n.cells else 0
-
-
-cdef void _put(Names* n, int64_t name, int64_t own) noexcept nogil:
-    """Enter a name, or give it another id; there is an empty cell."""
-    cdef int64_t at = _cell(n, name)
-    n.count += n.table[at].name == 0
-    n.table[at].name = name
-    n.table[at].own = own
-    n.slow |= ((at - _home(n, name)) & (n.cells - 1)) > PROBES
-
-
-cdef void _drop(Names* n, int64_t name) noexcept nogil:
-    """Take a name out; those behind it move up, so that no probe meets a hole."""
-    cdef int64_t hole = _cell(n, name)
-    cdef int64_t at = hole
-    cdef int64_t mask = n.cells - 1
-    if n.table[hole].name == 0:
-        return
-    n.count -= 1
-    while True:
-        at = (at + 1) & mask
-        if n.table[at].name == 0:
-            break
-        if ((at - _home(n, n.table[at].name)) & mask) >= ((at - hole) & mask):
-            n.table[hole] = n.table[at]
-            hole = at
-    n.table[hole].name = 0
-    n.table[hole].own = 0
-
-
-cdef int _rehash(Names* n, int64_t cells, uint64_t key) except -1 nogil:
-    """Move to a table of so many cells under another key."""
-    cdef Names old = n[0]
-    cdef int64_t i
-    cdef Name* table = <Name*>PyMem_RawCalloc(<size_t>cells, sizeof(Name))
-    if table == NULL:
-        with gil:
-            raise MemoryError()
-    n.table = table
-    n.cells = cells
-    n.key = key
-    n.count = 0
-    n.slow = False
-    for i in range(old.cells):
-        if old.table[i].name:
-            _put(n, old.table[i].name, old.table[i].own)
-    PyMem_RawFree(old.table)
-    return 0
-
+# ------------------------------------------------------------------ names and ids
 
 cdef inline int _room(const Book* b, const Desk* d, Names* n) except -1 nogil:
     """Make room for all that one command can name."""
-    cdef int64_t more = d.stop_count + 2
-    if oc_rarely(2 * (n.count + more) > n.cells or n.slow or b.used + more > n.order_rows
-                 or d.stop_used + 1 > n.stop_rows):
-        return _make_room(b, d, n, more)
+    directory_room(&n.ids)
+    if oc_rarely(b.used + d.stop_count >= n.order_rows or d.stop_used >= n.stop_rows):
+        n.of_order = <Name*>slab_grow(n.of_order, &n.order_rows, b.used + d.stop_count + 1,
+                                      sizeof(Name))
+        n.of_stop = <Name*>slab_grow(n.of_stop, &n.stop_rows, d.stop_used + 1, sizeof(Name))
     return 0
 
-
-cdef int _make_room(const Book* b, const Desk* d, Names* n, int64_t more) except -1 nogil:
-    cdef int64_t cells = larger(n.cells, CELLS_MIN)
-    n.of_order = <Name*>slab_grow(n.of_order, &n.order_rows, b.used + more, sizeof(Name))
-    n.of_stop = <Name*>slab_grow(n.of_stop, &n.stop_rows, d.stop_used + 1, sizeof(Name))
-    while 2 * (n.count + more) > cells:
-        cells *= 2
-    if cells != n.cells:
-        n.reseeds = 0
-        return _rehash(n, cells, n.key)
-    if n.slow and n.reseeds < RESEEDS:
-        n.reseeds += 1
-        return _rehash(n, cells, _mixed(n.key + <uint64_t>n.count + 1))
-    n.slow = False
-    return 0
-
-
-# ------------------------------------------------------------------ names and ids
 
 cdef inline Name* _row(const Names* n, int64_t own) noexcept nogil:
     """The row of the slot that an own id names, or NULL."""
@@ -127,6 +43,12 @@ cdef inline Name* _row(const Names* n, int64_t own) noexcept nogil:
         slot ^= STOP_BIT
         return n.of_stop + slot if slot < n.stop_rows else NULL
     return n.of_order + slot if slot < n.order_rows else NULL
+
+
+cdef inline int64_t _own(const Names* n, int64_t name) noexcept nogil:
+    """What a name stands for or stood for, 0 for a new one."""
+    cdef const Cell* cell = directory_find(&n.ids, name)
+    return cell.own if cell != NULL else 0
 
 
 cdef int64_t name_of(const Names* n, int64_t own) noexcept nogil:
@@ -143,14 +65,29 @@ cdef int64_t name_live(const Book* b, const Desk* d, const Names* n, int64_t nam
     return own
 
 
-cdef void _give(Names* n, int64_t name, int64_t own) noexcept nogil:
+cdef inline void _give(Names* n, int64_t name, int64_t own) noexcept nogil:
     """Name an id; the name of what had its slot before goes, unless it has moved on."""
     cdef Name* row = _row(n, own)
-    if row.name and row.own != own and _own(n, row.name) == row.own:
-        _drop(n, row.name)
+    if oc_rarely(row.name and row.own != own and not n.strict):
+        if _own(n, row.name) == row.own:
+            directory_drop(&n.ids, row.name)
     row.name = name
     row.own = own
-    _put(n, name, own)
+    directory_put(&n.ids, name, own)
+
+
+cdef inline void _gone(Names* n, int64_t slot) noexcept nogil:
+    """Forget the name of a slot whose order is gone."""
+    if not n.strict:
+        directory_drop(&n.ids, n.of_order[slot].name)
+        n.of_order[slot].name = 0
+
+
+cdef inline bint _taken(const Book* b, const Desk* d, const Names* n, int64_t name) noexcept nogil:
+    """Whether a new order cannot have this name, which is none for a nameless one."""
+    if n.strict:
+        return name > 0 and _own(n, name) != 0
+    return name_live(b, d, n, name) != 0
 
 
 cdef int name_load(Book* b, Desk* d, Names* n, int64_t own, int64_t name) except -1 nogil:
@@ -159,6 +96,15 @@ cdef int name_load(Book* b, Desk* d, Names* n, int64_t own, int64_t name) except
     if _own(n, name):
         return 1
     _give(n, name, own)
+    return 0
+
+
+cdef int name_spend(Names* n, int64_t name) except -1 nogil:
+    """Take note of a name that was loaded, whose order is gone; 1 if it is taken."""
+    directory_room(&n.ids)
+    if _own(n, name):
+        return 1
+    directory_put(&n.ids, name, SPENT)
     return 0
 
 
@@ -175,7 +121,7 @@ cdef int64_t named_do(Book* b, Desk* d, Names* n, const Wide* m) except? -1 nogi
     if order:
         if _is_nameless(m.type, m.order_id):
             return REJECT_BAD_MESSAGE
-        if name_live(b, d, n, m.order_id):
+        if _taken(b, d, n, m.order_id):
             return REJECT_DUPLICATE_ID
     elif m.type == CANCEL or m.type == AMEND:
         row.order_id = name_live(b, d, n, m.order_id)
@@ -186,6 +132,8 @@ cdef int64_t named_do(Book* b, Desk* d, Names* n, const Wide* m) except? -1 nogi
     _name_fired(d, n, fired, m.order_id)
     if order and result > 0:
         _give(n, m.order_id, result)
+    elif order and result == 0 and n.strict and m.order_id:
+        directory_put(&n.ids, m.order_id, SPENT)
     return m.order_id if result > 0 and (order or m.type == AMEND) else result
 
 
@@ -267,67 +215,117 @@ cdef int64_t named_apply(Book* b, Desk* d, Names* n, const Rules* rules, const M
     """The same for plain messages; most need nothing but the plain book."""
     cdef int64_t i
     cdef int64_t result
-    cdef Wide wide
     for i in range(count):
-        if i + AHEAD < count and n.cells:
-            oc_prefetch(n.table + _home(n, rows[i + AHEAD].order_id))
+        _look_ahead(b, n, rows + i, count - i)
         result = ELSEWHERE
         if rules_plain(rules, rows + i) and desk_quiet(d):
             result = _plain(b, d, n, rows + i)
-        if result == ELSEWHERE:
+        if oc_rarely(result == ELSEWHERE):
             desk_see(b, d)
-            if rules_broken_by(rules, rows + i):
-                result = REJECT_BAD_MESSAGE
-            else:
-                wide = widened(rows + i)
-                result = named_do(b, d, n, &wide)
+            result = _elsewhere(b, d, n, rules, rows + i)
         results[i] = result
     return count
 
 
+cdef int64_t _elsewhere(Book* b, Desk* d, Names* n, const Rules* rules,
+                        const Message* m) except? -1 nogil:
+    cdef Wide wide
+    if rules_broken_by(rules, m):
+        return REJECT_BAD_MESSAGE
+    wide = widened(m)
+    return named_do(b, d, n, &wide)
+
+
+cdef inline void _look_ahead(const Book* b, const Names* n, const Message* m,
+                             int64_t count) noexcept nogil:
+    """Fetch what later messages name: first the cell, then, once that is here, the order."""
+    cdef const Cell* cell
+    if oc_rarely(2 * AHEAD >= count or n.ids.cells == 0):
+        return
+    oc_prefetch(name_home(&n.ids, m[2 * AHEAD].order_id))
+    if m[AHEAD].type >= CANCEL:
+        cell = name_home(&n.ids, m[AHEAD].order_id)
+        cell += cell.name != m[AHEAD].order_id
+        oc_prefetch(order_at(b, cell.own & (SLOTS >> 2)))
+        oc_prefetch(n.of_order + (cell.own & (SLOTS >> 2)))
+
+
 cdef inline int64_t _plain(Book* b, Desk* d, Names* n, const Message* m) except -1 nogil:
     """Run a message of a plain book."""
-    cdef int64_t first = b.fill_count
-    cdef int64_t own, result
     _room(b, d, n)
-    own = name_live(b, d, n, m.order_id)
     if m.type == CANCEL:
-        if own == 0:
-            return REJECT_UNKNOWN_ORDER
-        return book_cancel(b, own, m.account)
+        return _plain_cancel(b, n, m)
     if m.type == AMEND:
-        if own == 0:
-            return REJECT_UNKNOWN_ORDER
-        result = book_amend(b, own, m.account, m.price, m.size)
-        if result == ELSEWHERE:
-            return ELSEWHERE
-        _name_own_fills(b, n, first, m.order_id)
-        return m.order_id if result > 0 else result
-    if own:
-        return REJECT_DUPLICATE_ID
-    if _is_nameless(m.type, m.order_id):
+        return _plain_amend(b, n, m)
+    return _plain_order(b, d, n, m)
+
+
+cdef inline int64_t _plain_order(Book* b, Desk* d, Names* n, const Message* m) except -1 nogil:
+    cdef int64_t first = b.fill_count
+    cdef int64_t own
+    if oc_rarely(_is_nameless(m.type, m.order_id)):
         return REJECT_BAD_MESSAGE
-    result = book_submit(b, m.type, m.side, m.price, m.size, m.account, m.tif, m.flags)
-    _name_own_fills(b, n, first, m.order_id)
-    if result > 0:
-        _give(n, m.order_id, result)
+    if _taken(b, d, n, m.order_id):
+        return REJECT_DUPLICATE_ID
+    own = book_submit(b, m.type, m.side, m.price, m.size, m.account, m.tif, m.flags)
+    if b.fill_count > first:
+        _plain_fills(b, n, first, m.order_id)
+    if own > 0:
+        _give(n, m.order_id, own)
         return m.order_id
-    return result
+    if own == 0 and n.strict and m.order_id:
+        directory_put(&n.ids, m.order_id, SPENT)
+    return own
 
 
-cdef inline void _name_own_fills(Book* b, const Names* n, int64_t first,
-                                 int64_t name) noexcept nogil:
-    """All fills are the command's own order's."""
-    cdef int64_t i
+cdef inline int64_t _plain_cancel(Book* b, Names* n, const Message* m) except -1 nogil:
+    cdef Cell* cell = directory_find(&n.ids, m.order_id) if m.order_id > 0 else NULL
+    cdef int64_t own, lots
+    if cell == NULL:
+        return REJECT_UNKNOWN_ORDER
+    own = cell.own
+    lots = book_cancel(b, own, m.account)
+    if lots > 0 and not n.strict:
+        cell_drop(&n.ids, cell)
+        n.of_order[own & SLOTS].name = 0
+    return lots
+
+
+cdef inline int64_t _plain_amend(Book* b, Names* n, const Message* m) except -1 nogil:
+    cdef int64_t first = b.fill_count
+    cdef int64_t own = _own(n, m.order_id) if m.order_id > 0 else 0
+    cdef int64_t result
+    if own == 0:
+        return REJECT_UNKNOWN_ORDER
+    result = book_amend(b, own, m.account, m.price, m.size)
+    if b.fill_count > first:
+        _plain_fills(b, n, first, m.order_id)
+    if result == 0:
+        _gone(n, own & SLOTS)
+    return m.order_id if result > 0 else result
+
+
+cdef void _plain_fills(Book* b, Names* n, int64_t first, int64_t name) noexcept nogil:
+    """Name the fills of a plain order; makers that are gone lose their names."""
+    cdef int64_t i, slot
     for i in range(first, b.fill_count):
-        b.fills[i].maker_order = n.of_order[b.fills[i].maker_order & SLOTS].name
+        slot = b.fills[i].maker_order & SLOTS
+        b.fills[i].maker_order = n.of_order[slot].name
         b.fills[i].taker_order = name
+        if b.fills[i].maker_rest == 0 and not n.strict:
+            n.of_order[slot].name = 0
+            oc_prefetch(name_home(&n.ids, b.fills[i].maker_order))
+    if n.strict:
+        return
+    for i in range(first, b.fill_count):
+        if b.fills[i].maker_rest == 0:
+            directory_drop(&n.ids, b.fills[i].maker_order)
 
 
 # ------------------------------------------------------------------ checks
 
 cdef void names_digest(const Book* b, const Desk* d, const Names* n, Digest* digest) noexcept nogil:
-    """Fold in who is named what; the table's own order says nothing."""
+    """Fold in who is named what; the directory's own order says nothing."""
     cdef int64_t slot
     for slot in range(b.used):
         if order_at(b, slot).size:
@@ -335,23 +333,50 @@ cdef void names_digest(const Book* b, const Desk* d, const Names* n, Digest* dig
     for slot in range(d.stop_used):
         if d.stops[slot].state == WAITING:
             digest_word(digest, name_of(n, stop_id_of(d, slot)))
+    if n.strict:
+        _digest_spent(b, d, n, digest)
+
+
+cdef void _digest_spent(const Book* b, const Desk* d, const Names* n,
+                        Digest* digest) noexcept nogil:
+    """Fold in the set of names whose orders are gone: sums, as a set has no order."""
+    cdef Digest one
+    cdef uint64_t sum_a = 0
+    cdef uint64_t sum_b = 0
+    cdef int64_t i
+    for i in range(directory_places(&n.ids)):
+        if name_spent(b, d, n, i):
+            digest_start(&one)
+            digest_word(&one, directory_place(&n.ids, i).name)
+            sum_a += one.a
+            sum_b += one.b
+    digest_word(digest, <int64_t>sum_a)
+    digest_word(digest, <int64_t>sum_b)
+
+
+cdef int64_t name_spent(const Book* b, const Desk* d, const Names* n, int64_t place) noexcept nogil:
+    """The name at a place of the directory if its order is gone, else 0."""
+    cdef int64_t name = directory_place(&n.ids, place).name
+    if name < 1 or name_live(b, d, n, name):
+        return 0
+    return name
 
 
 cdef int names_check(const Book* b, const Desk* d, const Names* n) noexcept nogil:
     """Walk everything; return 0 or the number of the rule that is broken."""
-    cdef int64_t slot, i
-    cdef int64_t used = 0
+    cdef int64_t slot
+    cdef int broken = directory_check(&n.ids)
+    if broken:
+        return broken
     for slot in range(b.used):
         if order_at(b, slot).size and not _leads_back(n, order_id_of(b, slot)):
             return 31
     for slot in range(d.stop_used):
         if d.stops[slot].state == WAITING and not _leads_back(n, stop_id_of(d, slot)):
             return 32
-    for i in range(n.cells):
-        used += n.table[i].name != 0
-        if n.table[i].name and _cell(n, n.table[i].name) != i:
-            return 33
-    return 34 if used != n.count or n.count > b.used + d.stop_used else 0
+    if not n.strict and n.ids.taken - n.ids.graves > b.used + d.stop_used:
+        return 33
+    return 0
 
 
 cdef bint _leads_back(const Names* n, int64_t own) noexcept nogil:

@@ -22,6 +22,7 @@ class BookReader:
         fire_max: SupportsIndex = 10_000,
         chain: bool = False,
         ids: Literal["own", "external"] = "own",
+        strict_ids: bool = False,
     ) -> Self: ...
     def __init__(
         self,
@@ -32,6 +33,7 @@ class BookReader:
         fire_max: SupportsIndex = 10_000,
         chain: bool = False,
         ids: Literal["own", "external"] = "own",
+        strict_ids: bool = False,
     ) -> None: ...
     @property
     def best_bid(self) -> int | None: ...

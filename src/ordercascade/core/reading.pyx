@@ -49,7 +49,7 @@ cdef class BookReader:
     """What can be asked of an OrderBook; every array is a copy unless its method says otherwise."""
 
     def __cinit__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000,
-                  chain=False, ids="own"):
+                  chain=False, ids="own", strict_ids=False):
         cdef Tick highest = within(price_max, "price_max", "an int number of ticks", 1, TICK_MAX)
         cdef int64_t most = within(order_max, "order_max", "an int", 1, 2**30 - 1)
         self.account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
@@ -65,13 +65,16 @@ cdef class BookReader:
         if ids not in ("own", "external"):
             raise InputError("ids", ids, "must be 'own' or 'external'")
         self.external = ids == "external"
+        self.names.strict = bool(strict_ids)
+        if self.names.strict and not self.external:
+            raise InputError("strict_ids", strict_ids, "must be False: own ids never come twice")
         self.chained = chain
         self.apart = self.external or self.chained
         if self.chained:
             digest_start(&self.chain_now)
 
     def __init__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000,
-                 chain=False, ids="own"):
+                 chain=False, ids="own", strict_ids=False):
         once(self, self.ready)
         self.ready = True
 

@@ -14,7 +14,8 @@
 #           size, display, expires_ns, account, and type, side, tif, flags, by in a byte each; count
 #           and slots of the free list
 #   chain   two words
-#   names   0, or 1 and a name for each resting order by slot, then for each stop by slot
+#   names   0, or 1 and a name for each resting order by slot, then for each stop by slot; or 2,
+#           those, and count and names of orders that are gone, ascending
 from ordercascade.core.desk cimport Desk
 from ordercascade.core.digest cimport Digest
 from ordercascade.core.naming cimport Names

@@ -14,7 +14,8 @@ from ordercascade.core.desk cimport (
 from ordercascade.core.digest cimport digest_start, digest_word
 from ordercascade.core.heap cimport heap_push, heap_room
 from ordercascade.core.matching cimport ids_sort, queue_put
-from ordercascade.core.naming cimport name_load, name_of, names_digest
+from ordercascade.core.directory cimport directory_places
+from ordercascade.core.naming cimport name_load, name_of, name_spend, name_spent, names_digest
 from ordercascade.core.queues cimport (
     Order, book_digest, book_init, level_of, level_worse, order_at, order_id_of, room_to_rest,
     side_none, slot_load, slots_load,
@@ -71,9 +72,11 @@ cdef bytes snapshot_write(const Book* b, const Desk* d, const Rules* rules, cons
         _write_stops(&w, d)
         _put(&w, <int64_t>chain.a)
         _put(&w, <int64_t>chain.b)
-        _put(&w, external)
+        _put(&w, external + names.strict)
         if external:
             _write_names(&w, b, d, names)
+        if names.strict:
+            _write_spent(&w, b, d, names)
         w.words[0] = MAGIC
         w.words[1] = <int64_t>VERSION << 32 | BYTE_ORDER
         w.words[2] = w.count - HEADER
@@ -220,6 +223,20 @@ cdef int _write_names(Writer* w, const Book* b, const Desk* d, const Names* name
     return 0
 
 
+cdef int _write_spent(Writer* w, const Book* b, const Desk* d, const Names* names) except -1:
+    """The names whose orders are gone, sorted."""
+    cdef int64_t i, name
+    cdef int64_t first = w.count + 1
+    _put(w, 0)
+    for i in range(directory_places(&names.ids)):
+        name = name_spent(b, d, names, i)
+        if name:
+            _put(w, name)
+    w.words[first - 1] = w.count - first
+    ids_sort(w.words + first, w.count - first)
+    return 0
+
+
 # ------------------------------------------------------------------ reading
 
 cdef object _wrong(const Reader* r, str part, str rule):
@@ -264,9 +281,7 @@ cdef int snapshot_read(object data, Book* b, Desk* d, Rules* rules, Digest* chai
         _read_stops(&r, b, d, rules)
         chain.a = <uint64_t>_take(&r, "chain", INT64_MIN, INT64_MAX)
         chain.b = <uint64_t>_take(&r, "chain", INT64_MIN, INT64_MAX)
-        external = _take(&r, "names", 0, 1)
-        if external:
-            _read_names(&r, b, d, names)
+        external = _read_names(&r, b, d, names)
         if r.at != r.count:
             raise SnapshotError("snapshot", "goes on after its end", byte=8 * r.at)
         _judge(&r, b, d, names, external)
@@ -488,14 +503,26 @@ cdef int _read_stop_free(Reader* r, Desk* d) except -1:
 
 
 cdef int _read_names(Reader* r, Book* b, Desk* d, Names* names) except -1:
-    cdef int64_t slot
+    """Return whether there are any."""
+    cdef int64_t slot, i, name
+    cdef int64_t last = 0
+    cdef int kind = <int>_take(r, "names", 0, 2)
+    if kind == 0:
+        return 0
     for slot in range(b.used):
         if order_at(b, slot).size:
             _read_name(r, b, d, names, order_id_of(b, slot))
     for slot in range(d.stop_used):
         if d.stops[slot].state == WAITING:
             _read_name(r, b, d, names, stop_id_of(d, slot))
-    return 0
+    if kind == 2:
+        names.strict = True
+        for i in range(_counted(r, "spent", 1)):
+            name = _take(r, "spent", 1, INT64_MAX)
+            if name <= last or name_spend(names, name):
+                raise _wrong(r, "spent", f"name {name} stands twice or out of order")
+            last = name
+    return 1
 
 
 cdef int _read_name(Reader* r, Book* b, Desk* d, Names* names, int64_t own) except -1:
