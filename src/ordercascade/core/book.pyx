@@ -1,7 +1,7 @@
 """A limit order book with price-time priority: exact, in whole ticks and lots."""
 from __future__ import annotations
 
-import numpy as np
+from numpy import ndarray
 
 from ordercascade.core.shapes import IMPACT_DTYPE, QUEUE_DTYPE
 from ordercascade.core.messages import (
@@ -13,7 +13,7 @@ from ordercascade.errors import InputError
 
 from libc.stdint cimport INT64_MAX, uintptr_t
 from libc.string cimport memcpy, memset
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_ND, PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport whole, within
@@ -22,7 +22,10 @@ from ordercascade.core.conditional cimport (
 )
 from ordercascade.core.desk cimport desk_copy, desk_free, desk_quiet, widened
 from ordercascade.core.matching cimport book_apply, book_first_bad
-from ordercascade.core.naming cimport named_apply, named_apply_wide, named_do, nameless, names_copy
+from ordercascade.core.naming cimport (
+    is_nameless, named_apply, named_apply_wide, named_do, named_first_bad, names_copy,
+)
+from ordercascade.core.queues cimport room_grow
 from ordercascade.core.records cimport (
     AMEND, ASK, BOTH_SIDES, CANCEL, DO_CANCEL_ALL, DO_CLOCK, DO_COLLECT, DO_MARK, DO_STOP,
     DO_TAKE_PROFIT, DO_UNCROSS, MARKET, POST_ONLY, REJECT_DUPLICATE_ID,
@@ -40,9 +43,12 @@ cdef extern from *:
 
 NAMED = "must be in [1, 2**63 - 1]"
 
+cdef type ARRAY = ndarray        # found without a look-up
+
 cdef enum:
     UNSET_BYTE = 0x80
     BLOCK = 4096                # rows of a batch that are copied, judged and run at a time
+    RESULTS_KEPT = 1 << 20      # of a larger batch the memory is let go by the next small one
     SIGNAL_WORK = 65536         # rows and fills between two looks for Ctrl-C: some milliseconds
 
 
@@ -59,6 +65,9 @@ cdef class OrderBook(BookReader):
     >>> book.fills["price"].tolist(), book.order(order).size
     ([100], 6)
     """
+
+    def __cinit__(self, *args, **named):
+        self.dtype_seen = MESSAGE_DTYPE
 
     def __dealloc__(self):
         PyMem_RawFree(self.block)
@@ -280,33 +289,43 @@ cdef class OrderBook(BookReader):
         `rows_done` rows have run, whole.
         """
         cdef Py_buffer taken
-        cdef Py_buffer given
         self.enter()
         self.rows_done = 0
+        self.results_seen = None
         try:
             if on_bad not in ("raise", "reject"):
                 raise InputError("on_bad", on_bad, "must be 'raise' or 'reject'")
-            rows = message_rows(messages)
-            PyObject_GetBuffer(rows, &taken, PyBUF_SIMPLE)
+            self.take(messages, &taken)
             try:
-                place = <uintptr_t>taken.buf
-                if place & 7:
-                    raise InputError("messages", hex(place), "must be 8-byte aligned")
-                wide = rows.dtype == WIDE_DTYPE
+                if <uintptr_t>taken.buf & 7:
+                    raise InputError("messages", hex(<uintptr_t>taken.buf),
+                                     "must be 8-byte aligned")
+                self.prepare(&taken)
                 if on_bad == "raise":
-                    self.judge(rows, <const char*>taken.buf, len(rows), wide)
-                results = np.empty(len(rows), np.int64)
-                PyObject_GetBuffer(results, &given, PyBUF_WRITABLE)
-                self.results_seen = results
-                try:
-                    self.run(<const char*>taken.buf, len(rows), wide, <int64_t*>given.buf)
-                finally:
-                    PyBuffer_Release(&given)
+                    self.judge(messages, &taken)
+                self.run(&taken)
             finally:
                 PyBuffer_Release(&taken)
         finally:
             self.busy = False
-        return self.fills
+        return self.fills_now()
+
+    cdef int take(self, messages, Py_buffer* taken) except -1:
+        """Hold the bytes of an array of messages. Most come in the form of those before them."""
+        if (type(messages) is ARRAY and messages.dtype is self.dtype_seen
+                and _owned(messages)):
+            try:
+                PyObject_GetBuffer(messages, taken, PyBUF_ND)
+            except ValueError:
+                message_rows(messages)      # It says what is wrong.
+                raise
+            if taken.ndim == 1:
+                return 0
+            PyBuffer_Release(taken)
+        rows = message_rows(messages)
+        self.dtype_seen = rows.dtype
+        PyObject_GetBuffer(rows, taken, PyBUF_ND)
+        return 0
 
     cdef int64_t do(self, Wide* row) except? -1:
         """Judge and run one command that may be none of a plain book's."""
@@ -344,37 +363,63 @@ cdef class OrderBook(BookReader):
             row.expires_ns = within(expires_ns, "expires_ns", "an int", 1, INT64_MAX)
         return 0
 
-    cdef int judge(self, object rows, const char* data, int64_t count, bint wide) except -1:
-        cdef int64_t row
-        with nogil:
-            if wide:
-                row = wide_first_bad(&self.rules, <const Wide*>data, count)
-            else:
-                row = book_first_bad(&self.rules, <const Message*>data, count)
-        if row < count:
-            raise self.why(rows[row].item(), row)
-        if self.external:
-            with nogil:
-                row = nameless(data, sizeof(Wide) if wide else sizeof(Message), count)
-            if row < count:
-                raise InputError("order_id", rows[row]["order_id"].item(), NAMED, row=row)
+    cdef int prepare(self, const Py_buffer* taken) except -1:
+        """Make room for a batch; one of a single block is copied at once."""
+        cdef int64_t count = taken.shape[0]
+        self.block = <char*>slab_grow(self.block, &self.block_bytes,
+                                      smaller(count, BLOCK) * taken.itemsize, 1)
+        if self.result_room > 4 * count + RESULTS_KEPT:
+            PyMem_RawFree(self.result_rows)
+            self.result_rows = NULL
+            self.result_room = 0
+        if count > self.result_room:
+            self.result_rows = <int64_t*>room_grow(self.result_rows, &self.result_room, count,
+                                                   sizeof(int64_t))
+        if count <= BLOCK:
+            memcpy(self.block, taken.buf, count * taken.itemsize)
         return 0
 
-    cdef int run(self, const char* rows, int64_t count, bint wide, int64_t* results) except -1:
+    cdef int judge(self, messages, const Py_buffer* taken) except -1:
+        """Raise for the first bad row."""
+        cdef int64_t count = taken.shape[0]
+        cdef int64_t row
+        if count <= BLOCK:
+            row = self.first_bad(self.block, count, taken.itemsize)
+        else:
+            with nogil:
+                row = self.first_bad(<const char*>taken.buf, count, taken.itemsize)
+        if row == count:
+            return 0
+        bad = message_rows(messages)[row]
+        if self.external and is_nameless(bad["type"], bad["order_id"]):
+            raise InputError("order_id", bad["order_id"].item(), NAMED, row=row)
+        raise self.why(bad.item(), row)
+
+    cdef int64_t first_bad(self, const char* rows, int64_t count, int64_t row_bytes) noexcept nogil:
+        if self.external:
+            return named_first_bad(&self.rules, rows, row_bytes, count)
+        if row_bytes == sizeof(Wide):
+            return wide_first_bad(&self.rules, <const Wide*>rows, count)
+        return book_first_bad(&self.rules, <const Message*>rows, count)
+
+    cdef int run(self, const Py_buffer* taken) except -1:
         """Run a batch in blocks, copied so that nobody can change a row after it was judged."""
-        cdef int64_t row_bytes = sizeof(Wide) if wide else sizeof(Message)
+        cdef const char* rows = <const char*>taken.buf
+        cdef int64_t count = taken.shape[0]
+        cdef int64_t row_bytes = taken.itemsize
+        cdef bint wide = row_bytes == sizeof(Wide)
+        cdef int64_t* results = self.result_rows
         cdef int64_t start = 0
         cdef int64_t looked = 0
         cdef int64_t block
         self.forget()
-        self.block = <char*>slab_grow(self.block, &self.block_bytes,
-                                      smaller(count, BLOCK) * row_bytes, 1)
         while start < count:
             try:
                 with nogil:
                     while start < count:
                         block = smaller(count - start, BLOCK)
-                        memcpy(self.block, rows + start * row_bytes, block * row_bytes)
+                        if count > BLOCK:
+                            memcpy(self.block, rows + start * row_bytes, block * row_bytes)
                         # No result is made of such bytes: they show where a failure broke off.
                         memset(results + start, UNSET_BYTE, block * sizeof(int64_t))
                         if self.external:
@@ -476,6 +521,15 @@ cdef class OrderBook(BookReader):
             return other
         finally:
             self.busy = False
+
+
+cdef bint _owned(array):
+    """Whether the bytes of an array are sure to be an array's own, and no mapped file's."""
+    while array is not None:
+        if type(array) is not ARRAY:
+            return False
+        array = array.base
+    return True
 
 
 cdef Wide _wide(int64_t type, int64_t side, int64_t account, Tick price, Lot size) noexcept:

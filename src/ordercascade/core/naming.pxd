@@ -11,7 +11,7 @@ from ordercascade.core.desk cimport Desk
 from ordercascade.core.digest cimport Digest
 from ordercascade.core.directory cimport Directory, directory_copy, directory_free
 from ordercascade.core.queues cimport Book
-from ordercascade.core.records cimport Message, Wide
+from ordercascade.core.records cimport DO_STOP, DO_TAKE_PROFIT, LIMIT, MARKET, Message, Wide
 from ordercascade.core.rules cimport Rules
 from ordercascade.core.slab cimport slab_copy
 
@@ -35,7 +35,8 @@ cdef int64_t named_apply(Book* b, Desk* d, Names* n, const Rules* rules, const M
                          int64_t count, int64_t* results) except -1 nogil
 cdef int64_t named_apply_wide(Book* b, Desk* d, Names* n, const Rules* rules, const Wide* rows,
                               int64_t count, int64_t* results) except -1 nogil
-cdef int64_t nameless(const char* rows, int64_t row_bytes, int64_t count) noexcept nogil
+cdef int64_t named_first_bad(const Rules* rules, const char* rows, int64_t row_bytes,
+                             int64_t count) noexcept nogil
 cdef int64_t name_live(const Book* b, const Desk* d, const Names* n, int64_t name) noexcept nogil
 cdef int64_t name_of(const Names* n, int64_t own) noexcept nogil
 cdef int name_load(Book* b, Desk* d, Names* n, int64_t own, int64_t name) except -1 nogil
@@ -43,6 +44,13 @@ cdef int name_spend(Names* n, int64_t name) except -1 nogil
 cdef int64_t name_spent(const Book* b, const Desk* d, const Names* n, int64_t place) noexcept nogil
 cdef void names_digest(const Book* b, const Desk* d, const Names* n, Digest* digest) noexcept nogil
 cdef int names_check(const Book* b, const Desk* d, const Names* n) noexcept nogil
+
+
+cdef inline bint is_nameless(int type, int64_t name) noexcept nogil:
+    """Whether an order has no name; a market order may do without."""
+    if type == LIMIT or type == DO_STOP or type == DO_TAKE_PROFIT:
+        return name < 1
+    return type == MARKET and name < 0
 
 
 cdef inline void names_free(Names* n) noexcept nogil:

@@ -14,8 +14,8 @@ from ordercascade.core.queues cimport (
     ELSEWHERE, oc_rarely, order_at, order_id_of, slot_of,
 )
 from ordercascade.core.records cimport (
-    AMEND, CANCEL, DO_STOP, DO_TAKE_PROFIT, LIMIT, MARKET, REJECT_BAD_MESSAGE,
-    REJECT_DUPLICATE_ID, REJECT_UNKNOWN_ORDER, Fill,
+    AMEND, CANCEL, DO_STOP, DO_TAKE_PROFIT, MARKET, REJECT_BAD_MESSAGE, REJECT_DUPLICATE_ID,
+    REJECT_UNKNOWN_ORDER, Fill,
 )
 from ordercascade.core.rules cimport rules_broken_by, rules_plain, wide_broken
 from ordercascade.core.slab cimport NIL, oc_prefetch, slab_grow
@@ -119,7 +119,7 @@ cdef int64_t named_do(Book* b, Desk* d, Names* n, const Wide* m) except? -1 nogi
     cdef bint order = m.type <= MARKET or m.type == DO_STOP or m.type == DO_TAKE_PROFIT
     _room(b, d, n)
     if order:
-        if _is_nameless(m.type, m.order_id):
+        if is_nameless(m.type, m.order_id):
             return REJECT_BAD_MESSAGE
         if _taken(b, d, n, m.order_id):
             return REJECT_DUPLICATE_ID
@@ -180,20 +180,19 @@ cdef void _name_fired(Desk* d, Names* n, int64_t fired, int64_t name) noexcept n
             d.fired[i].result = own
 
 
-cdef inline bint _is_nameless(int type, int64_t name) noexcept nogil:
-    """Whether an order has no name; a market order may do without."""
-    if type == LIMIT or type == DO_STOP or type == DO_TAKE_PROFIT:
-        return name < 1
-    return type == MARKET and name < 0
-
-
-cdef int64_t nameless(const char* rows, int64_t row_bytes, int64_t count) noexcept nogil:
-    """The first row of either form that needs a name and has none, or `count`."""
+cdef int64_t named_first_bad(const Rules* rules, const char* rows, int64_t row_bytes,
+                             int64_t count) noexcept nogil:
+    """The first row of either form that breaks a rule or has no name and needs one, or `count`."""
     cdef const Message* m
     cdef int64_t i
     for i in range(count):
         m = <const Message*>(rows + i * row_bytes)
-        if _is_nameless(m.type, m.order_id):
+        if is_nameless(m.type, m.order_id):
+            return i
+        if row_bytes == sizeof(Wide):
+            if wide_broken(rules, <const Wide*>m):
+                return i
+        elif rules_broken_by(rules, m):
             return i
     return count
 
@@ -263,7 +262,7 @@ cdef inline int64_t _plain(Book* b, Desk* d, Names* n, const Message* m) except 
 cdef inline int64_t _plain_order(Book* b, Desk* d, Names* n, const Message* m) except -1 nogil:
     cdef int64_t first = b.fill_count
     cdef int64_t own
-    if oc_rarely(_is_nameless(m.type, m.order_id)):
+    if oc_rarely(is_nameless(m.type, m.order_id)):
         return REJECT_BAD_MESSAGE
     if _taken(b, d, n, m.order_id):
         return REJECT_DUPLICATE_ID

@@ -28,13 +28,16 @@ cdef class BookReader:
     cdef Digest chain_now   # 0, 0 without a chain
     cdef int64_t account_max
     cdef object fills_seen  # the array handed out for the last call's fills, made when asked for
-    cdef object results_seen
+    cdef int64_t* result_rows   # of the last batch, `rows_done` of them
+    cdef int64_t result_room
+    cdef object results_seen    # as an array, made when asked for
     cdef object spare       # ints of every size, let go when one more cannot be made
     cdef readonly int64_t rows_done     # of the last batch
 
     cdef int enter(self) except -1
     cdef int idle(self) except -1
     cdef void forget(self)
+    cdef object fills_now(self)
     cdef int64_t own_of(self, int64_t order_id) noexcept
     cdef Lot known(self, int64_t order_id) except -1
     cdef int64_t owner(self, account) except -2
