@@ -21,6 +21,8 @@ cdef class OrderBook(BookReader):
     cdef int64_t block_bytes
     cdef object dtype_seen  # of the last batch
 
+    cdef object send(self, int64_t c_type, side, price, size, account, tif, flags, display,
+                     expires_ns, order_id)
     cdef int64_t do(self, Wide* row) except? -1
     cdef str taken(self, int64_t name)
     cdef int rare(self, Wide* row, display, expires_ns, order_id) except -1

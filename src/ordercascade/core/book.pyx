@@ -84,19 +84,25 @@ cdef class OrderBook(BookReader):
         `order_id`, 1 .. 2**63 - 1; the id of an order that is gone may come again, but for a book
         with strict_ids=True, which remembers them all.
         """
-        cdef int64_t c_price, c_size, c_side, c_account, c_type, c_tif, c_flags, result
+        cdef int64_t c_type = whole(type, "type", "OrderType.LIMIT or OrderType.MARKET")
+        if c_type == CANCEL or c_type == AMEND:
+            raise InputError("type", type, "must be OrderType.LIMIT or OrderType.MARKET")
+        return self.send(c_type, side, price, size, account, tif, flags, display, expires_ns,
+                         order_id)
+
+    cdef object send(self, int64_t c_type, side, price, size, account, tif, flags, display,
+                     expires_ns, order_id):
+        """Judge and run an order."""
+        cdef int64_t c_price, c_size, c_side, c_account, c_tif, c_flags, result
         cdef Wide row
         self.enter()
         try:
-            c_type = whole(type, "type", "OrderType.LIMIT or OrderType.MARKET")
             c_side = whole(side, "side", "Side.BID or Side.ASK")
             c_price = whole(price, "price", "an int number of ticks")
             c_size = whole(size, "size", "an int number of lots")
             c_account = whole(account, "account", "an int")
             c_tif = whole(tif, "tif", "one of TimeInForce")
             c_flags = whole(flags, "flags", "bits of OrderFlag")
-            if c_type == CANCEL or c_type == AMEND:
-                raise InputError("type", type, "must be OrderType.LIMIT or OrderType.MARKET")
             if rules_broken(&self.rules, c_type, c_side, c_tif, c_flags, c_account, c_price,
                             c_size):
                 raise self.why((c_type, c_side, c_tif, c_flags, c_account, 0, c_price, c_size))
@@ -120,8 +126,7 @@ cdef class OrderBook(BookReader):
         cdef Wide row
         cdef int64_t result
         if limit is None:
-            return self.submit(side, 0, size, account=account, type=OrderType.MARKET, tif=tif,
-                               order_id=order_id)
+            return self.send(MARKET, side, 0, size, account, tif, 0, None, None, order_id)
         self.enter()
         try:
             row = _wide(MARKET, whole(side, "side", "Side.BID or Side.ASK"), 0, 0, 0)
