@@ -47,7 +47,7 @@ cdef type ARRAY = ndarray        # found without a look-up
 
 cdef enum:
     UNSET_BYTE = 0x80
-    BLOCK = 4096                # rows of a batch that are copied, judged and run at a time
+    BLOCK = 1024                # rows of a batch that are copied, judged and run at a time
     RESULTS_KEPT = 1 << 20      # of a larger batch the memory is let go by the next small one
     SIGNAL_WORK = 65536         # rows and fills between two looks for Ctrl-C: some milliseconds
 
