@@ -12,6 +12,7 @@ from ordercascade.core.slab cimport oc_prefetch, slab_copy
 
 cdef enum:
     PROBES = 64             # cells
+    NEAR = 16               # cells: more than most probes take
     CELLS_MIN = 64
     GRAVE = -1              # held a name once; a probe goes on behind it
 
@@ -75,6 +76,26 @@ cdef inline Cell* directory_find(const Directory* n, int64_t name) noexcept nogi
         if cell == end:
             return twig_find(n, name)
     return cell
+
+
+cdef inline Cell* directory_gap(const Directory* n, int64_t name) noexcept nogil:
+    """The empty cell where a new name belongs; NULL where that takes more thought."""
+    cdef Cell* cell = name_home(n, name)
+    cdef Cell* end = cell + NEAR
+    while cell.name != 0:
+        if cell.name == name or cell == end:
+            return NULL
+        cell += 1
+    return NULL if n.twig_count else cell
+
+
+cdef inline void cell_close(Directory* n, Cell* cell) noexcept nogil:
+    """Remove the name of a cell that directory_find() gave."""
+    if cell >= n.table and cell < n.table + n.cells and cell[1].name == 0:
+        cell.name = 0
+        n.taken -= 1
+    else:
+        cell_drop(n, cell)
 
 
 cdef inline int directory_room(Directory* n) except -1 nogil:

@@ -6,8 +6,8 @@ from ordercascade.core.desk cimport (
 )
 from ordercascade.core.digest cimport digest_start, digest_word
 from ordercascade.core.directory cimport (
-    Cell, cell_drop, directory_check, directory_drop, directory_find, directory_place,
-    directory_places, directory_put, directory_room, name_home,
+    Cell, cell_close, directory_check, directory_drop, directory_find, directory_gap,
+    directory_place, directory_places, directory_put, directory_room, name_home,
 )
 from ordercascade.core.matching cimport book_amend, book_cancel, book_submit
 from ordercascade.core.queues cimport (
@@ -239,14 +239,16 @@ cdef inline void _look_ahead(const Book* b, const Names* n, const Message* m,
                              int64_t count) noexcept nogil:
     """Fetch what later messages name: first the cell, then, once that is here, the order."""
     cdef const Cell* cell
+    cdef int64_t slot
     if oc_rarely(2 * AHEAD >= count or n.ids.cells == 0):
         return
     oc_prefetch(name_home(&n.ids, m[2 * AHEAD].order_id))
-    if m[AHEAD].type >= CANCEL:
-        cell = name_home(&n.ids, m[AHEAD].order_id)
-        cell += cell.name != m[AHEAD].order_id
-        oc_prefetch(order_at(b, cell.own & (SLOTS >> 2)))
-        oc_prefetch(n.of_order + (cell.own & (SLOTS >> 2)))
+    # What is none is fetched in vain: cheaper than to ask.
+    cell = name_home(&n.ids, m[AHEAD].order_id)
+    cell += cell.name != m[AHEAD].order_id
+    slot = cell.own & (SLOTS >> 2)
+    oc_prefetch(order_at(b, slot))
+    oc_prefetch(n.of_order + slot)
 
 
 cdef inline int64_t _plain(Book* b, Desk* d, Names* n, const Message* m) except -1 nogil:
@@ -261,16 +263,26 @@ cdef inline int64_t _plain(Book* b, Desk* d, Names* n, const Message* m) except 
 
 cdef inline int64_t _plain_order(Book* b, Desk* d, Names* n, const Message* m) except -1 nogil:
     cdef int64_t first = b.fill_count
+    cdef Cell* cell
+    cdef Name* row
     cdef int64_t own
     if oc_rarely(is_nameless(m.type, m.order_id)):
         return REJECT_BAD_MESSAGE
-    if _taken(b, d, n, m.order_id):
+    cell = directory_gap(&n.ids, m.order_id)
+    if oc_rarely(cell == NULL and _taken(b, d, n, m.order_id)):
         return REJECT_DUPLICATE_ID
     own = book_submit(b, m.type, m.side, m.price, m.size, m.account, m.tif, m.flags)
     if b.fill_count > first:
         _plain_fills(b, n, first, m.order_id)
+        cell = NULL             # Names that went may have moved others.
     if own > 0:
-        _give(n, m.order_id, own)
+        row = n.of_order + (own & SLOTS)
+        if cell == NULL or oc_rarely(row.name):
+            _give(n, m.order_id, own)
+            return m.order_id
+        cell.name = row.name = m.order_id
+        cell.own = row.own = own
+        n.ids.taken += 1
         return m.order_id
     if own == 0 and n.strict and m.order_id:
         directory_put(&n.ids, m.order_id, SPENT)
@@ -285,8 +297,8 @@ cdef inline int64_t _plain_cancel(Book* b, Names* n, const Message* m) except -1
     own = cell.own
     lots = book_cancel(b, own, m.account)
     if lots > 0 and not n.strict:
-        cell_drop(&n.ids, cell)
         n.of_order[own & SLOTS].name = 0
+        cell_close(&n.ids, cell)
     return lots
 
 
