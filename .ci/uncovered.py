@@ -27,16 +27,20 @@ LEAST = 95.0
 # What exercises the core. Not here: what starts processes, draws pictures or reads files, and
 # what is slow when traced and reaches no other line.
 TESTS = [
-    "bad_inputs",
+    *(f"bad_inputs/test_{name}.py" for name in (
+        "a_scalars b_orders c_arrays d_config e_accounts f_time g_views"
+    ).split()),
     "golden",
     "property/test_book_machine.py",
+    "property/test_desk_machine.py",
     "property/test_schedule.py",
     "property/test_triggers_machine.py",
     "property/test_world_against_twin.py",
     "vectors",
     *(f"unit/test_{name}.py" for name in (
-        "account_ledger admission agenda_and_queue between_settlements book bounds change"
-        " checks doors edges events faces ladder levels margin mechanisms monitor populate"
+        "account_ledger admission agenda_and_queue auction between_settlements book"
+        " book_snapshot book_views bounds change checks desk doors edges events faces flock"
+        " ladder levels margin mechanisms monitor populate"
         " populations run scenario schedule state_hash_fields tape tape_file triggers"
         " turned_leg waterfall"
     ).split()),
