@@ -2,8 +2,8 @@
 
 Builds the trace flavour beside the release, runs the core's tests under coverage.py and prints a
 table by file. Only lines inside functions count: imports and definitions run by being imported.
-LEAST per cent must be covered; the rest is listed in tests/UNCOVERED.md, which this writes, with the
-reason that tests/uncovered.toml gives. A line that stands there must not be reached.
+LEAST per cent must be covered; the rest is listed in tests/UNCOVERED.md, which this writes, with
+the reason that tests/uncovered.toml gives. A line that stands there must not be reached.
 """
 
 from __future__ import annotations
