@@ -2,7 +2,8 @@
 
 Thread CPU time, minimum of N; all engines take turns. `python bench/bench_recipe.py [--repeat N]
 [--ids N] [--records DIR]`. Own ids are those that the book gave, kept by the caller; external ids
-are the records'. Ratios are to the fastest compilation of the ceiling with the same kind of ids, from the same run.
+are the records'. Ratios are to the fastest compilation of the ceiling with the same kind of ids,
+from the same run.
 """
 
 from __future__ import annotations

@@ -200,6 +200,15 @@ def test_bad_B06_ids_are_positive(order: int) -> None:
     assert book.results.tolist() == [3, Reject.BAD_MESSAGE]
 
 
+@pytest.mark.parametrize("kind", [11, 32, 36, 64, 255])
+def test_an_unknown_type_is_named_before_a_missing_id(kind: int) -> None:
+    for dtype in (MESSAGE_DTYPE, WIDE_DTYPE):
+        rows = np.zeros(1, dtype)
+        rows["type"], rows["price"], rows["size"] = kind, 5, 5
+        with pytest.raises(InputError, match="type must be one of"):
+            external().apply(rows)
+
+
 def test_a_book_with_ids_of_its_own_takes_none_and_one_without_needs_them() -> None:
     with pytest.raises(InputError, match="order_id must be None: this book gives its own ids"):
         OrderBook(1000).submit(BID, 100, 5, order_id=7)
