@@ -157,7 +157,8 @@ cdef inline int slots_load(Book* b, int32_t used) except -1 nogil:
     """Make so many slots of a new book, none of them resting or free yet."""
     ends_grow(&b.ring, 0, used * <int64_t>sizeof(Peer))
     ends_grow(&b.rows, 0, used * <int64_t>sizeof(Order))
-    memset(order_at(b, 0), 0, used * sizeof(Order))
+    if used:
+        memset(order_at(b, 0), 0, used * sizeof(Order))
     b.used = used
     return 0
 
