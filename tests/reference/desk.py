@@ -8,7 +8,7 @@ from typing import Any
 
 from ordercascade.enums import Command, OrderFlag, OrderType, Reject, Side, TimeInForce, TriggerBy
 from ordercascade.errors import InputError
-from reference.book import LEVEL_MAX, Order, OrderBook, crosses
+from reference.book import LEVEL_MAX, Order, OrderBook
 from reference.messages import judge
 
 STP = OrderFlag.CANCEL_BOTH | OrderFlag.DECREMENT
