@@ -433,7 +433,7 @@ class DeskBook(OrderBook):
         if self._gives_way_at_once(order.side, price, order.account, order.flags):
             return int(Reject.SELF_TRADE)
         given_up = order.hidden + (order.size if price == order.price else 0)
-        if not self._meets(order.side, price) and self._no_room(order.side, price, size, given_up):
+        if self._no_room(order.side, price, size, given_up):
             return int(Reject.LEVEL_FULL)
         return self._send_again(order, price, size)
 

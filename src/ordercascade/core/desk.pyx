@@ -352,7 +352,7 @@ cdef int64_t _requeue(Book* b, Desk* d, int32_t slot, Tick price, Lot size) exce
     if crosses and _refuses_itself(b, &t):
         return REJECT_SELF_TRADE
     room_page(b, t.limit)
-    if not crosses and size > _level_room(b, d, slot, t.limit):
+    if size > _level_room(b, d, slot, t.limit, crosses):
         return REJECT_LEVEL_FULL
     _room(b, d, size)
     queue_drop(b, slot)
@@ -383,10 +383,14 @@ cdef void desk_cut(Book* b, Desk* d, int32_t slot, Lot lots) noexcept nogil:
         desk_rest(b, d, slot, order.price, left)
 
 
-cdef Lot _level_room(const Book* b, const Desk* d, int64_t slot, Tick price) noexcept nogil:
+cdef Lot _level_room(const Book* b, const Desk* d, int64_t slot, Tick price,
+                     bint crosses) noexcept nogil:
     """How many lots an order in a queue may have at a price, its own there not counted."""
     cdef const Order* order = order_at(b, slot)
-    cdef Lot room = LEVEL_MAX - level_of(b, price).size - d.hidden + desk_reserve(d, slot)
+    cdef Lot room = LEVEL_MAX - d.hidden + desk_reserve(d, slot)
+    if crosses:
+        return room             # What is left will be alone at its price.
+    room -= level_of(b, price).size
     return room + order.size if price == order.price else room
 
 
