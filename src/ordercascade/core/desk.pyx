@@ -463,9 +463,10 @@ cdef void pen_drop(Book* b, Desk* d, int32_t slot) noexcept nogil:
 cdef int64_t _pen_anew(Book* b, Desk* d, int32_t slot, Tick price, Lot size) except -1 nogil:
     """An order that changes during a call phase is the newest in the pen."""
     cdef int64_t order_id = order_id_of(b, slot)
-    cdef const Order* order = order_at(b, slot)
+    cdef const Order* order
     cdef Lot room
     room_page(b, price)
+    order = order_at(b, slot)   # Not before: the rows may have moved.
     room = LEVEL_MAX - level_of(b, price).size - d.hidden - d.pen_lots + desk_reserve(d, slot)
     if order.penned:
         room += desk_open(b, d, slot)
