@@ -8,9 +8,10 @@ import subprocess
 import sys
 from itertools import product
 
+import numpy as np
 import pytest
 
-from ordercascade import OrderBook, OrderFlag, Reject, Side, TimeInForce
+from ordercascade import MESSAGE_DTYPE, OrderBook, OrderFlag, Reject, Side, TimeInForce
 from reference.auction import AuctionBook
 
 BID, ASK = Side.BID, Side.ASK
@@ -147,6 +148,22 @@ def test_no_memory_of_before_is_read_then_told_by_a_process_that_spoils_it() -> 
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_lots_of_the_other_side_fill_no_level() -> None:
+    """2**22 asks of 2**40 lots are all that a level may hold; a bid may be collected there."""
+    book = OrderBook(10, order_max=2**23)
+    rows = np.zeros(2**18, MESSAGE_DTYPE)
+    rows["side"], rows["price"], rows["size"] = ASK, 5, 2**40
+    for _ in range(2**4):
+        book.apply(rows)
+    book.collect()
+    assert book.submit(ASK, 5, 1) == Reject.LEVEL_FULL
+    bid = book.submit(BID, 5, 2)
+    assert bid > 0
+    assert book.amend(bid, size=3) == bid
+    assert book.indicative() == (5, 3, 3 - 2**62)
+    assert book.uncross() == 5
 
 
 def test_stops_wait_for_the_end_of_the_call_phase() -> None:

@@ -5,8 +5,9 @@ from ordercascade.core.digest cimport digest_word
 from ordercascade.core.heap cimport heap_push, heap_room
 from ordercascade.core.matching cimport queue_drop, queue_put
 from ordercascade.core.queues cimport (
-    Book, Order, book_check, level_of, level_worse, order_at, order_id_of, pool_full, room_fills,
-    room_grow, room_page, room_to_rest, side_none, slot_claim, slot_of, slot_release,
+    Book, Order, book_check, book_size_at, level_of, level_worse, order_at, order_id_of,
+    pool_full, room_fills, room_grow, room_page, room_to_rest, side_none, slot_claim, slot_of,
+    slot_release,
 )
 from ordercascade.core.records cimport (
     BID, CANCEL_NEWEST, CANCEL_OLDEST, DECREMENT, FOK, GTC, LIMIT, MARKET, POST_ONLY,
@@ -410,7 +411,7 @@ cdef int64_t _pen_order(Book* b, Desk* d, const Wide* m) except -1 nogil:
     if pool_full(b):
         return REJECT_POOL_FULL
     room_to_rest(b, m.price, m.account)
-    if d.hidden + d.pen_lots > LEVEL_MAX - m.size - level_of(b, m.price).size:
+    if d.hidden + d.pen_lots > LEVEL_MAX - m.size - book_size_at(b, m.side, m.price):
         return REJECT_LEVEL_FULL
     _room_extra(b, d, m)
     slot = _claim(b, d, m)
@@ -467,7 +468,8 @@ cdef int64_t _pen_anew(Book* b, Desk* d, int32_t slot, Tick price, Lot size) exc
     cdef Lot room
     room_page(b, price)
     order = order_at(b, slot)   # Not before: the rows may have moved.
-    room = LEVEL_MAX - level_of(b, price).size - d.hidden - d.pen_lots + desk_reserve(d, slot)
+    room = LEVEL_MAX - book_size_at(b, order.side, price) - d.hidden - d.pen_lots
+    room += desk_reserve(d, slot)
     if order.penned:
         room += desk_open(b, d, slot)
     elif price == order.price:
