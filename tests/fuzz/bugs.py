@@ -136,6 +136,24 @@ BUGS = {
         "if price != order.price:",
         "book",
     ),
+    "a snapshot may name one slot too many": Bug(
+        "core.snapshot",
+        'cdef int64_t slot = _take(r, part + " slot", 0, b.used - 1)',
+        'cdef int64_t slot = _take(r, part + " slot", 0, b.used)',
+        "door",
+    ),
+    "single calls are left out of the chain": Bug(
+        "core.book",
+        "            chain_fold(&self.chain_now, row, result)",
+        "            pass",
+        "door",
+    ),
+    "an account is cut to 32 bits": Bug(
+        "core.book",
+        'row.account = <int>within(account, "account", "an int", 0, self.account_max)',
+        'row.account = <int>whole(account, "account", "an int")',
+        "door",
+    ),
 }
 
 

@@ -213,11 +213,12 @@ class Door:
 
     def both(self, call: Callable[[], Any], **fields: Any) -> None:
         """Make a call, and the same with a row; a refusal changes nothing."""
-        before = self.book.state_hash(), self.book.chain
+        before = self.book.state_hash(), self.book.chain, self.book.fills.tolist()
         try:
             result = call()
         except (*REFUSALS, Refused):
-            assert (self.book.state_hash(), self.book.chain) == before
+            after = self.book.state_hash(), self.book.chain, self.book.fills.tolist()
+            assert after == before
             return
         row = np.zeros(1, WIDE_DTYPE)
         for name, value in fields.items():
