@@ -302,7 +302,11 @@ class Door:
         words = list(struct.unpack(f"<{len(saved) // 8}q", saved))
         for _ in range(1 + self.source.byte() % 3):
             place = (self.source.byte() << 8 | self.source.byte()) % len(words)
-            change = self.value(lambda byte: byte - 100)
+            how = self.source.byte()
+            if how & 3:  # A little more or less gets past more checks.
+                change = words[place] + (1 if how & 1 else -1)
+            else:
+                change = self.value(lambda byte: byte - 100)
             words[place] = change if type(change) is int and abs(change) < 2**63 else 5
         signed = self.source.byte() & 7
         given = sign(words) if signed else struct.pack(f"<{len(words)}q", *words)
