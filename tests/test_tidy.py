@@ -32,7 +32,7 @@ CORRIDORS = [
     (1, "core.arrow"),
     (
         1,
-        "core.matching core.desk core.auction core.conditional core.views core.snapshot"
+        "core.matching core.desk core.auction core.conditional core.directory core.naming core.views core.snapshot"
         " core.reading core.book core.scalar",
     ),
     (1, "core.levels"),

@@ -85,6 +85,7 @@ class Reject(IntEnum):
     SELF_TRADE = -15
     CASCADE_LIMIT = -16
     AUCTION = -17
+    DUPLICATE_ID = -18
 
 
 class HolderKind(IntEnum):

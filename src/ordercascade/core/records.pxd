@@ -43,6 +43,7 @@ cdef enum:
     REJECT_SELF_TRADE = -15
     REJECT_CASCADE_LIMIT = -16
     REJECT_AUCTION = -17
+    REJECT_DUPLICATE_ID = -18
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
