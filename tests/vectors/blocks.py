@@ -275,4 +275,3 @@ def notional(vector: Vector) -> dict[str, Any]:
         "min_notional": asked(0),
         "max_notional": asked(i["max_position_portion_liquidated_ppm"]),
     }
-

@@ -295,4 +295,3 @@ def skewed(vector: Vector) -> dict[str, Any]:
         desk.settle(Fraction(block, 2))
         left.append(desk.held("it")[1][0])
     return {"capacity": Fraction(capacity, 1000), "left": left}
-

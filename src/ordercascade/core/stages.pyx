@@ -20,7 +20,7 @@ STAGES = MappingProxyType({
     "dispose_share_ppm": PPM, "dispose_range_ppm": 100_000, "insured": False,
     "insured_fee_ppm": 0, "insured_most": MOST, "adl_price": PriceMode.BANKRUPTCY,
     "adl_overlap": False, "social_rule": SocialRule.PROFIT, "social_step": 1,
-    "variation": False, "search_ppm": 0, "initial_ppm": 0, "release_ppm": 0,
+    "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0, "release_ppm": 0,
 })
 
 
@@ -87,5 +87,6 @@ cdef int _set_levels(Stages* made, dict of) except -1:
     if levels != sorted(levels) or (any(levels) and levels[0] < PPM):
         raise ConfigError("stages.search_ppm", "must be 0, or at least 10**6, and must not pass "
                           "initial_ppm, nor that release_ppm")
+    made.order_ppm = whole("stages.order_ppm", of["order_ppm"], 0, PPM)
     made.search_ppm, made.initial_ppm, made.release_ppm = levels
     return 0

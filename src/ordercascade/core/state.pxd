@@ -133,6 +133,7 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     Ppm insured_fee_ppm         # most that a fill pays, of its value
     Cash insured_most           # most that the fund pays for one order
     Cash social_step            # SOCIAL_LOTS: what a lot is charged is a multiple of it
+    Ppm order_ppm               # of initial margin, that a new order must find
     Ppm search_ppm              # isolated margin below this is topped up ...
     Ppm initial_ppm             # ... to this
     Ppm release_ppm             # above this the rest goes back; of maintenance, 0: no levels

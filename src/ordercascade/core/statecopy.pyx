@@ -170,6 +170,7 @@ cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
     digest_word(d, g.insured_fee_ppm)
     digest_word(d, g.insured_most)
     digest_word(d, g.social_step)
+    digest_word(d, g.order_ppm)
     digest_word(d, g.search_ppm)
     digest_word(d, g.initial_ppm)
     digest_word(d, g.release_ppm)

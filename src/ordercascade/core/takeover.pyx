@@ -124,7 +124,7 @@ cdef int _move(State* s, int32_t scope, int32_t market, Lot size, Cash cost,
         parent = s.scopes[scope].moved_step
     step = step_begin(s, STEP_TAKEOVER, market, scope, parent, generation_of(s, parent), NIL)
     if _held(s, taker, market) == 0:
-        m.dispose_at = s.time_ns + s.stages.dispose_ns
+        m.dispose_at = s.time_ns + larger(1, s.stages.dispose_ns)
     cancel_own(s, scope, market, step)
     enter(s, step, scope, market, -size, -cost)
     enter(s, step, taker, market, size, cost)
@@ -208,7 +208,7 @@ cdef int dispose(State* s, int32_t market) except -1 nogil:
         <Wide>_offered(&m.book, side, limit) * <Wide>s.stages.dispose_share_ppm, PPM))
     if lots == 0:
         return 0
-    m.dispose_at = s.time_ns + s.stages.dispose_ns
+    m.dispose_at = s.time_ns + larger(1, s.stages.dispose_ns)   # never twice in an instant
     step = step_begin(s, STEP_DISPOSAL, market, taker, s.scopes[taker].moved_step,
                       generation_of(s, s.scopes[taker].moved_step), NIL)
     s.acting = taker
