@@ -37,7 +37,7 @@ def test_the_vectors_are_there(shared: Path) -> None:
 
 @pytest.mark.parametrize("vector", FOUND, ids=[vector["id"] for vector in FOUND])
 def test_a_vector(vector: dict[str, Any], how: dict[str, dict[str, str]]) -> None:
-    """Each passes, in the engine where it must; optional ones may wait; other parts are not judged."""
+    """Each passes, in the engine where it must; optional ones may wait; other parts are apart."""
     row = how[vector["id"]]
     result = run.judge(vector)
     assert result.outcome != "failed", result.why

@@ -117,6 +117,38 @@ cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) excep
     return 0
 
 
+cdef int _begin(State* s, int32_t scope) except -1 nogil:
+    """Its first order: which step made it fall; from now on it is pending."""
+    cdef Scope* sc = &s.scopes[scope]
+    sc.parent = parent_of(s, scope)
+    sc.generation = 0 if sc.parent == NIL else generation_of(s, sc.parent) + 1
+    sc.pending = 1
+    sc.since_ns = s.time_ns
+    if not sc.listed:
+        sc.listed = 1
+        push(&s.pending, &s.pending_count, &s.pending_capacity, scope)
+    return 0
+
+
+cdef Lot _send(State* s, int64_t step, const Entry* entry, Lot lots, Executed* done,
+               Insured* insured) except -1 nogil:
+    """The order itself: its fills through the ledger; return the lots filled."""
+    cdef Market* m = &s.markets[entry.market]
+    cdef Tick limit = entry.limit
+    cdef Lot filled
+    book_clear(&m.book)
+    insured.fee = insured.paid = 0
+    if s.stages.insured:
+        return insured_take(s, step, entry, lots, done, insured)
+    if entry.at_market:
+        limit = 0 if entry.side else m.price_max
+    filled = book_take(&m.book, entry.side, limit, lots, s.ledger.holders[entry.scope].account)
+    book_touched(s, entry.market, step)
+    apply_fills(s, entry.market, step, True, done)
+    oc_check(done.lots == filled)
+    return filled
+
+
 cdef int execute(State* s, const Entry* entry) except -1 nogil:
     """Send one planned order: test again, cancel, trade, marks, fee, row. SEMANTICS §3.5, §5."""
     cdef int32_t scope = entry.scope
@@ -150,13 +182,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
         if lots == 0:
             return 0
     if not sc.pending:
-        sc.parent = parent_of(s, scope)
-        sc.generation = 0 if sc.parent == NIL else generation_of(s, sc.parent) + 1
-        sc.pending = 1
-        sc.since_ns = s.time_ns
-        if not sc.listed:
-            sc.listed = 1
-            push(&s.pending, &s.pending_count, &s.pending_capacity, scope)
+        _begin(s, scope)
     step = step_begin(s, STEP_LIQUIDATION, market, scope, sc.parent, sc.generation,
                       NIL if sc.parent == NIL else
                       <int32_t>log_get(s.log, T_STEPS, sc.parent, STEP_MARKET))
@@ -166,17 +192,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     row[5] = side
     row[17] = m.mark
     row[19] = at.equity
-    book_clear(&m.book)
-    insured.fee = insured.paid = 0
-    if s.stages.insured:
-        filled = insured_take(s, step, entry, lots, &done, &insured)
-    else:
-        filled = book_take(&m.book, side,
-                           (0 if side else m.price_max) if entry.at_market else entry.limit,
-                           lots, account)
-        book_touched(s, market, step)
-        apply_fills(s, market, step, True, &done)
-        oc_check(done.lots == filled)
+    filled = _send(s, step, entry, lots, &done, &insured)
     _order_row(s, step, market, account, side, entry.at_market, entry.limit, lots, filled)
     sc.tranche += 1
     sc.order_step = step

@@ -18,8 +18,9 @@ from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, Margin, margin_of, Market, NOTE_ADL_EXTERNAL, NOTE_FUND_EMPTY,
-    REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED, SHORTFALL, SOCIAL_LOTS, State,
+    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, Margin, margin_of, Market, NOTE_ADL_EXTERNAL,
+    NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
+    SHORTFALL, SOCIAL_LOTS, State,
     STEP_ADL, step_begin, STEP_WATERFALL, SUB_ADL, SUB_NONE, write_posting,
 )
 from ordercascade.core.units cimport absolute, Cash, div_ceil, larger, Lot, smaller, Wide

@@ -194,7 +194,7 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The earliest end of a cooldown, or disposal, later than the venue's latest round; NIL without one."""
+    """The earliest end of a cooldown, or disposal, after its latest round; NIL without one."""
     cdef TimeNs earliest = next_disposal(s)
     cdef int64_t i
     cdef const Scope* sc

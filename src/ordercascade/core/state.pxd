@@ -127,7 +127,6 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     int8_t adl_overlap          # counterparties are taken one by one, if they can afford it
     int8_t social_rule
     int8_t variation            # positions are settled to the mark every round
-    int8_t since                # the policy asks how long a scope has been in liquidation
     Ppm takeover_ppm            # of maintenance
     Ppm takeover_cap_ppm        # value the taker may hold, of its balance; 0: no cap
     Ppm insured_fee_ppm         # most that a fill pays, of its value

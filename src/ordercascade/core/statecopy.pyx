@@ -17,7 +17,8 @@ from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, Entry, Margin, Market, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State, liquidatable, margin_of,
+    ARMED, Entry, Margin, Market, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State, liquidatable,
+    margin_of,
 )
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
@@ -182,7 +183,7 @@ cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
     for i in range(s.market_count):
         digest_word(d, s.markets[i].dispose_at)
     for i in range(s.ledger.holder_count):
-        digest_word(d, s.scopes[i].since_ns if s.scopes[i].pending else NIL)
+        digest_word(d, s.scopes[i].since_ns)
     for i in range(s.ledger.position_count):
         digest_word(d, s.variation[i] if i < s.variation_capacity else 0)
 

@@ -15,7 +15,8 @@ from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport Fill, MarketView
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    CANCEL_MARKET, CANCEL_SCOPE, Market, market_view, REASON_FEE_MAKER, REASON_FEE_TAKER, REASON_REALISE, State, step_begin,
+    CANCEL_MARKET, CANCEL_SCOPE, Market, market_view, REASON_FEE_MAKER, REASON_FEE_TAKER,
+    REASON_REALISE, State, step_begin,
     step_end, STEP_MARK, write_posting,
 )
 from ordercascade.core.units cimport Cash, Lot, mul_ppm_up, Ppm

@@ -348,7 +348,9 @@ cdef class Venue:
     def _trader(self, holder):
         """A holder that may have a position: a scope, or the fund or vault, which take over."""
         number = self._int("scope", holder, 0, self.s.ledger.holder_count - 1)
-        return number if self.s.ledger.holders[number].kind in (FUND, VAULT) else self._scope(number)
+        if self.s.ledger.holders[number].kind in (FUND, VAULT):
+            return number
+        return self._scope(number)
 
     def _leg(self, scope, market):
         """The handle of a position that has lots."""

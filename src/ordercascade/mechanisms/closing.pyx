@@ -273,7 +273,7 @@ def by_numbers(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, the
     rules = dict(rules)
     chosen = member("limit", LimitRule, limit)
     if chosen not in (LimitRule.MARKET, LimitRule.BANKRUPTCY):
-        raise ConfigError("limit", "must be MARKET or BANKRUPTCY; others are set by policy=Tranches")
+        raise ConfigError("limit", "must be MARKET or BANKRUPTCY; others need policy=Tranches")
     rules.setdefault("policy", Tranche(
         fraction_ppm=fraction_ppm, min_value=min_value, cooldown_ns=cooldown_ns,
         then_all=then_all, at_bankruptcy=chosen == LimitRule.BANKRUPTCY))

@@ -43,7 +43,7 @@ cdef Cash _unit(const AtRisk* row) noexcept nogil:
 
 
 cdef Lot _portion(Tranches t, const AtRisk* row) noexcept nogil:
-    """max(minimum, portion of the position) in value, within the block's cap, down to a lot. [D4]"""
+    """max(minimum, portion of it) in value, within the block's cap, down to a lot. [D4]"""
     cdef Lot held = absolute(row.size)
     cdef Cash most = larger(
         t.min_value, div_floor(<Wide>absolute(row.value) * <Wide>t.portion_ppm, PPM))
