@@ -347,7 +347,7 @@ def test_two_runs_step_together_and_fit_in_both_themes_and_widths(
                 page.picture(screenshots, f"{theme}_{width}")
 
 
-def test_a_saved_notebook_shows_a_picture_without_a_kernel(
+def test_bad_K09_a_saved_notebook_shows_a_picture_without_a_kernel_and_how_to_trust_it(
     browser: Any, lab: str, pages: Path, screenshots: Path
 ) -> None:
     """Executed and saved, then opened where its kernel does not exist, by who never ran it."""
@@ -375,4 +375,6 @@ def test_a_saved_notebook_shows_a_picture_without_a_kernel(
     page.screenshot(path=str(screenshots / "saved_without_kernel.png"))
     assert picture.evaluate("img => img.complete && img.naturalWidth > 100")
     assert picture.is_visible()
+    assert page.locator(".oc-root").count() == 0
+    assert "jupyter trust FILE" in page.locator(".oc-still p").inner_text()
     page.context.close()

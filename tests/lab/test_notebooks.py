@@ -105,3 +105,22 @@ def test_the_last_one_runs_on_the_recording_where_it_is(tmp_path: Path, shared: 
     pytest.importorskip("pyarrow")
     lines = ran(NOTEBOOKS[4], tmp_path, ORDERCASCADE_SHARED=str(shared.resolve()))
     assert lines[0] == "Recorded book of 2024-08-08, 23:59:30 UTC."
+
+
+@pytest.mark.filterwarnings("ignore:Passing unrecognized arguments:DeprecationWarning")
+def test_bad_K12_cells_that_run_twice_and_out_of_order_give_the_same_run() -> None:
+    """The first five cells of the first notebook, in one namespace, and in another one anew."""
+    for part in NEEDS.split():
+        pytest.importorskip(part)
+    notebook = json.loads(NOTEBOOKS[0].read_text("utf-8"))
+    cells = ["".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    runs = []
+    for order in ((0, 1, 2, 3, 4), (0, 1, 1, 4, 2, 0, 3, 1, 4, 2, 0, 1)):
+        names: dict[str, Any] = {}
+        for number in order:
+            exec(compile(cells[number], f"cell {number}", "exec"), names)
+            if number in (1, 4):
+                said = names["tape"].summary() if number == 1 else names["together"]
+                runs.append({key: said[key] for key in said if not key.endswith("_s")})
+    assert len(runs) == 8
+    assert all(run == runs[0] for run in runs)

@@ -72,6 +72,11 @@ LISTS = {
     ),
     "Ledger.deposited": ("s.ledger.deposited[row]", "s.ledger.asset_count"),
 }
+# Links that the state hash leaves out, for those who break them by hand: cell and rows.
+LINKS = {
+    "TriggerRun.prev": ("s.triggers.runs[row].prev", "s.triggers.run_count"),
+    "TriggerRun.first": ("s.triggers.runs[row].node[0]", "s.triggers.run_count"),
+}
 WHOLE = frozenset(
     "int bint int8_t int32_t int64_t uint8_t uint16_t uint64_t Cash Lot Tick Ppm TimeNs".split()
 )
@@ -134,11 +139,12 @@ def source() -> str:
     start += ["    cdef Market* m = &s.markets[0]"]
     lines += ["", "", "def count(World w, str name):", *start]
     counts = {struct: count for struct, (_, _, count) in PLACES.items()}
-    for name, length in (counts | {name: length for name, (_, length) in LISTS.items()}).items():
+    counts |= {name: length for name, (_, length) in (LISTS | LINKS).items()}
+    for name, length in counts.items():
         lines += [f"    if name == {name!r}:", f"        return {length}"]
     for verb, arguments in (("read", ""), ("write", ", object value")):
         lines += ["", "", f"def {verb}(World w, str name, Py_ssize_t row{arguments}):", *start]
-        for name, cell in cells().items():
+        for name, cell in (cells() | {name: cell for name, (cell, _) in LINKS.items()}).items():
             body = f"{cell} = value" if arguments else f"return {cell}"
             lines += [f"    if name == {name!r}:", f"        {body}"]
             lines += ["        return"] if arguments else []

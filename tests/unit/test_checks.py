@@ -107,10 +107,18 @@ def test_a_trigger_of_a_foreign_market_or_in_the_wrong_bucket(hand: Any) -> None
         assert broken(venue) == 202
 
 
-def test_a_trigger_with_a_wrong_neighbour(hand: Any) -> None:
+def test_a_run_with_a_wrong_neighbour_a_trigger_that_stands_elsewhere_and_an_empty_run(
+    hand: Any,
+) -> None:
+    world, venue = sound()
+    hand.write(world, "TriggerRun.prev", 0, 1)
+    assert broken(venue) == 203
     world, venue = sound()
     row = next(r for r in range(9) if hand.read(world, "TriggerNode.place", r) >= 0)
-    hand.write(world, "TriggerNode.prev", row, 1)
+    add(hand, world, "TriggerNode.spot", row, 1)
+    assert broken(venue) == 203
+    world, venue = sound()
+    hand.write(world, "TriggerRun.first", 0, -1)
     assert broken(venue) == 203
 
 
@@ -136,21 +144,22 @@ def test_a_trigger_nearer_than_the_nearest(hand: Any) -> None:
     assert broken(venue) == 204
 
 
-def test_a_bucket_that_lost_its_last_node(hand: Any) -> None:
+def test_a_bucket_that_lost_one_of_its_nodes(hand: Any) -> None:
     world, venue = alike()
-    first = next(r for r in range(9) if hand.read(world, "TriggerNode.prev", r) == -1
-                 and hand.read(world, "TriggerNode.place", r) >= 0)  # fmt: skip
-    hand.write(world, "TriggerNode.next", first, -1)
+    hand.write(world, "TriggerRun.first", 0, -1)
     assert broken(venue) == 205
 
 
-def test_more_triggers_armed_than_there_are_and_a_node_in_no_list(hand: Any) -> None:
+def test_more_triggers_or_runs_than_there_are_and_a_node_in_no_list(hand: Any) -> None:
     world, venue = sound()
     add(hand, world, "Triggers.armed", 0, 1)
     assert broken(venue) == 207
     world, venue = sound()
     hand.write(world, "TriggerNode.place", row_of(hand, world, "TriggerNode.place", -1), 0)
     assert broken(venue) == 208
+    world, venue = sound()
+    add(hand, world, "Triggers.run_count", 0, 1)
+    assert broken(venue) == 209
 
 
 def test_a_scope_that_fell_and_is_not_watched(hand: Any) -> None:

@@ -268,6 +268,23 @@ def test_adl_pro_rata_splits_by_lots_with_largest_remainder():
     assert [dealt[s] for s in scopes] == [3, 2, 5]
 
 
+@pytest.mark.parametrize("entered", list(itertools.permutations(range(3))))
+def test_adl_pro_rata_breaks_ties_by_id_whoever_came_first(entered: tuple[int, ...]):
+    """10 lots over 4, 4 and 4: 3 1/3 each; the lot left over is the lowest id's."""
+    world, venue = make(asks={101: 5}, bids={50: 1}, adl_rule=AdlRule.PRO_RATA)
+    holding(venue, 10, 100, 6_000)
+    accounts = [venue.open_account() for _ in range(3)]
+    for account in accounts:
+        venue.deposit(account, 0, 500_000)
+    for i in entered:
+        venue.open_position(accounts[i], 0, -4, -4 * 100 * 100)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=1)
+    world.start()
+    run_checked(world)
+    dealt = dict(rows(world, "adl", "scope_to", "lots"))
+    assert [dealt[venue.scope_of(account, 0)] for account in accounts] == [4, 3, 3]
+
+
 def test_bankruptcy_limit_leaves_lots_unfilled_rather_than_lose_more():
     """Bankruptcy price 100 - 520 / 100 = 94.8, rounded up to 95 for a sale."""
     world, venue = make(bids={99: 1, 95: 10, 94: 1000}, asks={101: 5}, limit=LimitRule.BANKRUPTCY)

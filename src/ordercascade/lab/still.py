@@ -16,6 +16,11 @@ WIDE, TALL, PATH = 620, 240, 130
 LEFT, TOP, GAP = 70, 30, 40
 COLOURS = {REST: "#56B4E9", NOW: "#D55E00", GONE: "#B0B0B0"}
 INK = "#777777"  # readable on white and on black
+NOTE = (
+    "The stepper as it stood at the end of the run; run the cell to step through it. In a notebook"
+    " that you have not trusted yet nothing more is shown: trust it first (“Trust Notebook” in the"
+    " command palette, or <code>jupyter trust FILE</code>)."
+)
 Float64 = npt.NDArray[np.float64]
 
 
@@ -27,8 +32,7 @@ def still_of(players: Sequence[Player]) -> str:
         words = f"{player.name} after its last step of {player.count:,}"
         source = f"data:image/svg+xml;base64,{drawn}"
         parts.append(f'<img alt="{escape(words)}" src="{source}" width="{WIDE}"/>')
-    note = "The stepper as it stood at the end of the run; run the cell to step through it."
-    return f'<div class="oc-still">{"".join(parts)}<p>{note}</p></div>'
+    return f'<div class="oc-still">{"".join(parts)}<p>{NOTE}</p></div>'
 
 
 def _picture(player: Player) -> str:
