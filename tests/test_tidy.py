@@ -45,8 +45,9 @@ CORRIDORS = [
     (
         2,
         "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
-        " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs core.insured"
-        " core.variation core.takeover core.stages core.questions core.closeout core.settle core.venue core.monitor core.world core.changing",
+        " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
+        " core.insured core.variation core.takeover core.stages core.questions core.closeout"
+        " core.settle core.venue core.monitor core.world core.changing",
     ),
     (
         3,

@@ -200,6 +200,13 @@ class LimitRule(IntEnum):
 
     MARKET = 0
     BANKRUPTCY = 1
+
+
+class OrderLimit(IntEnum):
+    """The limit price of a liquidation order of `Tranches`."""
+
+    MARKET = 0
+    BANKRUPTCY = 1
     FILLABLE = 2
     RANGE = 3
 
@@ -235,13 +242,18 @@ class AdlRule(IntEnum):
 
 
 class AdlTrigger(IntEnum):
-    """When a scope is deleveraged: on a shortfall; also when an order stays unfilled; on a
-    shortfall if the order filled nothing at all; never."""
+    """When a scope is deleveraged: on a shortfall only, or also when an order stays unfilled."""
 
     SHORTFALL = 0
     UNFILLED = 1
-    UNTOUCHED = 2
-    NOTHING = 3
+
+
+class AdlWhen(IntEnum):
+    """Whether that holds; or only on a shortfall whose order filled nothing at all; or never."""
+
+    TABLE = 0
+    UNTOUCHED = 1
+    NEVER = 2
 
 
 class PriceMode(IntEnum):

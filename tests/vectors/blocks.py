@@ -8,9 +8,9 @@ from typing import Any
 
 from ordercascade.enums import (
     AdlRule,
-    AdlTrigger,
+    AdlWhen,
     CancelPolicy,
-    LimitRule,
+    OrderLimit,
     Reject,
     Side,
     TrancheRule,
@@ -33,9 +33,8 @@ def rules(
 ) -> dict[str, Any]:
     """One block a settlement: fillable limit, insured fills, overlap check."""
     return {
-        "policy": policy or Tranches(limit=LimitRule.MARKET),
+        "policy": policy or Tranches(limit=OrderLimit.MARKET),
         "backstop": Deleverage(AdlRule.SCOPE_ID),
-        "adl_trigger": AdlTrigger.UNTOUCHED,
         "cancel": CancelPolicy.NONE,
         "round_max": 1,
         "stages": {
@@ -43,6 +42,7 @@ def rules(
             "insured_fee_ppm": fee_ppm,
             "insured_most": most,
             "adl_overlap": True,
+            "adl_when": AdlWhen.UNTOUCHED,
         }
         | stages,
     }
@@ -73,7 +73,7 @@ def block(vector: Vector) -> dict[str, Any]:
     unit = 1 / NANO
     policy = Tranches(
         TrancheRule.PORTION,
-        LimitRule.FILLABLE,
+        OrderLimit.FILLABLE,
         portion_ppm=config["max_position_portion_ppm"],
         min_value=whole(exact(config["min_position_notional"]) * unit),
         block_value=whole(exact(config["subaccount_max_notional"]) * unit),
@@ -194,7 +194,7 @@ def insured(vector: Vector) -> dict[str, Any]:
 def topped_up(vector: Vector) -> dict[str, Any]:
     """The spread of the live venue, 1.5 of the maintenance rate, reaches the fill. MARGIN §6.3."""
     i = vector["inputs"]
-    policy = Tranches(limit=LimitRule.FILLABLE, spread_ppm=1_500_000)
+    policy = Tranches(limit=OrderLimit.FILLABLE, spread_ppm=1_500_000)
     tick, unit = Fraction(1, 1000), QUANTUM
     market = Terms(tick, Fraction(1), flat(i["mmf"]), i["entry"], 1000)
     desk = Desk(unit, market, **rules(policy))

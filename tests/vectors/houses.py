@@ -17,7 +17,7 @@ from typing import Any
 
 from ordercascade.core.book import OrderBook
 from ordercascade.enums import (
-    AdlTrigger,
+    AdlWhen,
     CancelPolicy,
     HolderKind,
     PostReason,
@@ -45,6 +45,7 @@ def stages(strategy: dict[str, Any], levels: tuple[Any, Any, Any] | None) -> dic
         "takeover_price": PriceMode.MARK,
         "takeover_collateral": True,
         "variation": True,
+        "adl_when": AdlWhen.NEVER,
         "order_ppm": 0,
         "social_rule": SocialRule.GAINS,
         "dispose_ns": whole(exact(strategy["step"]) * SECOND),
@@ -69,7 +70,6 @@ def house(
         source=source,
         policy=Tranches(),
         cancel=CancelPolicy.MARKET,
-        adl_trigger=AdlTrigger.NOTHING,
         stages=stages(strategy, levels),
     )
 
@@ -232,6 +232,15 @@ class House:
             return self.open.holder(HolderKind.FUND)
         return self.open.scope(party)
 
+    def standing(self, party: str) -> tuple[int, int]:
+        """Return (size, maintenance)."""
+        venue = self.open.venue
+        if party == "network":
+            size, _, need = venue.inherited(HolderKind.FUND, 0)
+            return size, need
+        scope = self.open.scope(party)
+        return venue.position(scope, 0)[0], venue.maintenance(scope)
+
     def same(self, what: str, want: Any, got: Any) -> None:
         if int(want) != got:
             raise ValueError(f"{what}: expected {want}, got {got}")
@@ -280,7 +289,7 @@ class House:
     def assert_pnl(self, rows: list[Row]) -> None:
         for row in rows:
             holder = self.holder(row["party"])
-            size, _ = self.open.venue.position(holder, 0)
+            size = self.standing(row["party"])[0]
             total, entry = self.gained(holder), self.entry(holder)
             open_gain = round(size * (self.open.venue.marks()[0] - entry))
             self.same(f"volume of {row['party']}", row["volume"], size)
@@ -338,7 +347,7 @@ class House:
 
     def assert_margin_levels(self, rows: list[Row]) -> None:
         for row in rows:
-            need = self.open.venue.maintenance(self.holder(row["party"]))
+            need = self.standing(row["party"])[1]
             self.same(f"maintenance of {row['party']}", row["maintenance"], need)
             scaling = self.defaults["margin_calculators"][self.market["margin calculator"]]
             for name, key in (
@@ -391,63 +400,3 @@ def flow(vector: Vector) -> dict[str, Any]:
 
 
 engine(form("loss_socialisation", "defaults steps")(flow))
-
-
-def inherited(i: dict[str, Any], size: int, bids: tuple[int, int], asks: tuple[int, int]) -> Desk:
-    """A venue whose network has taken over `size` lots at the mark, its pool empty."""
-    desk = house(Fraction(1, 4), i["mark"], i["strategy"], None, PriceSource.INDEX)
-    desk.open("loser", cash=0, size=size, entry=i["mark"])
-    desk.open("maker", cash=10**9)
-    desk.start()
-    desk.settle()
-    for side, (price, lots) in ((Side.BID, bids), (Side.ASK, asks)):
-        desk.rest("maker", side, lots, price)
-    if desk.venue.position(desk.holder(HolderKind.FUND), 0)[0] != size:
-        raise ValueError("the network has not taken over")
-    return desk
-
-
-@engine
-@form("liquidation_flow", "strategy mark network_position book")
-def disposed(vector: Vector) -> dict[str, Any]:
-    """Orders at every step until nothing is left; what each realised, summed up."""
-    i = vector["inputs"]
-    (bids,) = [(row["price"], row["size"]) for row in i["book"] if row["side"] == "buy"]
-    (asks,) = [(row["price"], row["size"]) for row in i["book"] if row["side"] == "sell"]
-    desk = inherited(i, i["network_position"], bids, asks)
-    fund, disposals, gains = desk.holder(HolderKind.FUND), [], []
-    time = 0
-    while size := desk.venue.position(fund, 0)[0]:
-        time += int(i["strategy"]["step"])
-        desk.settle(time)
-        disposals.append(abs(size) - abs(desk.venue.position(fund, 0)[0]))
-        gains.append(
-            sum(
-                amount if target == fund else -amount if source == fund else 0
-                for source, target, amount, reason in desk.rows(
-                    "postings", "from_holder", "to_holder", "amount", "reason"
-                )
-                if reason == PostReason.REALISE
-            )
-        )
-    return {"disposals": disposals, "realised_pnl": gains}
-
-
-@engine
-@form("partial_liq_size", "position side_volume_in_range fraction full_size max_fraction")
-def disposals(vector: Vector) -> dict[str, Any]:
-    """The same against a side that is filled up again after every order."""
-    i = vector["inputs"]
-    strategy = {"step": 1} | {key: i[key] for key in ("fraction", "full_size", "max_fraction")}
-    volume = i["side_volume_in_range"]
-    desk = inherited(
-        {"mark": 100, "strategy": strategy}, i["position"], (95, volume), (105, volume)
-    )
-    fund, found = desk.holder(HolderKind.FUND), []
-    time = 0
-    while size := desk.venue.position(fund, 0)[0]:
-        time += 1
-        desk.settle(time)
-        found.append(abs(size) - abs(desk.venue.position(fund, 0)[0]))
-        desk.rest("maker", Side.BID if size > 0 else Side.ASK, found[-1], 95 if size > 0 else 105)
-    return {"disposals": found}

@@ -9,7 +9,7 @@ from typing import Any
 from ordercascade.enums import (
     AdlRule,
     HolderKind,
-    LimitRule,
+    OrderLimit,
     PostReason,
     PriceMode,
     Side,
@@ -37,7 +37,7 @@ def handed_over(vector: Vector, money: Fraction, size: Fraction) -> Fraction:
     desk = Desk(
         NANO,
         Terms(tick, lot, flat("0.005"), entry, entry * 2),
-        policy=Tranches(limit=LimitRule.BANKRUPTCY),
+        policy=Tranches(limit=OrderLimit.BANKRUPTCY),
         stages={"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.UNFILLED},
     )
     desk.open("it", cash=money, size=side * size, entry=entry)
@@ -45,7 +45,7 @@ def handed_over(vector: Vector, money: Fraction, size: Fraction) -> Fraction:
     # Just beyond the bankruptcy price nobody buys, and the fund takes all of it.
     desk.venue.set_index(0, round(entry * (1 - side * money / (size * entry)) / tick) - side)
     desk.settle()
-    lots, cost = desk.venue.position(desk.holder(HolderKind.FUND), 0)
+    lots, cost, _ = desk.venue.inherited(HolderKind.FUND, 0)
     if lots != desk.lots(side * size) or desk.equity("it") != 0:
         raise ValueError("not taken over")
     return desk.money(cost) / (lots * lot)

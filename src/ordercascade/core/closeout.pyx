@@ -21,11 +21,11 @@ from ordercascade.core.pairs cimport close_pairs
 from ordercascade.core.records cimport IOC, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
-    ADL_ON_NOTHING, ADL_ON_UNFILLED, ADL_ON_UNTOUCHED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
+    ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
     HEALTHY, liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
     REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
-    write_posting,
+    WHEN_NEVER, WHEN_UNTOUCHED, write_posting,
 )
 from ordercascade.core.units cimport absolute, Cash, larger, Lot, mul_ppm_up, smaller, Tick
 from ordercascade.core.watch cimport note_scope, parent_of, touch, unpend
@@ -294,7 +294,7 @@ cdef int bankrupt(State* s, int32_t scope, int64_t parent, int64_t row) except -
     cdef Margin m = margin_of(s, scope, False)
     if s.stages.takeover and may_take_over(s, scope, &m):
         return take_over(s, scope, parent, row)
-    if s.rules.adl_trigger == ADL_ON_NOTHING:
+    if s.stages.adl_when == WHEN_NEVER:
         return set_outcome(s, row, PENDING)
     if not s.stages.adl_overlap:
         return deleverage(s, scope, parent, row)
@@ -312,7 +312,7 @@ cdef bint _gives_up(State* s, int64_t row, const Margin* m, bint unfilled) noexc
     cdef bint touched = row != NIL and log_get(s.log, T_LIQUIDATIONS, row, LIQ_LOTS_FILLED) > 0
     if s.stages.takeover and unfilled and s.stages.takeover_when == TAKE_UNFILLED:
         return True
-    if s.rules.adl_trigger == ADL_ON_UNTOUCHED:
+    if s.stages.adl_when == WHEN_UNTOUCHED:
         return m.equity < 0 and not touched
     return m.equity < 0 or (unfilled and s.rules.adl_trigger == ADL_ON_UNFILLED)
 

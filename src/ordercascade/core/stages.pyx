@@ -6,7 +6,7 @@ from ordercascade.core.state cimport BY_NOBODY, Stages
 from types import MappingProxyType
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import PriceMode, SocialRule, Takeover, TakeoverWhen
+from ordercascade.enums import AdlWhen, PriceMode, SocialRule, Takeover, TakeoverWhen
 from ordercascade.errors import ConfigError, InputTypeError
 
 PPM = 10**6
@@ -19,8 +19,8 @@ STAGES = MappingProxyType({
     "takeover_cap_ppm": 0, "dispose_ns": 0, "dispose_ppm": 0, "dispose_full": 0,
     "dispose_share_ppm": PPM, "dispose_range_ppm": 100_000, "insured": False,
     "insured_fee_ppm": 0, "insured_most": MOST, "adl_price": PriceMode.BANKRUPTCY,
-    "adl_overlap": False, "social_rule": SocialRule.PROFIT, "social_step": 1,
-    "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0, "release_ppm": 0,
+    "adl_overlap": False, "adl_when": AdlWhen.TABLE, "social_rule": SocialRule.PROFIT,
+    "social_step": 1, "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0, "release_ppm": 0,
 })
 
 
@@ -70,6 +70,7 @@ cdef int _set_losses(Stages* made, dict of) except -1:
     made.insured_fee_ppm = whole("stages.insured_fee_ppm", of["insured_fee_ppm"], 0, PPM)
     made.insured_most = whole("stages.insured_most", of["insured_most"], 0, MOST)
     made.adl_price = member("stages.adl_price", PriceMode, of["adl_price"])
+    made.adl_when = member("stages.adl_when", AdlWhen, of["adl_when"])
     made.adl_overlap = bool(of["adl_overlap"])
     made.social_rule = member("stages.social_rule", SocialRule, of["social_rule"])
     made.social_step = whole("stages.social_step", of["social_step"], 1, MOST)

@@ -59,7 +59,7 @@ cdef enum:
     NOTE_FUND_EMPTY = 2
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
-# Takeover, TakeoverWhen, PriceMode, SocialRule.
+# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
 cdef enum:
     REFRESH_ROUND = 0
     REFRESH_ORDER = 1
@@ -79,8 +79,9 @@ cdef enum:
     FEE_TO_FEES = 1
     ADL_ON_SHORTFALL = 0
     ADL_ON_UNFILLED = 1
-    ADL_ON_UNTOUCHED = 2
-    ADL_ON_NOTHING = 3
+    WHEN_TABLE = 0
+    WHEN_UNTOUCHED = 1
+    WHEN_NEVER = 2
     BY_NOBODY = 0
     BY_FUND = 1
     BY_VAULT = 2
@@ -123,6 +124,7 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     int8_t takeover_price       # AT_BANKRUPTCY, AT_MARK
     int8_t takeover_collateral  # 1: what the flat scope has left goes along
     int8_t insured              # fills are settled against the bankruptcy cost
+    int8_t adl_when
     int8_t adl_price
     int8_t adl_overlap          # counterparties are taken one by one, if they can afford it
     int8_t social_rule

@@ -165,7 +165,7 @@ cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
         return
     digest_word(d, (g.takeover << 16) | (g.takeover_when << 8) | g.takeover_price)
     digest_word(d, (g.takeover_collateral << 16) | (g.insured << 8) | g.adl_price)
-    digest_word(d, (g.adl_overlap << 16) | (g.social_rule << 8) | g.variation)
+    digest_word(d, (g.adl_when << 24) | (g.adl_overlap << 16) | (g.social_rule << 8) | g.variation)
     digest_word(d, g.takeover_ppm)
     digest_word(d, g.takeover_cap_ppm)
     digest_word(d, g.insured_fee_ppm)

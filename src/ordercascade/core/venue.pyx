@@ -345,16 +345,9 @@ cdef class Venue:
             raise InputError("scope", number, "must be a scope, not a holder of the venue")
         return number
 
-    def _trader(self, holder):
-        """A holder that may have a position: a scope, or the fund or vault, which take over."""
-        number = self._int("scope", holder, 0, self.s.ledger.holder_count - 1)
-        if self.s.ledger.holders[number].kind in (FUND, VAULT):
-            return number
-        return self._scope(number)
-
     def _leg(self, scope, market):
         """The handle of a position that has lots."""
-        p = ledger_find(&self.s.ledger, self._trader(scope), self._market(market))
+        p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
         if p < 0 or self.s.ledger.positions[p].size == 0:
             raise InputError("scope", scope, f"must have a position in market {market}")
         return p
@@ -495,8 +488,8 @@ cdef class Venue:
         return margin_of(&self.s, self._scope(scope), False).equity
 
     def maintenance(self, scope):
-        """Maintenance margin on the standing marks, of the fund and the vault too."""
-        return margin_of(&self.s, self._trader(scope), False).maintenance
+        """Maintenance margin on the standing marks."""
+        return margin_of(&self.s, self._scope(scope), False).maintenance
 
     def initial(self, scope):
         """Initial margin on the standing marks, open orders counted on their worse side."""
@@ -539,11 +532,22 @@ cdef class Venue:
         return ledger_scope(&self.s.ledger, self._account(account), -1, asset)
 
     def position(self, scope, market):
-        """(size, cost) of a scope, or of the fund or vault, in a market."""
-        p = ledger_find(&self.s.ledger, self._trader(scope), self._market(market))
+        """(size, cost) of a scope in a market."""
+        p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
         if p < 0:
             return 0, 0
         return self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost
+
+    def inherited(self, kind, market):
+        """(size, cost, maintenance) of what the fund or the vault took over in a market."""
+        m = self._market(market)
+        holder = ledger_holder(&self.s.ledger, self._judged(member, "kind", HolderKind, kind),
+                               self.s.markets[m].asset)
+        p = ledger_find(&self.s.ledger, holder, m)
+        if kind not in (FUND, VAULT) or p < 0:
+            return 0, 0, 0
+        return (self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost,
+                margin_of(&self.s, holder, False).maintenance)
 
     def liquidation_price(self, scope, market):
         """The tick nearest to safety at which the scope is liquidatable, other marks standing.

@@ -11,8 +11,8 @@ ctypedef struct Sale:       # lots that a window has seen
 
 cdef class Tranches(LiquidationPolicy):
     cdef readonly int32_t rule          # TrancheRule
-    cdef readonly int32_t limit         # LimitRule of the order
-    cdef readonly int32_t limit_all     # LimitRule of an order for the whole position
+    cdef readonly int32_t limit         # OrderLimit of the order
+    cdef readonly int32_t limit_all     # OrderLimit of an order for the whole position
     cdef readonly Ppm portion_ppm       # PORTION: of the position; COVER: of the lots, at first
     cdef readonly Cash min_value        # PORTION: at least; COVER: shortages below it go at once
     cdef readonly Cash block_value      # most one order may be worth; 0: no cap

@@ -1,5 +1,5 @@
 from ordercascade.core.mechanism import LiquidationPolicy
-from ordercascade.enums import LimitRule, TrancheRule
+from ordercascade.enums import OrderLimit, TrancheRule
 
 class Tranches(LiquidationPolicy):
     @property
@@ -43,9 +43,9 @@ class Tranches(LiquidationPolicy):
     def __new__(
         cls,
         rule: TrancheRule = ...,
-        limit: LimitRule = ...,
+        limit: OrderLimit = ...,
         *,
-        limit_all: LimitRule | None = ...,
+        limit_all: OrderLimit | None = ...,
         portion_ppm: int = ...,
         min_value: int = ...,
         block_value: int = ...,

@@ -17,7 +17,7 @@ from ordercascade.core.units cimport (
 )
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import LimitRule, TrancheRule
+from ordercascade.enums import OrderLimit, TrancheRule
 from ordercascade.errors import ConfigError
 
 cdef enum:
@@ -204,14 +204,14 @@ cdef Tick _range(Tranches t, const AtRisk* row) noexcept nogil:
 cdef class Tranches(LiquidationPolicy):
     """Sizes and limits of liquidation orders as real venues make them."""
 
-    def __cinit__(self, rule=TrancheRule.WHOLE, limit=LimitRule.MARKET, *, limit_all=None,
+    def __cinit__(self, rule=TrancheRule.WHOLE, limit=OrderLimit.MARKET, *, limit_all=None,
                   portion_ppm=10**6, min_value=0, block_value=0, cooldown_ns=0, ramp_ns=0,
                   target_ppm=10**6, buffer_ppm=0, cost_ppm=0, round_up=True, tiers=2,
                   spread_ppm=10**5, adjustment_ppm=10**6, range_ppm=10**5, capacity=0,
                   window_ns=0, skew_max=0):
         self.rule = member("rule", TrancheRule, rule)
-        self.limit = member("limit", LimitRule, limit)
-        self.limit_all = member("limit_all", LimitRule, limit if limit_all is None else limit_all)
+        self.limit = member("limit", OrderLimit, limit)
+        self.limit_all = member("limit_all", OrderLimit, limit if limit_all is None else limit_all)
         self.portion_ppm = whole("portion_ppm", portion_ppm, 0, 10**6)
         self.min_value = whole("min_value", min_value, 0, 2**60)
         self.block_value = whole("block_value", block_value, 0, 2**60)
