@@ -498,8 +498,8 @@ cdef class OrderBook(BookReader):
         if account_max is not None:
             account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
         book_free(&book.book)
-        book.external = snapshot_read(data, &book.book, &book.desk, &book.rules,
-                                      &book.chain_now, &book.names, account_max)
+        book.named(snapshot_read(data, &book.book, &book.desk, &book.rules, &book.chain_now,
+                                 &book.names, account_max))
         book.account_max = book.rules.account_max
         book.chained = (book.chain_now.a | book.chain_now.b) != 0
         book.apart = book.chained or book.external
@@ -519,7 +519,7 @@ cdef class OrderBook(BookReader):
             other.rules = self.rules
             other.account_max = self.account_max
             other.chained = self.chained
-            other.external = self.external
+            other.named(self.external)
             other.apart = self.apart
             names_copy(&other.names, &self.names)
             other.chain_now = self.chain_now

@@ -12,6 +12,7 @@ ctypedef struct Parts:      # what `address` points to
     Book* book
     Desk* desk
     Rules* rules
+    Names* names            # NULL: the book gives its own ids
 
 
 cdef class BookReader:
@@ -37,6 +38,7 @@ cdef class BookReader:
     cdef int enter(self) except -1
     cdef int idle(self) except -1
     cdef void forget(self)
+    cdef void named(self, bint external) noexcept
     cdef object fills_now(self)
     cdef int64_t own_of(self, int64_t order_id) noexcept
     cdef Lot known(self, int64_t order_id) except -1

@@ -33,7 +33,7 @@ from ordercascade.core.queues cimport (
     book_orders, book_size_at, order_at, slot_of,
 )
 from ordercascade.core.records cimport ASK, BID
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.slab cimport NIL, oc_wide_pages
 from ordercascade.core.snapshot cimport snapshot_write
 from ordercascade.core.units cimport LEVEL_MAX, TICK_MAX, Tick
 from ordercascade.core.views cimport (
@@ -67,7 +67,7 @@ cdef class BookReader:
         self.parts.rules = &self.rules
         if ids not in ("own", "external"):
             raise InputError("ids", ids, "must be 'own' or 'external'")
-        self.external = ids == "external"
+        self.named(ids == "external")
         self.names.strict = bool(strict_ids)
         if self.names.strict and not self.external:
             raise InputError("strict_ids", strict_ids, "must be False: own ids never come twice")
@@ -366,6 +366,10 @@ cdef class BookReader:
         self.desk.fired_count = 0
         self.fills_seen = None
 
+    cdef void named(self, bint external) noexcept:
+        self.external = external
+        self.parts.names = &self.names if external else NULL
+
     cdef object fills_now(self):
         if self.fills_seen is None:
             self.fills_seen = _array(self.book.fills, self.book.fill_count, FILL_DTYPE)
@@ -434,6 +438,7 @@ cdef object _array(const void* rows, int64_t count, dtype):
     memory.data = <char*>PyMem_RawMalloc(<size_t>memory.size)
     if memory.data == NULL:
         raise MemoryError()
+    oc_wide_pages(memory.data, memory.size)
     if count:
         memcpy(memory.data, rows, <size_t>memory.size)
     return ARRAY.__new__(ARRAY, count, dtype, memory)
