@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 FINDINGS = sorted((HERE / "findings" / "book").glob("*"))
 HEAD, ROW = 4, 6  # bytes
 INPUT = HEAD + 50 * ROW
-RANDOM = int(os.environ.get("ORDERCASCADE_PROOF_INPUTS", 20_000))
+RANDOM = int(os.environ.get("ORDERCASCADE_PROOF_INPUTS", 10_000))
 
 PLAY = """
 import json, sys
