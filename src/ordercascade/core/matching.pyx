@@ -156,6 +156,7 @@ cdef Lot _eat(Book* b, int64_t row, Tick price, int side, Lot left, int32_t acco
         if ahead >= 0:
             ahead = cells[ahead].next
             oc_prefetch(cells + ahead)
+            oc_fetch(b.ring.middle, sizeof(Peer) * (ahead >> 1))
         lots = maker.size
         if not (drop_own and (<const Order*>maker).account == account):
             lots = smaller(lots, left)
