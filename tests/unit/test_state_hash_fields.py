@@ -71,6 +71,7 @@ NOT_HASHED = {
     "State.work": SCRATCH,
     "State.work_count": SCRATCH,
     "State.at_risk": SCRATCH,
+    "State.around": SCRATCH,
     "State.intents": SCRATCH,
     "State.candidates": SCRATCH,
     "State.cells": SCRATCH,
@@ -221,9 +222,21 @@ def staged() -> World:
     return world
 
 
+def covering() -> World:
+    """Stop after the first order of a policy that asks how long a liquidation has lasted."""
+    policy = Tranches(TrancheRule.COVER, portion_ppm=100_000, ramp_ns=10, cooldown_ns=3)
+    world, venue = make(bids={90: 50}, policy=policy)
+    holding(venue, 10, 100, 12_000)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while not rows(world, "liquidations", "step"):
+        assert world.step() >= 0
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
-    return [in_a_round(), handing_over(), healed(), staged()]
+    return [in_a_round(), handing_over(), healed(), staged(), covering()]
 
 
 def place_of(cell: str) -> str:
@@ -237,7 +250,7 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return int(hand.read(world, cell, row)) > 0
     if cell.startswith("Order.") and cell != "Order.generation":
         return int(hand.read(world, "Order.size", row)) > 0
-    if cell in ("Market.dispose_at", "Scope.since_ns"):  # Without stages nobody reads them.
+    if cell == "Market.dispose_at":  # Without stages nobody reads it.
         return bool(hand.read(world, "Stages.on", 0))
     if cell == "TriggerNode.tick":
         return int(hand.read(world, "TriggerNode.place", row)) >= 0

@@ -27,7 +27,7 @@ from ordercascade.core.state cimport (
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
     WHEN_NEVER, WHEN_UNTOUCHED, write_posting,
 )
-from ordercascade.core.units cimport absolute, Cash, larger, Lot, mul_ppm_up, smaller, Tick
+from ordercascade.core.units cimport absolute, Cash, larger, Lot, mul_ppm_up, smaller, Tick, TimeNs
 from ordercascade.core.watch cimport note_scope, parent_of, touch, unpend
 from ordercascade.core.steps cimport (
     apply_fills, book_touched, cancel_own, Executed, finish, generation_of, mark_row, take_marks,
@@ -123,7 +123,10 @@ cdef int _begin(State* s, int32_t scope) except -1 nogil:
     sc.parent = parent_of(s, scope)
     sc.generation = 0 if sc.parent == NIL else generation_of(s, sc.parent) + 1
     sc.pending = 1
-    sc.since_ns = s.time_ns
+    if s.stages.on:
+        s.since = <TimeNs*>slab_grow(
+            s.since, &s.since_capacity, s.ledger.holder_count, sizeof(TimeNs))
+        s.since[scope] = s.time_ns
     if not sc.listed:
         sc.listed = 1
         push(&s.pending, &s.pending_count, &s.pending_capacity, scope)

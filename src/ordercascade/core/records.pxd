@@ -119,6 +119,16 @@ ctypedef struct MarketView:     # what an oracle may read of a market; prices 0 
     Tick best_bid
     Tick best_ask
 
+ctypedef struct Around:     # of a leg at risk
+    TimeNs time_ns
+    TimeNs since_ns         # when its first order was sent; now for that order
+    Tick mark
+    int64_t multiplier
+    Tick best_bid           # 0 where there is none
+    Tick best_ask
+    const Bracket* brackets
+    int32_t bracket_count
+
 ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy sees it
     int32_t scope
     int32_t market
@@ -128,14 +138,7 @@ ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy 
     Cash maintenance        # of the scope
     Tick bankruptcy_limit   # rounded for the closing side; may lie outside the book's range
     int64_t tranche         # orders sent since the scope was last healthy
-    TimeNs time_ns
-    TimeNs since_ns         # when its first order was sent; now for that order
-    Tick mark
-    int64_t multiplier
-    Tick best_bid           # 0 where there is none
-    Tick best_ask
-    const Bracket* brackets
-    int32_t bracket_count
+    const Around* around    # what else a policy with stages may ask; NULL without stages
 
 ctypedef struct Intent:     # what a policy wants done with it
     int32_t scope

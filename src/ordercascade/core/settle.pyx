@@ -17,7 +17,7 @@ from ordercascade.core.ledger cimport Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
-from ordercascade.core.records cimport AtRisk, Intent
+from ordercascade.core.records cimport Around, AtRisk, Intent
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
@@ -296,16 +296,8 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.maintenance = at.maintenance
     out.tranche = s.scopes[scope].tranche
     fix_handover(s, scope)
+    out.around = NULL
     out.bankruptcy_limit = price_of_cost(position.handover, position.size, m.multiplier)
-    if s.stages.on:
-        out.time_ns = s.time_ns
-        out.since_ns = s.scopes[scope].since_ns if s.scopes[scope].pending else s.time_ns
-        out.mark = m.mark
-        out.multiplier = m.multiplier
-        out.best_bid = book_best(&m.book, 0)
-        out.best_ask = book_best(&m.book, 1)
-        out.brackets = m.brackets
-        out.bracket_count = m.bracket_count
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
     entry.trigger = liquidation_tick(base, position.size, m.multiplier, m.brackets,
                                      m.bracket_count, s.rules.trigger_strict)
@@ -321,6 +313,29 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     else:
         entry.rank_above = 0
         entry.rank_below = 1
+    return 0
+
+
+cdef int _look_around(State* s) except -1 nogil:
+    """What else policies with stages may ask about the legs at risk."""
+    cdef int64_t i
+    cdef const Market* m
+    cdef Around* a
+    s.around = <Around*>slab_grow(s.around, &s.around_capacity, s.work_count, sizeof(Around))
+    for i in range(s.work_count):
+        m = &s.markets[s.at_risk[i].market]
+        a = &s.around[i]
+        a.time_ns = s.time_ns
+        a.since_ns = s.time_ns
+        if s.scopes[s.work[i]].pending and s.work[i] < s.since_capacity:
+            a.since_ns = s.since[s.work[i]]
+        a.mark = m.mark
+        a.multiplier = m.multiplier
+        a.best_bid = book_best(&m.book, 0)
+        a.best_ask = book_best(&m.book, 1)
+        a.brackets = m.brackets
+        a.bracket_count = m.bracket_count
+        s.at_risk[i].around = a
     return 0
 
 
@@ -356,6 +371,8 @@ cdef int _plan(State* s) except -1 nogil:
     s.queue = <Entry*>slab_grow(s.queue, &s.queue_capacity, s.work_count, sizeof(Entry))
     for i in range(s.work_count):
         _describe(s, s.work[i], &s.at_risk[i], &s.queue[i])
+    if s.stages.on:
+        _look_around(s)
     (<LiquidationPolicy>s.policy).plan(s.at_risk, s.work_count, s.intents)
     for i in range(s.work_count):
         e = &s.queue[i]

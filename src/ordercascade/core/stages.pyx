@@ -20,7 +20,8 @@ STAGES = MappingProxyType({
     "dispose_share_ppm": PPM, "dispose_range_ppm": 100_000, "insured": False,
     "insured_fee_ppm": 0, "insured_most": MOST, "adl_price": PriceMode.BANKRUPTCY,
     "adl_overlap": False, "adl_when": AdlWhen.TABLE, "social_rule": SocialRule.PROFIT,
-    "social_step": 1, "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0, "release_ppm": 0,
+    "social_step": 1, "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0,
+    "release_ppm": 0,
 })
 
 

@@ -11,7 +11,7 @@ from ordercascade.core.events cimport (
 from ordercascade.core.ledger cimport Ledger, Position
 from ordercascade.core.margin cimport maintenance_of
 from ordercascade.core.records cimport (
-    AtRisk, Bracket, Candidate, Intent, MarketView,
+    Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.triggers cimport Triggers
@@ -193,7 +193,6 @@ ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are 
     int64_t moved_step          # the step that last changed its position; NIL
     int64_t adl_event           # the latest ADL in which it took over lots; 0 = none
     Cash adl_equity             # its equity just before that ADL: ranks are frozen for the event
-    TimeNs since_ns             # when its liquidation began
 
 ctypedef struct Entry:          # one order planned for this round
     int32_t scope
@@ -282,11 +281,15 @@ ctypedef struct State:
     int64_t queue_capacity
     Cash* written               # balances of fund, vault and bad debt as last written, 3 an asset
     int64_t written_capacity
+    TimeNs* since               # by holder: when its liquidation began; only with stages
+    int64_t since_capacity
     Cash* variation             # by position: realised since it was last settled to the mark
     int64_t variation_capacity
     # scratch
     AtRisk* at_risk
     int64_t at_risk_capacity
+    Around* around
+    int64_t around_capacity
     Intent* intents
     int64_t intent_capacity
     Candidate* candidates

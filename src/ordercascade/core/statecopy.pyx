@@ -23,7 +23,7 @@ from ordercascade.core.state cimport (
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
 )
-from ordercascade.core.units cimport Cash
+from ordercascade.core.units cimport Cash, TimeNs
 
 
 cdef int state_init(State* s, int64_t assets) except -1 nogil:
@@ -67,6 +67,8 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.queue)
     PyMem_RawFree(s.written)
     PyMem_RawFree(s.variation)
+    PyMem_RawFree(s.since)
+    PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
     PyMem_RawFree(s.candidates)
@@ -90,6 +92,9 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.queue = NULL
     s.written = NULL
     s.variation = NULL
+    s.since = NULL
+    s.around = NULL
+    s.around_capacity = 0
     s.at_risk = NULL
     s.at_risk_capacity = 0
     s.intents = NULL
@@ -131,6 +136,8 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     to.rows = <int64_t*>slab_copy(s.rows, s.row_capacity, sizeof(int64_t))
     to.queue = <Entry*>slab_copy(s.queue, s.queue_capacity, sizeof(Entry))
     to.written = <Cash*>slab_copy(s.written, s.written_capacity, sizeof(Cash))
+    if s.since != NULL:
+        to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -183,7 +190,7 @@ cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
     for i in range(s.market_count):
         digest_word(d, s.markets[i].dispose_at)
     for i in range(s.ledger.holder_count):
-        digest_word(d, s.scopes[i].since_ns)
+        digest_word(d, s.since[i] if i < s.since_capacity else 0)
     for i in range(s.ledger.position_count):
         digest_word(d, s.variation[i] if i < s.variation_capacity else 0)
 

@@ -39,7 +39,11 @@ cdef enum:
 
 cdef Cash _unit(const AtRisk* row) noexcept nogil:
     """What a lot is worth at the mark."""
-    return row.mark * row.multiplier
+    return row.around.mark * row.around.multiplier
+
+
+cdef int32_t _tier(const AtRisk* row) noexcept nogil:
+    return bracket_of(row.around.brackets, row.around.bracket_count, absolute(row.value))
 
 
 cdef Lot _portion(Tranches t, const AtRisk* row) noexcept nogil:
@@ -54,8 +58,7 @@ cdef Lot _portion(Tranches t, const AtRisk* row) noexcept nogil:
 
 cdef Ppm _rate(const AtRisk* row) noexcept nogil:
     """Maintenance rate of the row's own bracket."""
-    return row.brackets[bracket_of(row.brackets, row.bracket_count, absolute(row.value))]\
-        .maintenance_ppm
+    return row.around.brackets[_tier(row)].maintenance_ppm
 
 
 cdef Lot _cover(Tranches t, const AtRisk* row) noexcept nogil:
@@ -85,20 +88,20 @@ cdef Lot _cover(Tranches t, const AtRisk* row) noexcept nogil:
         share = PPM
     elif t.ramp_ns:
         share = smaller(PPM, share + div_floor(
-            <Wide>(row.time_ns - row.since_ns) * <Wide>PPM, t.ramp_ns))
+            <Wide>(row.around.time_ns - row.around.since_ns) * <Wide>PPM, t.ramp_ns))
     return larger(1, <Lot>(lots * <Wide>share / PPM))
 
 
 cdef Lot _top(const AtRisk* row, int32_t tier) noexcept nogil:
     """The most lots that still lie in a tier at the mark."""
-    if tier + 1 >= row.bracket_count:
+    if tier + 1 >= row.around.bracket_count:
         return LOT_MAX
-    return (row.brackets[tier + 1].floor - 1) / larger(1, _unit(row))
+    return (row.around.brackets[tier + 1].floor - 1) / larger(1, _unit(row))
 
 
 cdef Lot _tier_down(Tranches t, const AtRisk* row) noexcept nogil:
     """To the top of the tier `tiers` below; all of it where there is none so low. [OK2, OK3]"""
-    cdef int32_t tier = bracket_of(row.brackets, row.bracket_count, absolute(row.value))
+    cdef int32_t tier = _tier(row)
     cdef Lot held = absolute(row.size)
     if tier < t.tiers:
         return held
@@ -107,16 +110,16 @@ cdef Lot _tier_down(Tranches t, const AtRisk* row) noexcept nogil:
 
 cdef Lot _tier_fit(const AtRisk* row) noexcept nogil:
     """To the top of the highest tier whose margin the equity meets; all of it without one. [BM3]"""
-    cdef int32_t tier = bracket_of(row.brackets, row.bracket_count, absolute(row.value))
+    cdef int32_t tier = _tier(row)
     cdef Lot held = absolute(row.size)
     cdef Cash others = row.maintenance - maintenance_of(
-        row.brackets, row.bracket_count, absolute(row.value))
+        row.around.brackets, row.around.bracket_count, absolute(row.value))
     cdef Lot kept
     while tier > 0:
         tier -= 1
         kept = _top(row, tier)
         if row.equity - others >= maintenance_of(
-                row.brackets, row.bracket_count, kept * _unit(row)):
+                row.around.brackets, row.around.bracket_count, kept * _unit(row)):
             return larger(1, held - kept)
     return held
 
@@ -184,18 +187,18 @@ cdef Tick _fillable(Tranches t, const AtRisk* row) noexcept nogil:
         share = share >> 1
         whole_ = whole_ >> 1
     # mark * short * share stays below 2^124.
-    part = <Wide>row.mark * short * share
+    part = <Wide>row.around.mark * short * share
     asked = asked * whole_
     if row.size > 0:
-        return row.mark - <Tick>(part / asked)      # the sale's limit is rounded up
-    return row.mark + <Tick>(part / asked)          # the purchase's down
+        return row.around.mark - <Tick>(part / asked)      # the sale's limit is rounded up
+    return row.around.mark + <Tick>(part / asked)          # the purchase's down
 
 
 cdef Tick _range(Tranches t, const AtRisk* row) noexcept nogil:
     """The middle less (for a purchase: plus) a share of it, rounded towards the middle."""
-    cdef Wide twice = row.best_bid + row.best_ask
-    if row.best_bid == 0 or row.best_ask == 0:
-        twice = 2 * row.mark
+    cdef Wide twice = row.around.best_bid + row.around.best_ask
+    if row.around.best_bid == 0 or row.around.best_ask == 0:
+        twice = 2 * row.around.mark
     if row.size > 0:
         return larger(1, div_ceil(twice * <Wide>(PPM - t.range_ppm), 2 * PPM))
     return div_floor(twice * <Wide>(PPM + t.range_ppm), 2 * PPM)
