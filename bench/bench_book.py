@@ -147,7 +147,9 @@ def measure(messages: np.ndarray, repeat: int) -> dict[str, tuple[float, State]]
 
 def table(messages: np.ndarray, best: dict[str, tuple[float, State]]) -> list[dict[str, Any]]:
     """Return one row an engine; the ratio is to V=2 with the recipe's flags."""
-    peer = next((pair[0] for name, pair in best.items() if "V=2" in name and "recipe" in name), None)
+    peer = next(
+        (pair[0] for name, pair in best.items() if "V=2" in name and "recipe" in name), None
+    )
     want = next(iter(best.values()))[1]
     rows = []
     for name, (seconds, state) in best.items():

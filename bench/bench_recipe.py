@@ -162,7 +162,9 @@ def ids_by(count: int) -> None:
     """Measure orders whose ids collide beside orders with random ids: enter all, cancel all."""
     draw = np.random.default_rng(1)
     taken = {"random": draw.integers(1, 2**63 - 1, count), "of one home": colliding(count)}
-    print(f"\n{count:,} ids, all entered, then all cancelled: the whole, and 1,000 at the 99th of 100")
+    print(
+        f"\n{count:,} ids, all entered, then all cancelled: the whole, and 1,000 at the 99th of 100"
+    )
     worst, whole = {}, {}
     for what, ids in taken.items():
         book = OrderBook(1_000, order_max=count, ids="external")
