@@ -32,8 +32,8 @@ CORRIDORS = [
     (1, "core.arrow"),
     (
         1,
-        "core.matching core.desk core.auction core.conditional core.directory core.naming core.views"
-        " core.snapshot core.reading core.book core.scalar",
+        "core.matching core.desk core.auction core.conditional core.directory core.naming"
+        " core.views core.snapshot core.reading core.book core.scalar",
     ),
     (1, "core.levels"),
     (1, "core.ledger"),
