@@ -32,8 +32,8 @@ CORRIDORS = [
     (1, "core.arrow"),
     (
         1,
-        "core.matching core.desk core.auction core.conditional core.views core.snapshot"
-        " core.reading core.book core.scalar",
+        "core.matching core.desk core.auction core.conditional core.directory core.naming"
+        " core.views core.snapshot core.reading core.book core.scalar",
     ),
     (1, "core.levels"),
     (1, "core.ledger"),
@@ -45,8 +45,9 @@ CORRIDORS = [
     (
         2,
         "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
-        " core.opening core.steps core.outside core.users core.bulk core.losses core.questions"
-        " core.closeout core.settle core.venue core.monitor core.world core.changing",
+        " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
+        " core.insured core.variation core.takeover core.stages core.questions core.closeout"
+        " core.settle core.venue core.monitor core.world core.changing",
     ),
     (
         3,

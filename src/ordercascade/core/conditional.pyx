@@ -57,6 +57,7 @@ cdef int64_t desk_do(Book* b, Desk* d, const Wide* m) except? -1 nogil:
     """Run a good row, and all that it sets off; return what its command returns."""
     cdef int64_t first = b.fill_count
     cdef int64_t result
+    d.own_end = first
     if m.type == DO_STOP or m.type == DO_TAKE_PROFIT:
         return _stop(b, d, m)
     if m.type <= MARKET:
@@ -78,6 +79,7 @@ cdef int64_t desk_do(Book* b, Desk* d, const Wide* m) except? -1 nogil:
         return 0
     else:
         return _uncross(b, d)
+    d.own_end = b.fill_count
     desk_react(b, d, first)
     return result
 

@@ -17,12 +17,13 @@ from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, Entry, Margin, Market, SUB_ADL, Scope, State, liquidatable, margin_of,
+    ARMED, Entry, Margin, Market, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State, liquidatable,
+    margin_of,
 )
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
 )
-from ordercascade.core.units cimport Cash
+from ordercascade.core.units cimport Cash, TimeNs
 
 
 cdef int state_init(State* s, int64_t assets) except -1 nogil:
@@ -65,6 +66,9 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.rows)
     PyMem_RawFree(s.queue)
     PyMem_RawFree(s.written)
+    PyMem_RawFree(s.variation)
+    PyMem_RawFree(s.since)
+    PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
     PyMem_RawFree(s.candidates)
@@ -87,6 +91,10 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.rows = NULL
     s.queue = NULL
     s.written = NULL
+    s.variation = NULL
+    s.since = NULL
+    s.around = NULL
+    s.around_capacity = 0
     s.at_risk = NULL
     s.at_risk_capacity = 0
     s.intents = NULL
@@ -128,6 +136,10 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     to.rows = <int64_t*>slab_copy(s.rows, s.row_capacity, sizeof(int64_t))
     to.queue = <Entry*>slab_copy(s.queue, s.queue_capacity, sizeof(Entry))
     to.written = <Cash*>slab_copy(s.written, s.written_capacity, sizeof(Cash))
+    if s.since != NULL:
+        to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
+    if s.variation != NULL:
+        to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
 
 
@@ -150,6 +162,37 @@ cdef void _digest_rules(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.rules.liquidation_pays_taker)
     digest_word(d, s.rules.adl_trigger)
     digest_word(d, s.rules.adl_rule)
+
+
+cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has any, so that the others hash as ever."""
+    cdef const Stages* g = &s.stages
+    cdef int64_t i
+    if not g.on:
+        return
+    digest_word(d, (g.takeover << 16) | (g.takeover_when << 8) | g.takeover_price)
+    digest_word(d, (g.takeover_collateral << 16) | (g.insured << 8) | g.adl_price)
+    digest_word(d, (g.adl_when << 24) | (g.adl_overlap << 16) | (g.social_rule << 8) | g.variation)
+    digest_word(d, g.takeover_ppm)
+    digest_word(d, g.takeover_cap_ppm)
+    digest_word(d, g.insured_fee_ppm)
+    digest_word(d, g.insured_most)
+    digest_word(d, g.social_step)
+    digest_word(d, g.order_ppm)
+    digest_word(d, g.search_ppm)
+    digest_word(d, g.initial_ppm)
+    digest_word(d, g.release_ppm)
+    digest_word(d, g.dispose_ns)
+    digest_word(d, g.dispose_ppm)
+    digest_word(d, g.dispose_full)
+    digest_word(d, g.dispose_share_ppm)
+    digest_word(d, g.dispose_range_ppm)
+    for i in range(s.market_count):
+        digest_word(d, s.markets[i].dispose_at)
+    for i in range(s.ledger.holder_count):
+        digest_word(d, s.since[i] if i < s.since_capacity else 0)
+    for i in range(s.ledger.position_count):
+        digest_word(d, s.variation[i] if i < s.variation_capacity else 0)
 
 
 cdef void _digest_step(const Log* log, int64_t step, Digest* d) noexcept nogil:
@@ -240,7 +283,7 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.sub_row)
     digest_word(d, (s.settling << 4) | (s.sub_unfilled << 3) | (s.muted << 2)
                 | (s.running << 1) | s.wrote)
-    if s.sub == SUB_ADL:
+    if s.sub == SUB_ADL or s.sub == SUB_TAKEOVER:
         i = s.ledger.holders[s.sub_scope].first
         while i != NIL:
             digest_word(d, s.ledger.positions[i].handover)
@@ -272,6 +315,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     cdef int64_t i
     digest_word(d, s.venue)
     _digest_rules(s, d)
+    _digest_stages(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
         _digest_market(s.log, &s.markets[i], d)

@@ -16,15 +16,17 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE,
+    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT,
 )
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
 from ordercascade.core.questions cimport (
     bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
 )
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport margin_of, Market
+from ordercascade.core.stages cimport set_stages
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
@@ -48,6 +50,7 @@ from ordercascade.errors import (
     BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
 )
 from ordercascade.mechanisms.closing import Deleverage, Tranche
+from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.mechanisms.prices import OwnBook
 
 cdef int32_t ORDERS_MAX = 1 << 26
@@ -85,7 +88,7 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, policy=None, backstop=None):
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -101,6 +104,7 @@ cdef class Venue:
         r.liquidation_fee_to = member("liquidation_fee_to", FeeTo, liquidation_fee_to)
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
+        set_stages(&self.s.stages, stages)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
 
@@ -110,6 +114,7 @@ cdef class Venue:
         self._idle()
         self.policy = policy
         self.s.policy = <void*>policy
+        self.s.stages.on |= isinstance(policy, Tranches)
 
     def set_backstop(self, backstop):
         """Use another rule for who takes over the lots of a bankrupt scope."""
@@ -340,6 +345,13 @@ cdef class Venue:
             raise InputError("scope", number, "must be a scope, not a holder of the venue")
         return number
 
+    def _leg(self, scope, market):
+        """The handle of a position that has lots."""
+        p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
+        if p < 0 or self.s.ledger.positions[p].size == 0:
+            raise InputError("scope", scope, f"must have a position in market {market}")
+        return p
+
     def _scope_made(self, account, market):
         """The scope of an account's position in a market; the cross scope is made if missing."""
         scope = ledger_scope(&self.s.ledger, account, market, self.s.markets[market].asset)
@@ -432,6 +444,34 @@ cdef class Venue:
         order.size = self._int("size", size, 0, self.s.markets[m].size_max)
         return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
+    # --- closing between accounts ---------------------------------------------------------------
+
+    def bankruptcy_quote(self, scope, market, lots):
+        """What selling (a short: buying back) so many lots must bring in, so that the scope's
+        equity is used up by its share of maintenance; rounded up. spec/MARGIN.md §3."""
+        self._started()
+        p = self._leg(scope, market)
+        held = self.s.ledger.positions[p].size
+        lots = self._int("lots", lots, 1, absolute(held))
+        return bankruptcy_quote(&self.s, scope, p, -lots if held > 0 else lots)
+
+    def close_pair(self, scope, market, other, lots):
+        """Close lots of a scope against another that holds the other side, at the first one's
+        bankruptcy quote: 0, or Reject.NO_OVERLAP if the other cannot afford it."""
+        self._started()
+        mine = self.s.ledger.positions[self._leg(self._scope(scope), market)].size
+        its = self.s.ledger.positions[self._leg(self._scope(other), market)].size
+        if (mine > 0) == (its > 0):
+            raise InputError("other", other, "must hold the other side")
+        lots = self._int("lots", lots, 1, min(absolute(mine), absolute(its)))
+        return user_close_pair(&self.s, scope, market, other, lots, &self.torn)
+
+    def wind_up(self, market):
+        """End a market: close every position against the others, by scope id; who is below zero
+        at its bankruptcy quote, others at the mark."""
+        self._started()
+        user_wind_up(&self.s, self._market(market), &self.torn)
+
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
         self._started()
@@ -497,6 +537,17 @@ cdef class Venue:
         if p < 0:
             return 0, 0
         return self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost
+
+    def inherited(self, kind, market):
+        """(size, cost, maintenance) of what the fund or the vault took over in a market."""
+        m = self._market(market)
+        holder = ledger_holder(&self.s.ledger, self._judged(member, "kind", HolderKind, kind),
+                               self.s.markets[m].asset)
+        p = ledger_find(&self.s.ledger, holder, m)
+        if kind not in (FUND, VAULT) or p < 0:
+            return 0, 0, 0
+        return (self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost,
+                margin_of(&self.s, holder, False).maintenance)
 
     def liquidation_price(self, scope, market):
         """The tick nearest to safety at which the scope is liquidatable, other marks standing.

@@ -1,0 +1,3 @@
+from collections.abc import Mapping
+
+STAGES: Mapping[str, int]
