@@ -15,10 +15,11 @@ from __future__ import annotations
 import operator
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -342,14 +343,24 @@ def sign(words: list[int]) -> bytes:
     return struct.pack(f"<{len(whole)}q", *whole)
 
 
+def named(book: OrderBook) -> Iterator[int | None]:
+    """Ids for new orders: names of ours, where the book wants the caller's."""
+    try:
+        book.submit(Side.BID, 1, 1)
+    except InputError:
+        return iter(range(2**61, 2**62))
+    return repeat(None)
+
+
 def use(book: OrderBook) -> None:
     """Do a little of everything to a book that came from anywhere."""
     book.uncross()
     price = book.best_ask or book.best_bid or 1
+    names = named(book)
     for side in Side:
-        book.submit(side, price, 7, display=2, flags=16)
-        book.stop(side, 2, price, price=price)
-        book.market(side, 50)
+        book.submit(side, price, 7, display=2, flags=16, order_id=next(names))
+        book.stop(side, 2, price, price=price, order_id=next(names))
+        book.market(side, 50, order_id=next(names))
         book._check()
     book.set_mark(price)
     for account in range(3):
