@@ -140,25 +140,10 @@ cdef inline Wide need_of(const Plan* p, const Bracket* rows, Lot size, Wide valu
     return share_up(value, maintenance_rate(p, size) + fee * PPM, PPT) + <Wide>p.fixed
 
 
-cdef inline Cash trigger_need(const Plan* p, Lot size, Cash gross, Cash cost) noexcept nogil:
-    """What the trigger asks of a position worth |value| `gross`, the fee at the mark included."""
-    cdef Ppm fee = p.fee_ppm if p.fee_base == AT_MARK else 0
-    cdef Cash need
-    if p.base == AT_ENTRY:
-        need = <Cash>need_of(p, p.rows, size, absolute(cost))
-        return need + (div_ceil(<Wide>gross * <Wide>fee, PPM) if fee else 0)
-    if p.kind == BY_VALUE or p.kind == BY_LOTS:
-        return <Cash>need_of(p, p.trigger, size, gross)
-    return <Cash>share_up(gross, maintenance_rate(p, size) + fee * PPM, PPT) + p.fixed
-
-
-cdef inline Cash initial_need(const Plan* p, Lot size, Cash gross, Cash interest) noexcept nogil:
-    """Initial margin of a position worth |value| `gross`, at this open interest in value."""
-    cdef int32_t k
-    if p.kind == BY_VALUE or p.kind == BY_LOTS:
-        k = bracket_of(p.rows, p.count, gross if p.kind == BY_VALUE else absolute(size))
-        return div_ceil(<Wide>gross * <Wide>initial_ppm(p, k, interest), PPM)
-    return <Cash>share_up(gross, initial_rate(p, size), PPT) + p.fixed
+# Not inline: an engine whose markets have plain brackets should not carry them in its hot loops.
+cdef Cash trigger_need(const Plan* p, Lot size, Cash gross, Cash cost) noexcept nogil
+cdef Cash initial_need(const Plan* p, Lot size, Cash gross, Cash interest) noexcept nogil
+cdef Tick trigger_of(const Plan* p, Wide base, Lot size, Cash cost) noexcept nogil
 
 
 cdef inline int value_sign(const Plan* p, Lot size) noexcept nogil:

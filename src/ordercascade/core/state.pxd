@@ -13,13 +13,11 @@ from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_
 from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
-from ordercascade.core.schedule cimport (
-    Claim, Plan, initial_need, trigger_need, trigger_tick,
-)
+from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigger_of
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.triggers cimport Triggers
 from ordercascade.core.units cimport (
-    Cash, Lot, Ppm, TICK_MAX, Tick, TimeNs, Wide, absolute,
+    Cash, Lot, Ppm, Tick, TimeNs, Wide, absolute,
 )
 
 # StepKind, Outcome, PostReason, NoteKind of ordercascade.enums.
@@ -338,16 +336,9 @@ cdef inline Cash initial_in(const State* s, int32_t market, Lot size) noexcept n
 cdef inline Tick tick_in(const Market* m, Wide base, Lot size, Cash cost,
                          bint strict) noexcept nogil:
     """liquidation_tick() by the market's schedule or its brackets."""
-    cdef Claim c
-    cdef Tick tick
-    if m.plan == NULL:
-        return liquidation_tick(base, size, m.multiplier, m.brackets, m.bracket_count, strict)
-    c.size = size
-    c.cost = cost
-    c.money = <Cash>(base + cost)
-    c.asked = 0
-    tick = trigger_tick(m.plan, &c)
-    return TICK_MAX + 1 if tick == 0 and size < 0 else tick
+    if m.plan != NULL:
+        return trigger_of(m.plan, base, size, cost)
+    return liquidation_tick(base, size, m.multiplier, m.brackets, m.bracket_count, strict)
 
 
 cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
