@@ -168,25 +168,22 @@ def quote(vector: Vector) -> dict[str, Any]:
     "usdc_q positions markets perp is_buy fill_q subticks max_liquidation_fee_ppm",
 )
 def insured(vector: Vector) -> dict[str, Any]:
-    """The account's order meets one maker at the given price; the fund has enough to pay."""
-    i = vector["inputs"]
-    held, perp = abs(held_by(i, i["perp"])), i["perp"]
-    # An order for this share of the position: the planner rounds a portion down to a lot.
-    policy = Tranches(TrancheRule.PORTION, portion_ppm=whole(Fraction(i["fill_q"] * 10**6, held)))
-    desk = quanta(i, **rules(policy, fee_ppm=i["max_liquidation_fee_ppm"]))
+    """The account's order meets one maker of the given size and price; the fund can pay."""
+    i, perp, fund = vector["inputs"], vector["inputs"]["perp"], 10**7
+    desk = quanta(i, **rules(fee_ppm=i["max_liquidation_fee_ppm"]))
     lot = desk.markets[perp].lot
     price = i["subticks"] * Fraction(i["markets"][str(perp)]["base_quantum"].split()[0])
     price = price * QUANTUM / lot
     enter(desk, "it", i)
-    desk.open("maker", cash=10**6)
-    desk.start(fund=10**5)
+    desk.open("maker", cash=10**8)
+    desk.start(fund=fund)
     side = Side.ASK if i["is_buy"] else Side.BID
     desk.rest("maker", side, i["fill_q"] * lot, price, perp)
     desk.settle()
     ((filled,),) = desk.rows("liquidations", "lots_filled")
     if filled != i["fill_q"]:
         raise ValueError(f"{filled} filled of {i['fill_q']}")
-    return {"insurance_fund_delta_q": (desk.fund() - 10**5) / QUANTUM}
+    return {"insurance_fund_delta_q": (desk.fund() - fund) / QUANTUM}
 
 
 @engine
