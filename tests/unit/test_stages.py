@@ -198,7 +198,7 @@ def test_bankruptcy_quotes_are_the_twin_s() -> None:
 
 
 def test_a_pair_that_does_not_overlap_changes_nothing() -> None:
-    """Bankrupt at 94.8; a short from 100 with 5,000 can buy up to 105 but not at a fall in ratio."""
+    """Bankrupt at 94.8; a short from 90 with 1 would be left with less than nothing."""
     world, venue = venue_of(100)
     long, short = holding(venue, 10, 100, 5_200), holding(venue, -10, 90, 1)
     world.start()

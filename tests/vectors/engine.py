@@ -94,11 +94,12 @@ class Desk:
             assert self.venue.withdraw(account, 0, 1) == 0
         return account
 
-    def net(self, name: str, cash: Any, *sizes: Any) -> int:
+    def net(self, name: str, cash: Any, *sizes: Any, worst: int = 0) -> int:
         """Open an account whose cash was debited with the whole notional: MARGIN §1.
 
         Entered at the marks, so that its collateral is its equity there; where that is below zero
-        the first leg is entered so much worse, with one unit of collateral.
+        the `worst` leg is entered so much worse. It is in any case by one unit, so that a venue
+        which closes the worst leg first closes that one.
         """
         account = self.accounts[name] = self.venue.open_account()
         legs = [(at, self.lots(size, at)) for at, size in enumerate(sizes) if size]
@@ -106,10 +107,12 @@ class Desk:
             lots * self.ticks(self.markets[at].mark, at) * self.multiplier(at) for at, lots in legs
         ]
         equity = self.units(cash) + sum(values)
-        self.venue.deposit(account, 0, max(1, equity))
+        if legs and worst not in dict(legs):
+            worst = legs[0][0]
+        money = max(0, equity) + 1
+        self.venue.deposit(account, 0, money)
         for (at, lots), value in zip(legs, values, strict=True):
-            worse = max(1, equity) - equity if at == legs[0][0] else 0
-            self.venue.open_position(account, at, lots, value + worse)
+            self.venue.open_position(account, at, lots, value + (at == worst) * (money - equity))
         return account
 
     def start(self, fund: Any = 0) -> None:
