@@ -1,19 +1,15 @@
 """The order book beside the C ceiling: the same messages, the same machine, the same run.
 
 Thread CPU time, minimum of N. `python bench/bench_book.py [--json] [--repeat N] [--messages N]`.
-The ceiling (recipes/book_bench in the shared folder: $ORDERCASCADE_SHARED, else ../shared) is a
-bare C book without accounts, checks or stale-safe ids. V=2 finds ids in a dense table, V=3 is told
-the slot. It is compiled twice, with its recipe's flags and with those of this project.
+The ceiling (bench/ceiling.py) is a bare C book without accounts, checks or stale-safe ids. V=2
+finds ids in a dense table, V=3 is told the slot. It is compiled twice, with its recipe's flags and
+with those of this project. The recipe's own workloads are played by bench_recipe.py.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,13 +19,11 @@ from typing import Any
 
 import numpy as np
 
+import ceiling
 import workloads
 from ordercascade.core.book import OrderBook
 from ordercascade.enums import OrderType, Side
 
-CLONE = Path(__file__).resolve().parent.parent
-RECIPE = Path(os.environ.get("ORDERCASCADE_SHARED", CLONE.parent / "shared"), "recipes/book_bench")
-FLAGS = {"recipe": ["-O3", "-march=native"], "project": ["-O2", "-g0"]}
 # The ceiling's record: 16 bytes.
 RECORD = np.dtype("u4, i4, i4, u1, u1, u2")
 RECORD.names = ("id", "price", "size", "type", "side", "pad")
@@ -124,33 +118,6 @@ def as_records(messages: np.ndarray) -> np.ndarray:
     return records
 
 
-def compiled(folder: Path) -> dict[str, Path]:
-    """Compile the ceilings; return them by name."""
-    found = {}
-    for variant in (2, 3):
-        for name, flags in FLAGS.items():
-            program = folder / f"ceiling-{variant}-{name}"
-            source = str(RECIPE / "ceiling.cpp")
-            order = ["g++", *flags, f"-DV={variant}", source, "-o", str(program)]
-            subprocess.run(order, check=True)
-            found[f"C ceiling V={variant}, {name} flags ({' '.join(flags)})"] = program
-    return found
-
-
-def ceiling(program: Path, records: Path, repeat: int) -> tuple[float, State]:
-    """Return the best seconds and the final state of the C book."""
-    order = [str(program), str(records), "thr", str(repeat)]
-    done = subprocess.run(order, cwd=program.parent, capture_output=True, text=True, check=True)
-    best = re.search(r" max=([\d.]+) ", done.stdout)
-    said = {
-        name: re.search(rf"{name}=(-?\d+)", done.stdout) for name in state_of(OrderBook(1), 0, 0)
-    }
-    if best is None:
-        raise SystemExit(f"the ceiling said something new: {done.stdout}")
-    count = records.stat().st_size // RECORD.itemsize
-    return count / float(best[1]) / 1e6, {k: int(v[1]) if v else -2 for k, v in said.items()}
-
-
 def measure(messages: np.ndarray, repeat: int) -> dict[str, tuple[float, State]]:
     """Return best seconds and state by engine; the engines take turns, so that a busy moment of
     the machine meets them all."""
@@ -162,9 +129,12 @@ def measure(messages: np.ndarray, repeat: int) -> dict[str, tuple[float, State]]
             f"apply, {PIECE:,} messages a call": lambda: passes(used, messages, PIECE),
             "apply, all in one call": lambda: passes(used, messages, len(messages)),
         }
-        if RECIPE.is_dir() and shutil.which("g++"):
-            for name, program in compiled(Path(folder)).items():
-                engines[name] = lambda program=program: ceiling(program, records, IN_A_ROW)
+        if not ceiling.missing():
+            names = list(state_of(OrderBook(1), 0, 0))
+            for name, program in ceiling.compiled(Path(folder), (2, 3)).items():
+                engines[name] = lambda program=program: ceiling.seconds(
+                    program, records, IN_A_ROW, names
+                )
         best = {name: engine() for name, engine in engines.items()}
         for _ in range(repeat - 1):
             for name, engine in engines.items():
@@ -177,7 +147,9 @@ def measure(messages: np.ndarray, repeat: int) -> dict[str, tuple[float, State]]
 
 def table(messages: np.ndarray, best: dict[str, tuple[float, State]]) -> list[dict[str, Any]]:
     """Return one row an engine; the ratio is to V=2 with the recipe's flags."""
-    peer = next((pair[0] for name, pair in best.items() if "V=2, recipe" in name), None)
+    peer = next(
+        (pair[0] for name, pair in best.items() if "V=2" in name and "recipe" in name), None
+    )
     want = next(iter(best.values()))[1]
     rows = []
     for name, (seconds, state) in best.items():
@@ -202,10 +174,8 @@ def main() -> int:
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
-    if not RECIPE.is_dir():
-        print(f"no ceiling: {RECIPE} is missing (set ORDERCASCADE_SHARED)", file=sys.stderr)
-    elif not shutil.which("g++"):
-        print("no ceiling: g++ is missing (apt install g++)", file=sys.stderr)
+    if ceiling.missing():
+        print(ceiling.missing(), file=sys.stderr)
     report = {}
     for name, messages in (
         ("mixed", workloads.mixed(chosen.messages, seed=chosen.seed)),

@@ -85,7 +85,8 @@ class Reject(IntEnum):
     SELF_TRADE = -15
     CASCADE_LIMIT = -16
     AUCTION = -17
-    NO_OVERLAP = -18
+    DUPLICATE_ID = -18
+    NO_OVERLAP = -19
 
 
 class HolderKind(IntEnum):

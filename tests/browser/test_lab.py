@@ -44,13 +44,24 @@ class Served(NamedTuple):
             return asked.getresponse().status
 
 
+def hears_ctrl_c() -> None:
+    """Undo what a shell does to what it starts in the background, these tests among them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def served(env: dict[str, str], folder: Path, *words: str) -> Iterator[Served]:
     """Run the command in a folder until the block ends; the end is judged as well."""
     with (
         (folder / "lab.log").open("w+") as log,
         subprocess.Popen(
-            [*LAB, *words], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=log, text=True
+            [*LAB, *words],
+            cwd=folder,
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            preexec_fn=hears_ctrl_c,
         ) as running,
     ):
         try:

@@ -3,10 +3,33 @@ from libc.stdint cimport int64_t
 from cpython.long cimport PyLong_AsLongLongAndOverflow
 
 
+cdef extern from *:
+    """
+    /* Most arguments are small: their value is read where it lies, at a tenth of the cost. */
+    static inline int oc_small(PyObject *value, int64_t *number) {
+        if (!PyLong_Check(value) || PyBool_Check(value))
+            return 0;
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)value))
+            return 0;
+        *number = PyUnstable_Long_CompactValue((PyLongObject *)value);
+    #else
+        if (Py_SIZE(value) < -1 || Py_SIZE(value) > 1)
+            return 0;
+        *number = Py_SIZE(value) * (int64_t)((PyLongObject *)value)->ob_digit[0];
+    #endif
+        return 1;
+    }
+    """
+    bint oc_small(object value, int64_t* number)
+
+
 cdef inline int64_t whole(value, str field, str want) except? -1:
     """An int argument as C. Integers of numpy are welcome; bools and floats are mistakes."""
     cdef int overflow = 0
-    cdef int64_t number
+    cdef int64_t number = 0
+    if oc_small(value, &number):
+        return number
     if not isinstance(value, int) or isinstance(value, bool):
         value = _indexed(value, field, want)
     number = PyLong_AsLongLongAndOverflow(value, &overflow)
@@ -39,7 +62,7 @@ cdef inline object _indexed(value, str field, str want):
     from operator import index
     from numpy import bool_
     from ordercascade.errors import InputTypeError
-    if isinstance(value, (bool, bool_)) or not hasattr(value, "__index__"):
+    if isinstance(value, (bool, bool_)) or not hasattr(type(value), "__index__"):
         is_price = field == "price" and isinstance(value, float) and isfinite(value)
         hint = f"use market.to_ticks({float(value)})" if is_price else ""
         raise InputTypeError(field, want, type(value).__name__, hint=hint)

@@ -19,11 +19,19 @@ from ordercascade.core.reading cimport BookReader
 cdef class OrderBook(BookReader):
     cdef char* block        # rows are copied here before they are judged
     cdef int64_t block_bytes
+    cdef object dtype_seen  # of the last batch
 
+    cdef object send(self, int64_t c_type, side, price, size, account, tif, flags, display,
+                     expires_ns, order_id)
     cdef int64_t do(self, Wide* row) except? -1
-    cdef int rare(self, Wide* row, display, expires_ns) except -1
-    cdef int judge(self, object rows, const char* data, int64_t count, bint wide) except -1
-    cdef int run(self, const char* rows, int64_t count, bint wide, int64_t* results) except -1
+    cdef str taken(self, int64_t name)
+    cdef int rare(self, Wide* row, display, expires_ns, order_id) except -1
+    cdef int take(self, messages, Py_buffer* taken) except -1
+    cdef int prepare(self, const Py_buffer* taken) except -1
+    cdef int64_t first_bad(self, const char* rows, int64_t count, int64_t row_bytes) noexcept nogil
+    cdef int judge(self, messages, const Py_buffer* taken) except -1
+    cdef int run(self, const Py_buffer* taken) except -1
     cdef int64_t block_run(self, int64_t count, int64_t* results) except -1 nogil
+    cdef int64_t named_run(self, int64_t count, bint wide, int64_t* results) except -1 nogil
     cdef void fold(self, int64_t count, bint wide, const int64_t* results) noexcept nogil
     cdef object why(self, tuple message, row=*)

@@ -28,6 +28,7 @@ class OrderBook(BookReader):
         flags: SupportsIndex = 0,
         display: SupportsIndex | None = None,
         expires_ns: SupportsIndex | None = None,
+        order_id: SupportsIndex | None = None,
     ) -> int: ...
     def market(
         self,
@@ -37,6 +38,7 @@ class OrderBook(BookReader):
         account: SupportsIndex = 0,
         limit: SupportsIndex | None = None,
         tif: SupportsIndex = TimeInForce.IOC,
+        order_id: SupportsIndex | None = None,
     ) -> int: ...
     def stop(
         self,
@@ -52,6 +54,7 @@ class OrderBook(BookReader):
         flags: SupportsIndex = 0,
         display: SupportsIndex | None = None,
         expires_ns: SupportsIndex | None = None,
+        order_id: SupportsIndex | None = None,
     ) -> int: ...
     def set_mark(self, price: SupportsIndex) -> None: ...
     def advance(self, time_ns: SupportsIndex) -> int: ...

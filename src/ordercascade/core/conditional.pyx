@@ -17,7 +17,7 @@ from ordercascade.core.records cimport (
 from ordercascade.core.rules cimport PARTS_MAX, rules_broken_by, wide_broken
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.units cimport larger, smaller
-from libc.stdint cimport INT32_MAX
+from libc.stdint cimport INT32_MAX, uint64_t
 
 
 # ------------------------------------------------------------------ commands
@@ -57,6 +57,7 @@ cdef int64_t desk_do(Book* b, Desk* d, const Wide* m) except? -1 nogil:
     """Run a good row, and all that it sets off; return what its command returns."""
     cdef int64_t first = b.fill_count
     cdef int64_t result
+    d.own_end = first
     if m.type == DO_STOP or m.type == DO_TAKE_PROFIT:
         return _stop(b, d, m)
     if m.type <= MARKET:
@@ -78,6 +79,7 @@ cdef int64_t desk_do(Book* b, Desk* d, const Wide* m) except? -1 nogil:
         return 0
     else:
         return _uncross(b, d)
+    d.own_end = b.fill_count
     desk_react(b, d, first)
     return result
 
@@ -87,7 +89,7 @@ cdef void chain_fold(Digest* chain, const Wide* m, int64_t result) noexcept nogi
     if result < 0:
         return
     digest_word(chain, <int64_t>m.type | m.side << 8 | m.tif << 16 | <int64_t>m.flags << 24
-                | <int64_t>m.account << 32)
+                | <int64_t>(<uint64_t>m.account << 32))     # It may be -1.
     digest_word(chain, m.order_id)
     digest_word(chain, m.price)
     digest_word(chain, m.size)

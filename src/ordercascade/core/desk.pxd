@@ -76,6 +76,7 @@ ctypedef struct Desk:
     Fired* fired            # of the last call
     int64_t fired_count
     int64_t fired_rows
+    int64_t own_end         # fills up to here are the last command's own, the others were fired
     int64_t fire_max        # of one command; what is due beyond it is dropped
     bint collecting         # an auction's call phase
     int32_t pen_first       # orders collected, in time order, linked by slot

@@ -4,6 +4,7 @@
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, memmove, memset
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc, PyMem_RawRealloc
+from ordercascade.core.slab cimport oc_wide_pages
 from ordercascade.core.units cimport larger
 
 cdef extern from *:
@@ -39,6 +40,7 @@ cdef inline int ends_grow(Ends* e, int64_t below, int64_t above) except -1 nogil
     if grown.block == NULL:
         with gil:
             raise MemoryError()
+    oc_wide_pages(grown.block, <int64_t>_bytes(&grown))
     grown.middle = oc_align(grown.block) + grown.below
     if grown.below != e.below:
         if e.block != NULL:

@@ -15,7 +15,7 @@ from ordercascade.core.records cimport (
     REJECT_POOL_FULL, REJECT_POST_ONLY_WOULD_CROSS, REJECT_UNKNOWN_ORDER, Fill, Message,
 )
 from ordercascade.core.rules cimport Rules, rules_broken_by, rules_plain
-from ordercascade.core.slab cimport NIL, slab_grow
+from ordercascade.core.slab cimport NIL, oc_prefetch, slab_grow
 from ordercascade.core.units cimport LEVEL_MAX, Lot, Tick, larger, smaller
 
 cdef extern from *:
@@ -130,6 +130,12 @@ cdef Lot _match(Book* b, int side, Tick limit, Lot left, int32_t account,
     return left
 
 
+cdef inline int32_t _link_behind(const Book* b, int side, Tick price) noexcept nogil:
+    """The first order of the level behind `price`, or less than 0."""
+    cdef Tick behind = level_worse(b, side, price)
+    return NIL if behind == side_none(b, side) else level_of(b, behind).next
+
+
 cdef Lot _eat(Book* b, int64_t row, Tick price, int side, Lot left, int32_t account,
               bint drop_own) noexcept nogil:
     """Trade against one level in time priority; return the lots still wanted."""
@@ -137,6 +143,7 @@ cdef Lot _eat(Book* b, int64_t row, Tick price, int side, Lot left, int32_t acco
     cdef Level* level = cells + ~row
     cdef Lot total = level.size
     cdef int32_t link = level.next
+    cdef int32_t ahead = _link_behind(b, 1 - side, price)
     cdef int32_t follower
     cdef Level* maker
     cdef Lot lots
@@ -145,6 +152,11 @@ cdef Lot _eat(Book* b, int64_t row, Tick price, int side, Lot left, int32_t acco
     while link >= 0 and left > 0:
         maker = cells + link
         follower = maker.next
+        # Orders of a queue lie anywhere: those of the next level are fetched while these are eaten.
+        if ahead >= 0:
+            ahead = cells[ahead].next
+            oc_prefetch(cells + ahead)
+            oc_fetch(b.ring.middle, sizeof(Peer) * (ahead >> 1))
         lots = maker.size
         if not (drop_own and (<const Order*>maker).account == account):
             lots = smaller(lots, left)

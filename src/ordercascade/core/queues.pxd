@@ -14,7 +14,7 @@ from ordercascade.core.ladder cimport (
     ladder_free, ladder_init, ladder_page, ladder_row, ladder_set,
 )
 from ordercascade.core.records cimport ASK, BID, Fill, LevelChange
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.slab cimport NIL, oc_wide_pages
 from ordercascade.core.units cimport LEVEL_MAX, Lot, Tick, larger
 
 cdef extern from *:
@@ -282,6 +282,7 @@ cdef inline void* room_grow(void* rows, int64_t* capacity, int64_t need,
     if grown == NULL:
         with gil:
             raise MemoryError()
+    oc_wide_pages(grown, wanted * row_bytes)
     capacity[0] = wanted
     return grown
 

@@ -1,4 +1,4 @@
-from typing import NoReturn, Self, SupportsIndex
+from typing import Literal, NoReturn, Self, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,6 +21,8 @@ class BookReader:
         account_max: SupportsIndex = 2**24 - 1,
         fire_max: SupportsIndex = 10_000,
         chain: bool = False,
+        ids: Literal["own", "external"] = "own",
+        strict_ids: bool = False,
     ) -> Self: ...
     def __init__(
         self,
@@ -30,6 +32,8 @@ class BookReader:
         account_max: SupportsIndex = 2**24 - 1,
         fire_max: SupportsIndex = 10_000,
         chain: bool = False,
+        ids: Literal["own", "external"] = "own",
+        strict_ids: bool = False,
     ) -> None: ...
     @property
     def best_bid(self) -> int | None: ...

@@ -12,10 +12,10 @@ from ordercascade.enums import Command, OrderFlag, Side, TimeInForce, TriggerBy
 from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
 
 from libc.stdint cimport INT64_MAX, int64_t, intptr_t
-from libc.string cimport memcpy
-from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from libc.string cimport memcpy, memset
+from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_Clear
-from cpython.mem cimport PyMem_RawFree
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF
 from ordercascade.core.arguments cimport whole, within
@@ -25,17 +25,24 @@ from ordercascade.core.desk cimport (
     Extra, Stop, desk_check, desk_digest, desk_free, desk_init, desk_open, extra_of, stop_slot,
 )
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
+from ordercascade.core.naming cimport (
+    name_live, names_check, names_digest, names_free,
+)
 from ordercascade.core.queues cimport (
-    Order, book_best, book_check, book_clear, book_digest, book_find, book_free, book_init,
+    Order, book_best, book_check, book_clear, book_digest, book_free, book_init,
     book_orders, book_size_at, order_at, slot_of,
 )
-from ordercascade.core.records cimport ASK, BID, Fill
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.records cimport ASK, BID
+from ordercascade.core.slab cimport NIL, oc_wide_pages
 from ordercascade.core.snapshot cimport snapshot_write
 from ordercascade.core.units cimport LEVEL_MAX, TICK_MAX, Tick
 from ordercascade.core.views cimport (
     Walk, depth_array, impact_array, lots_ahead, queue_array, walk_on, walk_start,
 )
+
+RESULT_DTYPE = np.dtype(np.int64)
+
+cdef type ARRAY = np.ndarray     # found without a look-up
 
 cdef extern from "Python.h":
     PyObject* long_if_room "PyLong_FromLongLong"(long long value)
@@ -46,11 +53,10 @@ cdef class BookReader:
     """What can be asked of an OrderBook; every array is a copy unless its method says otherwise."""
 
     def __cinit__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000,
-                  chain=False):
+                  chain=False, ids="own", strict_ids=False):
         cdef Tick highest = within(price_max, "price_max", "an int number of ticks", 1, TICK_MAX)
         cdef int64_t most = within(order_max, "order_max", "an int", 1, 2**30 - 1)
         self.account_max = within(account_max, "account_max", "an int", 0, TICK_MAX)
-        self.results_seen = np.empty(0, np.int64)
         self.spare = [long_of(<int64_t>1 << 40), long_of(<int64_t>1 << 61)]
         self.rules.price_max = highest
         self.rules.account_max = self.account_max
@@ -59,18 +65,27 @@ cdef class BookReader:
         self.parts.book = &self.book
         self.parts.desk = &self.desk
         self.parts.rules = &self.rules
+        if ids not in ("own", "external"):
+            raise InputError("ids", ids, "must be 'own' or 'external'")
+        self.named(ids == "external")
+        self.names.strict = bool(strict_ids)
+        if self.names.strict and not self.external:
+            raise InputError("strict_ids", strict_ids, "must be False: own ids never come twice")
         self.chained = chain
+        self.apart = self.external or self.chained
         if self.chained:
             digest_start(&self.chain_now)
 
     def __init__(self, price_max, *, order_max=2**20, account_max=2**24 - 1, fire_max=10_000,
-                 chain=False):
+                 chain=False, ids="own", strict_ids=False):
         once(self, self.ready)
         self.ready = True
 
     def __dealloc__(self):
         book_free(&self.book)
         desk_free(&self.desk)
+        names_free(&self.names)
+        PyMem_RawFree(self.result_rows)
 
     @property
     def best_bid(self) -> int | None:
@@ -88,15 +103,15 @@ cdef class BookReader:
     def fills(self):
         """The fills of the last command, a FILL_DTYPE array."""
         self.idle()
-        if self.fills_seen is None:
-            self.fills_seen = _fills_array(&self.book)
-        return self.fills_seen
+        return self.fills_now()
 
     @property
     def results(self):
         """What each message of the last batch returned, int64: id, lots, 0 or a Reject code."""
         self.idle()
-        return self.results_seen[:self.rows_done]
+        if self.results_seen is None:
+            self.results_seen = _array(self.result_rows, self.rows_done, RESULT_DTYPE)
+        return self.results_seen
 
     def depth(self, levels, *, group=1, cumulative=False):
         """Return the best `levels` levels of both sides, or as many as there are; copies.
@@ -124,14 +139,14 @@ cdef class BookReader:
             c_price = within(price, "price", "an int number of ticks", 1, self.book.price_max)
         finally:
             self.busy = False
-        return queue_array(&self.book, <int>c_side, c_price)
+        return queue_array(&self.book, &self.names if self.external else NULL, <int>c_side, c_price)
 
     def position(self, order_id):
         """Return the orders and shown lots ahead of an order at its price, or None. O(orders)."""
         cdef int64_t wanted, slot, orders
         self.enter()
         try:
-            wanted = whole(order_id, "order_id", "an int")
+            wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
         slot = slot_of(&self.book, wanted)
@@ -173,35 +188,35 @@ cdef class BookReader:
 
     def order(self, order_id):
         """Return what rests under an id, or None."""
-        cdef int64_t wanted
-        cdef const Order* row
+        cdef int64_t wanted, slot
+        cdef Order row
+        cdef Lot lots
         self.enter()
         try:
-            wanted = whole(order_id, "order_id", "an int")
+            wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
-        row = book_find(&self.book, wanted)
-        if row == NULL:
+        slot = slot_of(&self.book, wanted)
+        if slot == NIL:
             return None
-        return OrderInfo(
-            Side(row.side), row.price,
-            desk_open(&self.book, &self.desk, slot_of(&self.book, wanted)), row.account,
-            OrderFlag(row.flags)
-        )
+        # Side() is Python code, and any such code may let somebody else change the book.
+        row = order_at(&self.book, slot)[0]
+        lots = desk_open(&self.book, &self.desk, slot)
+        return OrderInfo(Side(row.side), row.price, lots, row.account, OrderFlag(row.flags))
 
     def details(self, order_id):
         """Return all about an order or a waiting stop, an OrderDetails, or None."""
         cdef int64_t wanted, slot
-        cdef const Stop* stop
+        cdef Stop stop
         self.enter()
         try:
-            wanted = whole(order_id, "order_id", "an int")
+            wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
         slot = stop_slot(&self.desk, wanted)
         if slot == NIL:
             return _details(&self.book, &self.desk, slot_of(&self.book, wanted))
-        stop = self.desk.stops + slot
+        stop = self.desk.stops[slot]    # A copy, as in order().
         return OrderDetails(
             Command(stop.type), Side(stop.side), stop.price, stop.size, 0, stop.account,
             OrderFlag(stop.flags), stop.display, stop.expires_ns, TimeInForce(stop.tif),
@@ -262,7 +277,8 @@ cdef class BookReader:
         """Return the whole state as bytes, for OrderBook.restore(); fills are not part of it."""
         self.idle()
         desk_see(&self.book, &self.desk)
-        return snapshot_write(&self.book, &self.desk, &self.rules, &self.chain_now)
+        return snapshot_write(&self.book, &self.desk, &self.rules, &self.chain_now,
+                              &self.names, self.external)
 
     def state_hash(self) -> str:
         """Return 32 hex digits over all that can show in later behaviour. O(orders + levels)."""
@@ -272,6 +288,8 @@ cdef class BookReader:
         digest_start(&digest)
         book_digest(&self.book, &digest)
         desk_digest(&self.book, &self.desk, &digest)
+        if self.external:
+            names_digest(&self.book, &self.desk, &self.names, &digest)
         return digest_hex(&digest)
 
     def __len__(self):
@@ -324,6 +342,8 @@ cdef class BookReader:
         """Walk the whole book and raise InvariantError if anything does not add up."""
         self.idle()
         broken = desk_check(&self.book, &self.desk) or stops_check(&self.book, &self.desk)
+        if not broken and self.external:
+            broken = names_check(&self.book, &self.desk, &self.names)
         if broken:
             raise InvariantError("book", broken)
 
@@ -346,12 +366,28 @@ cdef class BookReader:
         self.desk.fired_count = 0
         self.fills_seen = None
 
+    cdef void named(self, bint external) noexcept:
+        self.external = external
+        self.parts.names = &self.names if external else NULL
+
+    cdef object fills_now(self):
+        if self.fills_seen is None:
+            self.fills_seen = _array(self.book.fills, self.book.fill_count, FILL_DTYPE)
+        return self.fills_seen
+
+    cdef int64_t own_of(self, int64_t order_id) noexcept:
+        """The book's own id of what the caller calls so; any number may be asked for."""
+        if self.external:
+            return name_live(&self.book, &self.desk, &self.names, order_id)
+        return order_id
+
     cdef Lot known(self, int64_t order_id) except -1:
         """The open lots of an order or stop."""
-        cdef int64_t slot = slot_of(&self.book, order_id)
+        cdef int64_t own = self.own_of(order_id)
+        cdef int64_t slot = slot_of(&self.book, own)
         if slot != NIL:
             return desk_open(&self.book, &self.desk, slot)
-        slot = stop_slot(&self.desk, order_id)
+        slot = stop_slot(&self.desk, own)
         if slot != NIL:
             return self.desk.stops[slot].size
         raise InputError("order_id", order_id, "must be the id of a resting order")
@@ -369,24 +405,40 @@ cdef str _shown(const Book* b, int side):
 
 
 cdef object _details(const Book* b, const Desk* d, int64_t slot):
-    cdef const Order* row
-    cdef const Extra* x
+    cdef Order row
+    cdef Extra x
     if slot == NIL:
         return None
-    row = order_at(b, slot)
-    x = extra_of(d, slot)
+    row = order_at(b, slot)[0]
+    memset(&x, 0, sizeof(Extra))
+    if extra_of(d, slot) != NULL:
+        x = extra_of(d, slot)[0]
     return OrderDetails(
-        Command.LIMIT, Side(row.side), row.price, desk_open(b, d, slot), row.size, row.account,
-        OrderFlag(row.flags), x.display if x != NULL else 0, x.expires_ns if x != NULL else 0,
-        TimeInForce.GTC, 0, TriggerBy.LAST
+        Command.LIMIT, Side(row.side), row.price, row.size + x.reserve, row.size, row.account,
+        OrderFlag(row.flags), x.display, x.expires_ns, TimeInForce.GTC, 0, TriggerBy.LAST
     )
 
 
-cdef object _fills_array(const Book* b):
-    cdef Py_buffer given
-    fills = np.empty(b.fill_count, FILL_DTYPE)
-    if b.fill_count:
-        PyObject_GetBuffer(fills, &given, PyBUF_WRITABLE)
-        memcpy(given.buf, b.fills, b.fill_count * sizeof(Fill))
-        PyBuffer_Release(&given)
-    return fills
+cdef class _Bytes:
+    """Memory of an array, which nobody else can resize."""
+    cdef char* data
+    cdef Py_ssize_t size
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.data)
+
+    def __getbuffer__(self, Py_buffer* view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, False, flags)
+
+
+cdef object _array(const void* rows, int64_t count, dtype):
+    """A copy of some rows. numpy.empty() takes five times as long where a dtype has fields."""
+    cdef _Bytes memory = _Bytes.__new__(_Bytes)
+    memory.size = count * <int64_t>dtype.itemsize
+    memory.data = <char*>PyMem_RawMalloc(<size_t>memory.size)
+    if memory.data == NULL:
+        raise MemoryError()
+    oc_wide_pages(memory.data, memory.size)
+    if count:
+        memcpy(memory.data, rows, <size_t>memory.size)
+    return ARRAY.__new__(ARRAY, count, dtype, memory)

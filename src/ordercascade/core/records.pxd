@@ -43,7 +43,8 @@ cdef enum:
     REJECT_SELF_TRADE = -15
     REJECT_CASCADE_LIMIT = -16
     REJECT_AUCTION = -17
-    REJECT_NO_OVERLAP = -18
+    REJECT_DUPLICATE_ID = -18
+    REJECT_NO_OVERLAP = -19
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType

@@ -3,11 +3,15 @@
 # `book` is OrderBook.address, good while the object lives. The caller keeps the rules of the door:
 # one call at a time, and none while another thread uses the book. Arguments are judged as those of
 # a MESSAGE_DTYPE row are; REJECT_BAD_MESSAGE for a bad one, -1 where memory ran out. Fills pile up
-# until oc_clear(); numba.extending.get_cython_function_address("ordercascade.core.scalar", name).
+# until oc_clear(). A book with ids="external" takes orders by oc_submit_as() only, and its ids are
+# the caller's wherever one goes in or comes out; elsewhere oc_submit_as() is oc_submit().
+# numba.extending.get_cython_function_address("ordercascade.core.scalar", name).
 from libc.stdint cimport int64_t
 
 cdef int64_t oc_submit(int64_t book, int64_t type, int64_t side, int64_t price, int64_t size,
                        int64_t account, int64_t tif, int64_t flags) noexcept nogil
+cdef int64_t oc_submit_as(int64_t book, int64_t order_id, int64_t type, int64_t side, int64_t price,
+                          int64_t size, int64_t account, int64_t tif, int64_t flags) noexcept nogil
 cdef int64_t oc_cancel(int64_t book, int64_t order_id, int64_t account) noexcept nogil
 cdef int64_t oc_amend(int64_t book, int64_t order_id, int64_t price, int64_t size,
                       int64_t account) noexcept nogil

@@ -4,6 +4,7 @@ from libc.string cimport memset
 from cpython.exc cimport PyErr_Clear
 from ordercascade.core.conditional cimport desk_message, desk_see
 from ordercascade.core.desk cimport Desk
+from ordercascade.core.naming cimport Names, named_apply
 from ordercascade.core.queues cimport Book, book_best, book_clear, book_next, book_size_at
 from ordercascade.core.reading cimport Parts
 from ordercascade.core.records cimport AMEND, CANCEL, REJECT_BAD_MESSAGE, Fill, Message
@@ -11,6 +12,8 @@ from ordercascade.core.rules cimport Rules
 
 # The same function, its exception left for us to clear: there is nobody to raise it to.
 ctypedef int64_t (*Quiet)(Book*, Desk*, const Rules*, const Message*) noexcept nogil
+ctypedef int64_t (*QuietNamed)(Book*, Desk*, Names*, const Rules*, const Message*, int64_t,
+                               int64_t*) noexcept nogil
 
 
 cdef inline Book* _book(int64_t book) noexcept nogil:
@@ -20,7 +23,12 @@ cdef inline Book* _book(int64_t book) noexcept nogil:
 cdef int64_t _do(int64_t book, const Message* m) noexcept nogil:
     cdef const Parts* parts = <const Parts*>book
     cdef Quiet run = <Quiet>desk_message
-    cdef int64_t result = run(parts.book, parts.desk, parts.rules, m)
+    cdef QuietNamed run_named = <QuietNamed>named_apply
+    cdef int64_t result = -1
+    if parts.names == NULL:
+        result = run(parts.book, parts.desk, parts.rules, m)
+    else:
+        run_named(parts.book, parts.desk, parts.names, parts.rules, m, 1, &result)
     if result == -1:
         with gil:
             PyErr_Clear()
@@ -35,6 +43,11 @@ cdef inline bint _narrow(int64_t type, int64_t side, int64_t tif, int64_t flags,
 
 cdef int64_t oc_submit(int64_t book, int64_t type, int64_t side, int64_t price, int64_t size,
                        int64_t account, int64_t tif, int64_t flags) noexcept nogil:
+    return oc_submit_as(book, 0, type, side, price, size, account, tif, flags)
+
+
+cdef int64_t oc_submit_as(int64_t book, int64_t order_id, int64_t type, int64_t side, int64_t price,
+                          int64_t size, int64_t account, int64_t tif, int64_t flags) noexcept nogil:
     cdef Message m
     if not _narrow(type, side, tif, flags, account) or type == CANCEL or type == AMEND:
         return REJECT_BAD_MESSAGE
@@ -43,7 +56,7 @@ cdef int64_t oc_submit(int64_t book, int64_t type, int64_t side, int64_t price, 
     m.tif = <uint8_t>tif
     m.flags = <uint8_t>flags
     m.account = <int32_t>account
-    m.order_id = 0
+    m.order_id = order_id
     m.price = price
     m.size = size
     return _do(book, &m)

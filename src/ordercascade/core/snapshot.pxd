@@ -14,11 +14,15 @@
 #           size, display, expires_ns, account, and type, side, tif, flags, by in a byte each; count
 #           and slots of the free list
 #   chain   two words
+#   names   0, or 1 and a name for each resting order by slot, then for each stop by slot; or 2,
+#           those, and count and names of orders that are gone, ascending
 from ordercascade.core.desk cimport Desk
 from ordercascade.core.digest cimport Digest
+from ordercascade.core.naming cimport Names
 from ordercascade.core.queues cimport Book
 from ordercascade.core.rules cimport Rules
 
-cdef bytes snapshot_write(const Book* b, const Desk* d, const Rules* rules, const Digest* chain)
+cdef bytes snapshot_write(const Book* b, const Desk* d, const Rules* rules, const Digest* chain,
+                          const Names* names, bint external)
 cdef int snapshot_read(object data, Book* b, Desk* d, Rules* rules, Digest* chain,
-                       object account_max) except -1
+                       Names* names, object account_max) except -1   # 1: external ids

@@ -14,6 +14,8 @@ from ordercascade.core.desk cimport (
 from ordercascade.core.digest cimport digest_start, digest_word
 from ordercascade.core.heap cimport heap_push, heap_room
 from ordercascade.core.matching cimport ids_sort, queue_put
+from ordercascade.core.directory cimport directory_places
+from ordercascade.core.naming cimport name_load, name_of, name_spend, name_spent, names_digest
 from ordercascade.core.queues cimport (
     Order, book_digest, book_init, level_of, level_worse, order_at, order_id_of, room_to_rest,
     side_none, slot_load, slots_load,
@@ -56,7 +58,8 @@ cdef int _put(Writer* w, int64_t word) except -1:
     return 0
 
 
-cdef bytes snapshot_write(const Book* b, const Desk* d, const Rules* rules, const Digest* chain):
+cdef bytes snapshot_write(const Book* b, const Desk* d, const Rules* rules, const Digest* chain,
+                          const Names* names, bint external):
     cdef Writer w
     cdef Digest digest
     cdef int64_t i
@@ -69,12 +72,17 @@ cdef bytes snapshot_write(const Book* b, const Desk* d, const Rules* rules, cons
         _write_stops(&w, d)
         _put(&w, <int64_t>chain.a)
         _put(&w, <int64_t>chain.b)
+        _put(&w, external + names.strict)
+        if external:
+            _write_names(&w, b, d, names)
+        if names.strict:
+            _write_spent(&w, b, d, names)
         w.words[0] = MAGIC
         w.words[1] = <int64_t>VERSION << 32 | BYTE_ORDER
         w.words[2] = w.count - HEADER
         _digest_words(w.words + HEADER, w.count - HEADER, &digest)
         memcpy(w.words + 3, &digest, sizeof(Digest))
-        _state(b, d, &digest)
+        _state(b, d, names, external, &digest)
         memcpy(w.words + 5, &digest, sizeof(Digest))
         return PyBytes_FromStringAndSize(<char*>w.words, w.count * sizeof(int64_t))
     finally:
@@ -88,10 +96,13 @@ cdef void _digest_words(const int64_t* words, int64_t count, Digest* digest) noe
         digest_word(digest, words[i])
 
 
-cdef void _state(const Book* b, const Desk* d, Digest* digest) noexcept nogil:
+cdef void _state(const Book* b, const Desk* d, const Names* names, bint external,
+                 Digest* digest) noexcept nogil:
     digest_start(digest)
     book_digest(b, digest)
     desk_digest(b, d, digest)
+    if external:
+        names_digest(b, d, names, digest)
 
 
 cdef int _write_book(Writer* w, const Book* b, const Rules* rules) except -1:
@@ -201,6 +212,31 @@ cdef int _write_stops(Writer* w, const Desk* d) except -1:
     return 0
 
 
+cdef int _write_names(Writer* w, const Book* b, const Desk* d, const Names* names) except -1:
+    cdef int64_t slot
+    for slot in range(b.used):
+        if order_at(b, slot).size:
+            _put(w, name_of(names, order_id_of(b, slot)))
+    for slot in range(d.stop_used):
+        if d.stops[slot].state == WAITING:
+            _put(w, name_of(names, stop_id_of(d, slot)))
+    return 0
+
+
+cdef int _write_spent(Writer* w, const Book* b, const Desk* d, const Names* names) except -1:
+    """The names whose orders are gone, sorted."""
+    cdef int64_t i, name
+    cdef int64_t first = w.count + 1
+    _put(w, 0)
+    for i in range(directory_places(&names.ids)):
+        name = name_spent(b, d, names, i)
+        if name:
+            _put(w, name)
+    w.words[first - 1] = w.count - first
+    ids_sort(w.words + first, w.count - first)
+    return 0
+
+
 # ------------------------------------------------------------------ reading
 
 cdef object _wrong(const Reader* r, str part, str rule):
@@ -226,10 +262,11 @@ cdef int64_t _counted(Reader* r, str part, int64_t words) except? -1:
 
 
 cdef int snapshot_read(object data, Book* b, Desk* d, Rules* rules, Digest* chain,
-                       object account_max) except -1:
-    """Fill an empty book, desk and rules; to be freed even after a failure."""
+                       Names* names, object account_max) except -1:
+    """Fill an empty book, desk, rules and names; to be freed even after a failure."""
     cdef Py_buffer taken
     cdef Reader r
+    cdef bint external
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise InputTypeError("data", "bytes", type(data).__name__)
     data = bytes(data)          # Nobody else can write to these.
@@ -244,12 +281,13 @@ cdef int snapshot_read(object data, Book* b, Desk* d, Rules* rules, Digest* chai
         _read_stops(&r, b, d, rules)
         chain.a = <uint64_t>_take(&r, "chain", INT64_MIN, INT64_MAX)
         chain.b = <uint64_t>_take(&r, "chain", INT64_MIN, INT64_MAX)
+        external = _read_names(&r, b, d, names)
         if r.at != r.count:
             raise SnapshotError("snapshot", "goes on after its end", byte=8 * r.at)
-        _judge(&r, b, d)
+        _judge(&r, b, d, names, external)
     finally:
         PyBuffer_Release(&taken)
-    return 0
+    return external
 
 
 cdef int _read_header(Reader* r, bytes data) except -1:
@@ -284,7 +322,8 @@ cdef int _read_book(Reader* r, Book* b, Rules* rules, int64_t account_max) excep
     # Each slot has a word further on, so no more memory is taken than the bytes account for.
     if used > r.count - r.at:
         raise _wrong(r, "slots", f"must have a generation each, got {used}")
-    slots_load(b, <int32_t>used)
+    if used:                    # C's memset must not be given NULL, not even for nothing.
+        slots_load(b, <int32_t>used)
     for side in range(2):
         for i in range(_counted(r, "orders", 5)):
             _read_queued(r, b, rules, side)
@@ -464,13 +503,44 @@ cdef int _read_stop_free(Reader* r, Desk* d) except -1:
     return 0
 
 
-cdef int _judge(const Reader* r, const Book* b, const Desk* d) except -1:
+cdef int _read_names(Reader* r, Book* b, Desk* d, Names* names) except -1:
+    """Return whether there are any."""
+    cdef int64_t slot, i, name
+    cdef int64_t last = 0
+    cdef int kind = <int>_take(r, "names", 0, 2)
+    if kind == 0:
+        return 0
+    for slot in range(b.used):
+        if order_at(b, slot).size:
+            _read_name(r, b, d, names, order_id_of(b, slot))
+    for slot in range(d.stop_used):
+        if d.stops[slot].state == WAITING:
+            _read_name(r, b, d, names, stop_id_of(d, slot))
+    if kind == 2:
+        names.strict = True
+        for i in range(_counted(r, "spent", 1)):
+            name = _take(r, "spent", 1, INT64_MAX)
+            if name <= last or name_spend(names, name):
+                raise _wrong(r, "spent", f"name {name} stands twice or out of order")
+            last = name
+    return 1
+
+
+cdef int _read_name(Reader* r, Book* b, Desk* d, Names* names, int64_t own) except -1:
+    cdef int64_t name = _take(r, "name", 1, INT64_MAX)
+    if name_load(b, d, names, own, name):
+        raise _wrong(r, "name", f"name {name} stands for two orders")
+    return 0
+
+
+cdef int _judge(const Reader* r, const Book* b, const Desk* d, const Names* names,
+                bint external) except -1:
     """All that holds between the parts, and the state hash."""
     cdef Digest digest
     cdef int broken = desk_check(b, d) or stops_check(b, d)
     if broken:
         raise SnapshotError("snapshot", f"breaks rule {broken} of a book", part="book", byte=0)
-    _state(b, d, &digest)
+    _state(b, d, names, external, &digest)
     if r.words[5] != <int64_t>digest.a or r.words[6] != <int64_t>digest.b:
         raise SnapshotError("snapshot", "has another state hash than its book", part="header",
                             byte=40)

@@ -1,6 +1,7 @@
 # Looking at a book without touching it. Every array is a copy, good for as long as it is kept.
 from libc.stdint cimport int64_t
 from ordercascade.core.desk cimport Desk
+from ordercascade.core.naming cimport Names
 from ordercascade.core.queues cimport Book
 from ordercascade.core.units cimport Lot, Tick
 
@@ -16,7 +17,7 @@ ctypedef struct Walk:       # through the other side of a taker, from the best p
     int64_t high
 
 cdef object depth_array(const Book* b, int side, int64_t most, int64_t group, bint cumulative)
-cdef object queue_array(const Book* b, int side, Tick price)
+cdef object queue_array(const Book* b, const Names* n, int side, Tick price)
 cdef object impact_array(const Book* b, const Desk* d, int side, object sizes)
 cdef void walk_start(const Book* b, const Desk* d, int side, Walk* w) noexcept nogil
 cdef void walk_on(const Book* b, const Desk* d, Lot size, Walk* w) noexcept nogil

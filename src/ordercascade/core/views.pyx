@@ -8,6 +8,7 @@ from ordercascade.errors import InputError
 from libc.stdint cimport INT64_MAX, int32_t
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from ordercascade.core.desk cimport desk_reserve
+from ordercascade.core.naming cimport name_of
 from ordercascade.core.queues cimport (
     book_best, book_next, book_size_at, level_of, level_worse, order_at, order_id_of, side_none,
 )
@@ -81,8 +82,8 @@ cdef inline Tick _group_of(Tick price, int side, int64_t group) noexcept nogil:
     return (price + (group - 1 if side == ASK else 0)) / group * group
 
 
-cdef object queue_array(const Book* b, int side, Tick price):
-    """The orders at a price, first to trade first."""
+cdef object queue_array(const Book* b, const Names* n, int side, Tick price):
+    """The orders at a price, first to trade first; `n` is NULL for a book with ids of its own."""
     cdef int64_t count = 0
     cdef int32_t link = -1
     cdef Py_buffer given
@@ -100,6 +101,7 @@ cdef object queue_array(const Book* b, int side, Tick price):
     row = <QueueRow*>given.buf
     while link >= 0:
         row.order_id = order_id_of(b, link >> 1)
+        row.order_id = row.order_id if n == NULL else name_of(n, row.order_id)
         row.size = order_at(b, link >> 1).size
         row.account = order_at(b, link >> 1).account
         row += 1

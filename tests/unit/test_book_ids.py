@@ -1,0 +1,229 @@
+"""Ids that the caller gives: the same book under other names, and names made to do harm."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ordercascade import InputError, OrderBook, Reject, Side
+from ordercascade.core.book import MESSAGE_DTYPE, WIDE_DTYPE
+from ordercascade.enums import Command
+
+BID, ASK = Side.BID, Side.ASK
+MASK = 2**64 - 1
+
+
+def external(**how: Any) -> OrderBook:
+    return OrderBook(1000, ids="external", **how)
+
+
+def test_orders_fills_and_queues_carry_the_caller_s_ids() -> None:
+    book = external()
+    assert book.submit(ASK, 100, 3, order_id=2**63 - 1, account=1) == 2**63 - 1
+    assert book.submit(ASK, 100, 4, order_id=7, account=2) == 7
+    assert book.queue(ASK, 100)["order_id"].tolist() == [2**63 - 1, 7]
+    assert book.position(7) == (1, 3)
+    assert book.submit(BID, 100, 5, order_id=9) == 0
+    assert book.fills[["maker_order", "taker_order"]].tolist() == [(2**63 - 1, 9), (7, 9)]
+    assert book.market(BID, 1) == 0
+    assert book.fills["taker_order"].tolist() == [0]
+    assert book.amend(7, size=1, price=101) == 7
+    assert book.cancel(7) == 1
+    book._check()
+
+
+def test_bad_B01_an_id_that_rests_is_refused() -> None:
+    book = external()
+    book.submit(BID, 100, 5, order_id=7)
+    before = book.state_hash()
+    with pytest.raises(InputError, match="must be new: order id 7 is already resting, got 7"):
+        book.submit(BID, 90, 1, order_id=7)
+    with pytest.raises(InputError, match="order id 7 is already resting"):
+        book.stop(BID, 1, 500, order_id=7)
+    rows = np.zeros(1, MESSAGE_DTYPE)
+    rows["order_id"], rows["price"], rows["size"] = 7, 5, 5
+    book.apply(rows)
+    assert book.results.tolist() == [Reject.DUPLICATE_ID]
+    assert book.state_hash() == before
+
+
+def test_bad_B02_an_id_that_is_gone_may_be_used_again() -> None:
+    book = external()
+    for _ in range(3):
+        book.submit(BID, 100, 5, order_id=7)
+        book.market(ASK, 5)
+        book.submit(BID, 100, 5, order_id=7)
+        book.cancel(7)
+    book._check()
+
+
+def test_bad_B03_an_unknown_id_is_refused() -> None:
+    book = external()
+    book.submit(BID, 100, 5, order_id=7)
+    for order in (8, 0, -1, (1 << 32) + 0):  # The last one is the book's own id of order 7.
+        assert book.order(order) is None
+        with pytest.raises(InputError, match="order_id must be the id of a resting order"):
+            book.cancel(order)
+
+
+@pytest.mark.parametrize("order", [0, -1, -(2**63)])
+def test_bad_B06_ids_are_positive(order: int) -> None:
+    book = external()
+    with pytest.raises(InputError, match=r"order_id must be in \[1, 2\*\*63 - 1\]"):
+        book.submit(BID, 100, 5, order_id=order)
+    rows = np.zeros(2, MESSAGE_DTYPE)
+    rows["order_id"], rows["price"], rows["size"] = [3, order], 5, 5
+    with pytest.raises(InputError, match=r"order_id must be in .* \(row 1\)"):
+        book.apply(rows)
+    assert len(book) == 0
+    book.apply(rows, on_bad="reject")
+    assert book.results.tolist() == [3, Reject.BAD_MESSAGE]
+
+
+def test_a_book_with_ids_of_its_own_takes_none_and_one_without_needs_them() -> None:
+    with pytest.raises(InputError, match="order_id must be None: this book gives its own ids"):
+        OrderBook(1000).submit(BID, 100, 5, order_id=7)
+    with pytest.raises(InputError, match="order_id must be in"):
+        external().submit(BID, 100, 5)
+    with pytest.raises(InputError, match="ids must be 'own' or 'external'"):
+        OrderBook(1000, ids="mine")  # type: ignore[arg-type]
+
+
+def test_a_stop_hands_its_id_on_to_the_order_that_it_becomes() -> None:
+    book = external()
+    book.submit(ASK, 100, 1, order_id=1)
+    assert book.stop(BID, 5, 100, price=99, order_id=2) == 2
+    assert book.market(BID, 1, order_id=3) == 0
+    assert book.fired.tolist() == [(2, 2)]
+    assert book.order(2) == (BID, 99, 5, 0, 0)
+    assert book.stop(BID, 5, 100, price=98, order_id=4) == 4  # It is met already.
+    assert book.fired.tolist() == [(4, 4)]
+    assert book.order(4) is not None
+    book._check()
+
+
+def rows_of(draw: random.Random, count: int, dtype: np.dtype[Any]) -> np.ndarray:
+    """Random rows whose ids are among 1 .. 40."""
+    wide = dtype == WIDE_DTYPE
+    rows = np.zeros(count, dtype)
+    kinds = [0, 0, 0, 0, 0, 1, 2, 2, 3] + ([4, 4, 5, 6, 7, 8, 9, 10] if wide else [])
+    for row in rows:
+        row["type"], row["side"] = draw.choice(kinds), draw.randrange(2)
+        row["price"], row["size"] = draw.randint(95, 105), draw.randint(1, 9)
+        row["order_id"], row["account"] = draw.randint(1, 40), draw.randrange(3)
+        row["tif"] = draw.choice([0, 0, 0, 1, 2])
+        row["flags"] = draw.choice([0, 0, 0, 8, 16, 32])
+        if row["type"] in (2, 3):
+            row["account"] = -1
+        if wide:
+            row["trigger"], row["by"] = draw.randint(95, 105), draw.randrange(2)
+            if row["type"] == 0 and row["tif"] == 0:
+                row["display"] = draw.choice([0, 0, 1, 2]) and min(2, int(row["size"]))
+            if row["type"] == 8:
+                row["expires_ns"] = draw.randint(0, 9)
+    return rows
+
+
+@pytest.mark.parametrize("dtype", [MESSAGE_DTYPE, WIDE_DTYPE])
+def test_a_book_with_names_does_what_one_with_ids_of_its_own_does(dtype: np.dtype[Any]) -> None:
+    """Row by row: names are put in on one side by a plain dictionary, on the other by the book."""
+    draw = random.Random(7)
+    for _ in range(60):
+        named, own = external(order_max=12), OrderBook(1000, order_max=12)
+        ids: dict[int, int] = {}  # name -> own id
+        names: dict[int, int] = {}  # own id -> name; ids never come again
+        rows = rows_of(draw, 120, dtype)
+        for row in rows:
+            one = np.array([row])
+            name, kind = int(row["order_id"]), int(row["type"])
+            live = name in ids and own.details(ids[name]) is not None
+            named.apply(one)
+            got = int(named.results[0])
+            named._check()
+            order = kind in (0, 1, 4, 5)
+            if order and live:
+                assert got == Reject.DUPLICATE_ID
+                continue
+            one["order_id"] = ids.get(name, 0) if not order else 0
+            own.apply(one)
+            want = int(own.results[0])
+            mine = want if order else ids.get(name, 0)
+            for stop, result in own.fired.tolist():
+                if result > 0:
+                    names[result] = names.get(stop, name)
+                    ids[names[result]] = result
+            if order and want > 0:
+                ids[name], names[want] = want, name
+            assert got == (name if want > 0 and (order or kind == 3) else want)
+            assert named.fired.tolist() == [
+                (names.get(stop, name), names[result] if result > 0 else result)
+                for stop, result in own.fired.tolist()
+            ]
+            fills = own.fills
+            assert named.fills["maker_order"].tolist() == [names[o] for o in fills["maker_order"]]
+            for mine_is, taker in zip(
+                named.fills["taker_order"].tolist(), fills["taker_order"].tolist(), strict=True
+            ):
+                assert mine_is == names[taker] if taker else mine_is in (0, name), mine
+            assert named.fills["size"].tolist() == fills["size"].tolist()
+        again = OrderBook.restore(named.snapshot())
+        assert again.state_hash() == named.state_hash() == named.copy().state_hash()
+        again._check()
+
+
+def unmixed(x: int) -> int:
+    """The number that the table's hash mixes into x."""
+    x ^= x >> 31 ^ x >> 62
+    x = x * pow(0x94D049BB133111EB, -1, 2**64) & MASK
+    x ^= x >> 27 ^ x >> 54
+    x = x * pow(0xBF58476D1CE4E5B9, -1, 2**64) & MASK
+    return x ^ x >> 30 ^ x >> 60
+
+
+def seconds(ids: list[int]) -> tuple[float, float]:
+    """Return the time of the whole and of its slowest hundredth, per order, in pieces of 1,000."""
+    book = OrderBook(1000, ids="external")
+    rows = np.zeros(len(ids), MESSAGE_DTYPE)
+    rows["order_id"], rows["price"], rows["size"] = ids, 5, 1
+    pieces = []
+    for start in range(0, len(rows), 1_000):
+        at = time.thread_time()
+        book.apply(rows[start : start + 1_000])
+        pieces.append(time.thread_time() - at)
+    assert len(book) == len(ids)
+    pieces.sort()
+    return sum(pieces), pieces[int(len(pieces) * 0.99)]
+
+
+def test_bad_B07_ids_that_all_hash_to_one_cell_cost_at_most_twenty_times_as_much() -> None:
+    """100,000 ids whose hash under the first key ends in the same 24 bits."""
+    count, draw = 100_000, random.Random(2)
+    bad = []
+    k = 0
+    while len(bad) < count:
+        k += 1
+        name = unmixed(k << 24 | 0x5A5A5A)
+        if 0 < name < 2**63:
+            bad.append(name)
+    good = [draw.randrange(1, 2**63) for _ in range(count)]
+    in_a_row = list(range(1, count + 1))
+    least = {}
+    for what, ids in (("random", good), ("bad", bad), ("row", in_a_row)):
+        tries = [seconds(ids) for _ in range(3)]
+        least[what] = min(t[0] for t in tries), min(t[1] for t in tries)
+    for what in ("bad", "row"):
+        assert least[what][0] < 20 * least["random"][0]
+        assert least[what][1] < 20 * least["random"][1]
+
+
+def test_no_command_of_the_wide_form_names_what_is_not_there() -> None:
+    book = external()
+    rows = np.zeros(3, WIDE_DTYPE)
+    rows["type"] = [Command.CANCEL, Command.AMEND, Command.UNCROSS]
+    rows["order_id"], rows["account"], rows["size"] = [5, 6, 0], -1, 1
+    book.apply(rows)
+    assert book.results.tolist() == [Reject.UNKNOWN_ORDER, Reject.UNKNOWN_ORDER, 0]
