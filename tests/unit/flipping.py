@@ -66,6 +66,7 @@ LISTS = {
     "State.broke": ("s.broke[row]", "s.broke_count"),
     "State.rows": ("s.rows[row]", "s.row_count"),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
+    "State.restless": ("s.restless[row]", "s.restless_count"),
     "State.since": ("s.since[row]", "min(s.since_capacity, s.ledger.holder_count)"),
     "State.variation": (
         "s.variation[row]",

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import (
@@ -77,6 +78,7 @@ NOT_HASHED = {
     "State.cells": SCRATCH,
     "Market.book": ROWS,
     "Market.brackets": ROWS,
+    "Market.plan": "of a Schedule, which never changes; its numbers are hashed by the market",
     "Market.oracle": "its own digest(), flipped as OwnBook",
     "Entry.rank_above": "the sort key; the entries stand sorted",
     "Entry.rank_below": "the sort key; the entries stand sorted",
@@ -234,9 +236,22 @@ def covering() -> World:
     return world
 
 
+def scanned() -> World:
+    """A world with a position whose requirement jumps: it is looked at every step."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    table = Schedule.slab([(0, 50_000, 100_000), (9_000, 90_000, 180_000)], multiplier=100)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=99, index=90, schedule=table)
+    holding(venue, 1, 90, 5_000)
+    world.start()
+    venue.set_index(0, 89)
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
-    return [in_a_round(), handing_over(), healed(), staged(), covering()]
+    return [in_a_round(), handing_over(), healed(), staged(), covering(), scanned()]
 
 
 def place_of(cell: str) -> str:

@@ -10,6 +10,7 @@ from ordercascade.enums import (
     AdlRule,
     AdlWhen,
     CancelPolicy,
+    LegRule,
     OrderLimit,
     Reject,
     Side,
@@ -26,6 +27,7 @@ NANO = Fraction(1, 10**9)  # the engine's finest money
 QUANTUM = Fraction(1, 10**6)
 CENT_BTC = Fraction(1, 10**8)
 MOST = 2**60
+ONE = Fraction(1)
 
 
 def rules(
@@ -48,13 +50,25 @@ def rules(
     }
 
 
-def terms(market: dict[str, Any]) -> Terms:
-    """Return ticks so fine that with lots of a base quantum a tick of a lot is worth a unit."""
-    lot = Fraction(market["base_quantum"].split()[0]) if "base_quantum" in market else CENT_BTC
-    if "imf" in market:
-        return Terms(NANO / lot, lot, flat(market["mmf"], market["imf"]), market["oracle_price"])
+def terms(market: dict[str, Any], unit: Fraction) -> Terms:
+    """Return a market with lots of a base quantum; a tick of a lot is worth a unit."""
+    lot = Fraction(market["base_quantum"].split()[0])
     rates = [(0, market["mmf_ppm"], 0, market["imf_ppm"])]
-    return Terms(NANO / lot, lot, rates, market["oracle_price_usd"])
+    return Terms(unit / lot, lot, rates, market["oracle_price_usd"])
+
+
+def in_dollars(i: dict[str, Any], **more: Any) -> Desk:
+    """Return a desk for a flow in dollars, its money in quanta; finer only where prices are."""
+    market, orders = i["market"], i["orders_in_arrival_order"]
+    prices = [market["oracle_price"], *(order["price"] for order in orders)]
+    sizes = [account["btc"] for account in i["accounts"].values()]
+    sizes += [order["size"] for order in orders]
+    tick, lot, unit = ONE, QUANTUM, QUANTUM
+    if any(exact(n) % 1 for n in prices) or any(exact(n) % lot for n in sizes):
+        tick, lot, unit = Fraction(1, 10), CENT_BTC, NANO
+    return Desk(
+        unit, Terms(tick, lot, flat(market["mmf"], market["imf"]), market["oracle_price"]), **more
+    )
 
 
 @engine
@@ -70,7 +84,7 @@ def block(vector: Vector) -> dict[str, Any]:
     first, so the accounts are opened in that order.
     """
     i, config = vector["inputs"], vector["inputs"]["liquidations_config"]
-    unit = 1 / NANO
+    unit = 1 / in_dollars(i).unit
     policy = Tranches(
         TrancheRule.PORTION,
         OrderLimit.FILLABLE,
@@ -82,7 +96,7 @@ def block(vector: Vector) -> dict[str, Any]:
     )
     most = whole(exact(config["subaccount_max_insurance_lost"]) * unit)
     fee = config["max_liquidation_fee_ppm"]
-    desk = Desk(NANO, terms(i["market"]), **rules(policy, fee_ppm=fee, most=most))
+    desk = in_dollars(i, **rules(policy, fee_ppm=fee, most=most))
     first = [name for name in i["accounts"] if f"{name} is closed first" in vector.get("note", "")]
     for name in [*first, *(name for name in i["accounts"] if name not in first)]:
         account = i["accounts"][name]
@@ -99,18 +113,21 @@ def block(vector: Vector) -> dict[str, Any]:
     return {name: named[name] for name in vector["expected"]} | named
 
 
-def quanta(i: dict[str, Any], **more: Any) -> Desk:
-    """Return a desk for a vector in quanta: market k is the k-th of its markets."""
+def quanta(i: dict[str, Any], unit: Fraction = QUANTUM, **more: Any) -> Desk:
+    """Return a desk for a vector in quanta: market k is the k-th of its markets.
+
+    Its money is in quanta too, so that margins are rounded as the venue rounds them.
+    """
     if list(i["markets"]) != [str(at) for at in range(len(i["markets"]))]:
         raise ValueError("markets that are not 0, 1, …")
-    return Desk(NANO, *(terms(market) for market in i["markets"].values()), **more)
+    return Desk(unit, *(terms(market, unit) for market in i["markets"].values()), **more)
 
 
-def enter(desk: Desk, name: str, account: dict[str, Any]) -> None:
+def enter(desk: Desk, name: str, account: dict[str, Any], worst: int = 0) -> None:
     sizes = [Fraction(0)] * len(desk.markets)
     for leg in account["positions"]:
         sizes[leg["perp"]] += leg["size_q"] * desk.markets[leg["perp"]].lot
-    desk.net(name, account["usdc_q"] * QUANTUM, *sizes)
+    desk.net(name, account["usdc_q"] * QUANTUM, *sizes, worst=worst)
 
 
 def in_quanta(desk: Desk, name: str) -> dict[str, Any]:
@@ -168,25 +185,23 @@ def quote(vector: Vector) -> dict[str, Any]:
     "usdc_q positions markets perp is_buy fill_q subticks max_liquidation_fee_ppm",
 )
 def insured(vector: Vector) -> dict[str, Any]:
-    """The account's order meets one maker at the given price; the fund has enough to pay."""
-    i = vector["inputs"]
-    held, perp = abs(held_by(i, i["perp"])), i["perp"]
-    # An order for this share of the position: the planner rounds a portion down to a lot.
-    policy = Tranches(TrancheRule.PORTION, portion_ppm=whole(Fraction(i["fill_q"] * 10**6, held)))
-    desk = quanta(i, **rules(policy, fee_ppm=i["max_liquidation_fee_ppm"]))
-    lot = desk.markets[perp].lot
-    price = i["subticks"] * Fraction(i["markets"][str(perp)]["base_quantum"].split()[0])
-    price = price * QUANTUM / lot
-    enter(desk, "it", i)
-    desk.open("maker", cash=10**6)
-    desk.start(fund=10**5)
+    """The account's order meets one maker of the given size and price; the fund can pay."""
+    i, perp, fund = vector["inputs"], vector["inputs"]["perp"], 10**7
+    lot = Fraction(i["markets"][str(perp)]["base_quantum"].split()[0])
+    price = Fraction(i["subticks"], 10**8) * QUANTUM / lot  # dollars
+    unit = NANO if price % (QUANTUM / lot) else QUANTUM
+    said = rules(fee_ppm=i["max_liquidation_fee_ppm"]) | {"leg": LegRule.WORST_PNL}
+    desk = quanta(i, unit, **said)
+    enter(desk, "it", i, perp)
+    desk.open("maker", cash=10**8)
+    desk.start(fund=fund)
     side = Side.ASK if i["is_buy"] else Side.BID
     desk.rest("maker", side, i["fill_q"] * lot, price, perp)
     desk.settle()
     ((filled,),) = desk.rows("liquidations", "lots_filled")
     if filled != i["fill_q"]:
         raise ValueError(f"{filled} filled of {i['fill_q']}")
-    return {"insurance_fund_delta_q": (desk.fund() - 10**5) / QUANTUM}
+    return {"insurance_fund_delta_q": (desk.fund() - fund) / QUANTUM}
 
 
 @engine

@@ -8,11 +8,23 @@ from typing import Any, NamedTuple
 
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.enums import HolderKind, PriceSource, Side
+from ordercascade.enums import (
+    AdlWhen,
+    CancelPolicy,
+    HolderKind,
+    PriceMode,
+    PriceSource,
+    Side,
+    SocialRule,
+    Takeover,
+)
+from ordercascade.mechanisms.tranches import Tranches
 from vectors.form import exact, whole
 
 Brackets = list[tuple[int, int, int, int]]
 SECOND = 10**9
+ONE = Fraction(1)
+HIGHEST = 100_000
 
 
 def ppm(rate: Any) -> int:
@@ -82,11 +94,12 @@ class Desk:
             assert self.venue.withdraw(account, 0, 1) == 0
         return account
 
-    def net(self, name: str, cash: Any, *sizes: Any) -> int:
+    def net(self, name: str, cash: Any, *sizes: Any, worst: int = 0) -> int:
         """Open an account whose cash was debited with the whole notional: MARGIN §1.
 
         Entered at the marks, so that its collateral is its equity there; where that is below zero
-        the first leg is entered so much worse, with one unit of collateral.
+        the `worst` leg is entered so much worse. It is in any case by one unit, so that a venue
+        which closes the worst leg first closes that one.
         """
         account = self.accounts[name] = self.venue.open_account()
         legs = [(at, self.lots(size, at)) for at, size in enumerate(sizes) if size]
@@ -94,10 +107,12 @@ class Desk:
             lots * self.ticks(self.markets[at].mark, at) * self.multiplier(at) for at, lots in legs
         ]
         equity = self.units(cash) + sum(values)
-        self.venue.deposit(account, 0, max(1, equity))
+        if legs and worst not in dict(legs):
+            worst = legs[0][0]
+        money = max(0, equity) + 1
+        self.venue.deposit(account, 0, money)
         for (at, lots), value in zip(legs, values, strict=True):
-            worse = max(1, equity) - equity if at == legs[0][0] else 0
-            self.venue.open_position(account, at, lots, value + worse)
+            self.venue.open_position(account, at, lots, value + (at == worst) * (money - equity))
         return account
 
     def start(self, fund: Any = 0) -> None:
@@ -163,3 +178,42 @@ def sides(orders: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, Side, Any,
     for order in orders:
         side = Side.BID if order["side"] == "buy" else Side.ASK
         yield str(order.get("account", "")), side, order["size"], order["price"]
+
+
+# A house that settles to the mark, inherits what it closes out, and sells it by the clock.
+
+
+def stages(strategy: dict[str, Any], levels: tuple[Any, Any, Any] | None) -> dict[str, Any]:
+    """Return the stages of a disposal strategy and margin levels."""
+    found = {
+        "takeover": Takeover.FUND,
+        "takeover_price": PriceMode.MARK,
+        "takeover_collateral": True,
+        "variation": True,
+        "adl_when": AdlWhen.NEVER,
+        "order_ppm": 0,
+        "social_rule": SocialRule.GAINS,
+        "dispose_ns": whole(exact(strategy["step"]) * SECOND),
+        "dispose_ppm": ppm(strategy["fraction"]),
+        "dispose_full": min(int(strategy["full_size"]), 2**40),
+        "dispose_share_ppm": ppm(strategy["max_fraction"]),
+        "dispose_range_ppm": ppm(strategy.get("range", "0.1")),
+    }
+    if levels:
+        names = ("search_ppm", "initial_ppm", "release_ppm")
+        found |= {name: ppm(level) for name, level in zip(names, levels, strict=True)}
+    return found
+
+
+def house(
+    slippage: Fraction, mark: int, strategy: dict[str, Any], levels: Any, source: PriceSource
+) -> Desk:
+    rate = ppm(min(ONE, slippage))
+    return Desk(
+        ONE,
+        Terms(ONE, ONE, [(0, rate, 0, rate)], mark, HIGHEST),
+        source=source,
+        policy=Tranches(),
+        cancel=CancelPolicy.MARKET,
+        stages=stages(strategy, levels),
+    )

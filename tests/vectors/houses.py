@@ -17,61 +17,18 @@ from typing import Any
 
 from ordercascade.core.book import OrderBook
 from ordercascade.enums import (
-    AdlWhen,
-    CancelPolicy,
     HolderKind,
     PostReason,
-    PriceMode,
     PriceSource,
     Side,
-    SocialRule,
     StepKind,
-    Takeover,
 )
-from ordercascade.mechanisms.tranches import Tranches
-from vectors.engine import SECOND, Desk, Terms, ppm
-from vectors.form import NotYet, Vector, engine, exact, form, whole
+from vectors.engine import HIGHEST, Desk, house
+from vectors.form import NotYet, Vector, engine, exact, form
 
-ONE = Fraction(1)
 Row = dict[str, str]
 SIDES = {"buy": Side.BID, "sell": Side.ASK}
-HIGHEST = 100_000
-
-
-def stages(strategy: dict[str, Any], levels: tuple[Any, Any, Any] | None) -> dict[str, Any]:
-    """Return the stages of a disposal strategy and margin levels."""
-    found = {
-        "takeover": Takeover.FUND,
-        "takeover_price": PriceMode.MARK,
-        "takeover_collateral": True,
-        "variation": True,
-        "adl_when": AdlWhen.NEVER,
-        "order_ppm": 0,
-        "social_rule": SocialRule.GAINS,
-        "dispose_ns": whole(exact(strategy["step"]) * SECOND),
-        "dispose_ppm": ppm(strategy["fraction"]),
-        "dispose_full": min(int(strategy["full_size"]), 2**40),
-        "dispose_share_ppm": ppm(strategy["max_fraction"]),
-        "dispose_range_ppm": ppm(strategy.get("range", "0.1")),
-    }
-    if levels:
-        names = ("search_ppm", "initial_ppm", "release_ppm")
-        found |= {name: ppm(level) for name, level in zip(names, levels, strict=True)}
-    return found
-
-
-def house(
-    slippage: Fraction, mark: int, strategy: dict[str, Any], levels: Any, source: PriceSource
-) -> Desk:
-    rate = ppm(min(ONE, slippage))
-    return Desk(
-        ONE,
-        Terms(ONE, ONE, [(0, rate, 0, rate)], mark, HIGHEST),
-        source=source,
-        policy=Tranches(),
-        cancel=CancelPolicy.MARKET,
-        stages=stages(strategy, levels),
-    )
+ORDER = set("party,market id,side,volume,price,resulting trades,tif,type,reference".split(","))
 
 
 class House:
@@ -108,6 +65,8 @@ class House:
             }
 
     def markets(self, rows: list[Row]) -> None:
+        if len(rows) != 1:
+            raise NotYet("several markets of one house")
         (self.market,) = rows
         if self.market["fees"] != "default-none":
             raise NotYet("its trading fees")
@@ -151,6 +110,8 @@ class House:
         if price is None:
             raise NotYet("an opening auction without a trade")
         calculators = self.defaults["margin_calculators"]
+        if self.market["margin calculator"] not in calculators:
+            raise NotYet("its own margin calculator")
         scaling = calculators[self.market["margin calculator"]]["scalingFactors"]
         levels = tuple(
             scaling[name] for name in ("searchLevel", "initialMargin", "collateralRelease")
@@ -207,6 +168,8 @@ class House:
     def order(self, row: Row) -> None:
         if row["tif"] != "TIF_GTC" or row.get("type", "TYPE_LIMIT") != "TYPE_LIMIT":
             raise NotYet(f"orders {row['tif']} {row.get('type', '')}")
+        if more := set(row) - ORDER:
+            raise NotYet(f"orders with {', '.join(sorted(more))}")
         self.register(row["party"])
         before = len(self.open.rows("fills", "step"))
         side, price, size = SIDES[row["side"]], int(row["price"]), int(row["volume"])

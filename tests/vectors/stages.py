@@ -34,9 +34,10 @@ def handed_over(vector: Vector, money: Fraction, size: Fraction) -> Fraction:
     entry = exact(i["entry"])
     tick = Fraction(1, 10 ** min(4, places(i["entry"]) + 1))
     lot, side = Fraction(1, 1000), sign(i["side"])
+    money = money // NANO * NANO
     desk = Desk(
         NANO,
-        Terms(tick, lot, flat("0.005"), entry, entry * 2),
+        Terms(tick, lot, flat("0.005"), entry, entry * 4),
         policy=Tranches(limit=OrderLimit.BANKRUPTCY),
         stages={"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.UNFILLED},
     )
@@ -176,15 +177,16 @@ def covered(
     shortage: Fraction, price: Fraction, rate: Fraction, cost: Fraction, **policy: Any
 ) -> tuple[Fraction, Fraction]:
     """Return (lots asked, position) of an account so much short of its maintenance."""
-    lot = NANO
+    lot, tick = NANO, Fraction(1, 10 ** places(float(price)))
+    unit = lot * tick
     size = Fraction(-(-shortage // ((rate - cost) * price))) + 10
     need = size * price * rate
     desk = Desk(
-        NANO,
-        Terms(ONE, lot, flat(rate), price, price * 10),
+        unit,
+        Terms(tick, lot, flat(rate), price, price * 10),
         policy=Tranches(TrancheRule.COVER, cost_ppm=ppm(cost), round_up=False, **policy),
     )
-    cash = math.floor((need - shortage) / NANO) * NANO
+    cash = (need - shortage) // unit * unit
     desk.open("it", cash=cash, size=size, entry=price)
     desk.start()
     desk.settle()
@@ -204,6 +206,8 @@ def to_cover(vector: Vector) -> dict[str, Any]:
     token = exact(i["quote_price"])
     cost = exact(i["liq_fee"]) + exact(i["if_fee"]) / token
     rate = exact(i["margin_ratio"])
+    if (cost * 10**6).denominator != 1:
+        raise NotYet("costs of a sale finer than ppm")
     lots, _ = covered(exact(i["shortage"]) / token, exact(i["price"]), rate, cost)
     return {"base_1e9": lots / NANO}
 
@@ -213,7 +217,7 @@ def to_cover(vector: Vector) -> dict[str, Any]:
 def share_at_first(vector: Vector) -> dict[str, Any]:
     """The first order's share of the lots that would cover: a small shortage goes at once. [DR2]"""
     i = vector["inputs"]
-    price, rate = Fraction(100), Fraction(1, 10)
+    price, rate = Fraction(max(100, math.ceil(i["shortage"]))), Fraction(1, 10)
     lots, _ = covered(
         exact(i["shortage"]),
         price,

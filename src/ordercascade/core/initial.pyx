@@ -3,10 +3,9 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_open
 from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
-from ordercascade.core.margin cimport initial_of
 from ordercascade.core.records cimport REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT
 from ordercascade.core.slab cimport NIL
-from ordercascade.core.state cimport Market, State, margin_of
+from ordercascade.core.state cimport Market, State, initial_in, margin_of
 from ordercascade.core.units cimport Cash, Lot, absolute, larger, mul_ppm_up, smaller
 
 
@@ -35,7 +34,7 @@ cdef Cash initial_margin(const State* s, int32_t scope, int32_t market, Lot bids
             absolute(held + book_open(&m.book, h.account, 0) + (bids if i == market else 0)),
             absolute(held - book_open(&m.book, h.account, 1) - (asks if i == market else 0)))
         if worst:
-            sum += initial_of(m.brackets, m.bracket_count, worst * m.mark * m.multiplier)
+            sum += initial_in(s, i, worst)
     return sum
 
 

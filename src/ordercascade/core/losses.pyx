@@ -13,12 +13,13 @@ from ordercascade.core.events cimport (
 from ordercascade.core.ledger cimport (
     BAD_DEBT, EXTERNAL, FUND, ledger_holder, ledger_post, Position, SCOPE, split_shares,
 )
-from ordercascade.core.margin cimport maintenance_of, price_of_cost
+from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, Margin, margin_of, Market, NOTE_ADL_EXTERNAL,
+    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, Margin, margin_of, Market, need_in,
+    NOTE_ADL_EXTERNAL,
     NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
     SHORTFALL, SOCIAL_LOTS, State,
     STEP_ADL, step_begin, STEP_WATERFALL, SUB_ADL, SUB_NONE, write_posting,
@@ -89,7 +90,7 @@ cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
             m = &s.markets[position.market]
             value = position.size * m.mark * m.multiplier
             position.handover = value
-            s.cells[legs] = maintenance_of(m.brackets, m.bracket_count, absolute(value))
+            s.cells[legs] = need_in(m, position.size, value, position.cost)
             legs += 1
         p = position.next
     split_shares(at.equity, s.cells, legs, s.cells + legs)

@@ -10,21 +10,25 @@ from libc.stdlib cimport qsort
 from ordercascade.core.events cimport ADL_COLUMNS, T_ADL, log_append
 from ordercascade.core.ledger cimport EXTERNAL, Position, SCOPE, ledger_find
 from ordercascade.core.losses cimport counterparties, mend_fund
-from ordercascade.core.margin cimport initial_of, maintenance_of
 from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate, REJECT_NO_OVERLAP
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, margin_of,
-    step_begin,
+    AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, initial_in,
+    margin_of, need_in, step_begin,
 )
 from ordercascade.core.steps cimport enter, finish, generation_of, note
 from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_ceil, smaller
 from ordercascade.core.watch cimport touch
 
 
-cdef Cash _maintenance(const Market* m, Lot size) noexcept nogil:
-    return maintenance_of(m.brackets, m.bracket_count, absolute(size * m.mark * m.multiplier))
+cdef Cash _maintenance(const Market* m, const Position* p, Lot size) noexcept nogil:
+    """Of the position if it had so many lots, at its own entry."""
+    cdef Cash cost = p.cost
+    if p.size != 0 and size != p.size:
+        cost = div_ceil(<Wide>p.cost * <Wide>size, p.size) if p.size > 0 else (
+            div_ceil(<Wide>p.cost * <Wide>-size, -p.size))
+    return need_in(m, size, size * m.mark * m.multiplier, cost)
 
 
 cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size) noexcept nogil:
@@ -35,7 +39,7 @@ cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size)
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
     cdef Margin at = margin_of(s, scope, False)
-    cdef Cash relief = absolute(_maintenance(m, p.size) - _maintenance(m, p.size + size))
+    cdef Cash relief = absolute(_maintenance(m, p, p.size) - _maintenance(m, p, p.size + size))
     cdef Cash change = size * m.mark * m.multiplier
     if at.maintenance == 0:
         relief = absolute(change)
@@ -54,21 +58,18 @@ cdef bint can_take(const State* s, int32_t scope, int32_t market, Lot size,
     cdef bint flat = True
     cdef int32_t handle = s.ledger.holders[scope].first
     cdef const Position* p
-    cdef const Market* other
     cdef Lot held
     if s.ledger.holders[scope].kind != SCOPE:
         return True             # External has no margin; fund and vault answer for themselves.
     while handle != NIL:
         p = &s.ledger.positions[handle]
-        other = &s.markets[p.market]
         held = p.size
         if p.market == market:
-            maintenance += _maintenance(m, held + size) - _maintenance(m, held)
+            maintenance += _maintenance(m, p, held + size) - _maintenance(m, p, held)
             held += size
         if held != 0:
             flat = False
-            initial += initial_of(other.brackets, other.bracket_count,
-                                  absolute(held * other.mark * other.multiplier))
+            initial += initial_in(s, p.market, held)
         handle = p.next
     if flat:
         return equity >= 0

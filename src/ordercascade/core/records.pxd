@@ -128,6 +128,7 @@ ctypedef struct Around:     # of a leg at risk
     Tick best_ask
     const Bracket* brackets
     int32_t bracket_count
+    int8_t by_lots          # floors are lots
 
 ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy sees it
     int32_t scope

@@ -15,15 +15,16 @@ from ordercascade.core.events cimport (
 )
 from ordercascade.core.ledger cimport Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
-from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
+from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
+from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
-    step_begin,
+    need_in, step_begin, tick_in,
 )
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
@@ -266,7 +267,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
             if s.rules.leg == LEG_WORST_PNL:
                 weight = position.cost - value
             else:
-                weight = maintenance_of(m.brackets, m.bracket_count, absolute(value))
+                weight = need_in(m, position.size, value, position.cost)
             if weight > heaviest:
                 heaviest = weight
                 best = p
@@ -277,7 +278,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
 cdef Cash _weight(State* s, int32_t leg) noexcept nogil:
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
-    return maintenance_of(m.brackets, m.bracket_count, absolute(p.size * m.mark * m.multiplier))
+    return need_in(m, p.size, p.size * m.mark * m.multiplier, p.cost)
 
 
 cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1 nogil:
@@ -299,8 +300,7 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.around = NULL
     out.bankruptcy_limit = price_of_cost(position.handover, position.size, m.multiplier)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
-    entry.trigger = liquidation_tick(base, position.size, m.multiplier, m.brackets,
-                                     m.bracket_count, s.rules.trigger_strict)
+    entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:
@@ -335,6 +335,11 @@ cdef int _look_around(State* s) except -1 nogil:
         a.best_ask = book_best(&m.book, 1)
         a.brackets = m.brackets
         a.bracket_count = m.bracket_count
+        a.by_lots = 0
+        if m.plan != NULL and m.plan.count:
+            a.brackets = m.plan.rows
+            a.bracket_count = m.plan.count
+            a.by_lots = m.plan.kind == BY_LOTS
         s.at_risk[i].around = a
     return 0
 

@@ -1,6 +1,10 @@
 """The numbers of the liquidation stages, judged one by one. spec/MARGIN.md §6; ADR 10."""
 
 from libc.string cimport memset
+from libc.stdint cimport int64_t
+from ordercascade.core.schedule cimport (
+    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, LINEAR, Plan, RISK, Schedule,
+)
 from ordercascade.core.state cimport BY_NOBODY, Stages
 
 from types import MappingProxyType
@@ -23,6 +27,28 @@ STAGES = MappingProxyType({
     "social_step": 1, "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0,
     "release_ppm": 0,
 })
+
+
+cdef int check_plan(str name, object schedule, int64_t multiplier, bint strict) except -1:
+    """Linear, the market's own multiplier and test, the fee at the mark; no risk factors."""
+    cdef const Plan* p
+    if not isinstance(schedule, Schedule):
+        raise InputTypeError(f"{name}.schedule", "a Schedule", type(schedule).__name__)
+    p = &(<Schedule>schedule).plan
+    if p.contract != LINEAR:
+        raise ConfigError(f"{name}.schedule", "must be linear: others cannot be run yet")
+    if p.kind == RISK:
+        raise ConfigError(f"{name}.schedule", "must not be of risk factors: open orders would "
+                          "count, which cannot be run yet")
+    if p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
+        raise ConfigError(f"{name}.schedule", "must take its fee at the mark: another base cannot "
+                          "be run yet")
+    if p.multiplier != multiplier:
+        raise ConfigError(f"{name}.schedule", f"must have the market's multiplier, {multiplier}",
+                          p.multiplier)
+    if p.strict != strict:
+        raise ConfigError(f"{name}.schedule", "must be strict just where the venue's trigger is")
+    return 0
 
 
 cdef int set_stages(Stages* stages, object given) except -1:

@@ -9,13 +9,16 @@ from ordercascade.core.events cimport (
     log_append, log_get, log_rows, log_set,
 )
 from ordercascade.core.ledger cimport Ledger, Position
-from ordercascade.core.margin cimport maintenance_of
+from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_of
 from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
+from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigger_of
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.triggers cimport Triggers
-from ordercascade.core.units cimport Cash, Lot, Ppm, Tick, TimeNs, absolute
+from ordercascade.core.units cimport (
+    Cash, Lot, Ppm, Tick, TimeNs, Wide, absolute,
+)
 
 # StepKind, Outcome, PostReason, NoteKind of ordercascade.enums.
 cdef enum:
@@ -148,6 +151,7 @@ ctypedef struct Market:
     Book book
     void* oracle                # borrowed Oracle; the venue object owns it
     Bracket* brackets
+    const Plan* plan            # of a Schedule that the venue object owns; NULL: the brackets
     int32_t bracket_count
     int32_t asset
     int64_t multiplier          # units per tick and lot
@@ -261,6 +265,9 @@ ctypedef struct State:
     int32_t* loose
     int64_t loose_count
     int64_t loose_capacity
+    int32_t* restless           # safe scopes without a trigger that would tell: looked at each step
+    int64_t restless_count
+    int64_t restless_capacity
     int32_t* hot
     int64_t hot_count
     int64_t hot_capacity
@@ -309,6 +316,31 @@ cdef inline Tick price_at(const Market* m, bint peek) noexcept nogil:
     return m.peek if peek else m.mark
 
 
+cdef inline Cash need_in(const Market* m, Lot size, Cash value, Cash cost) noexcept nogil:
+    """Maintenance of a position, by the market's schedule or its brackets."""
+    if m.plan != NULL:
+        return trigger_need(m.plan, size, absolute(value), cost)
+    return maintenance_of(m.brackets, m.bracket_count, absolute(value))
+
+
+cdef inline Cash initial_in(const State* s, int32_t market, Lot size) noexcept nogil:
+    """Initial margin of so many lots at the standing mark."""
+    cdef const Market* m = &s.markets[market]
+    cdef Cash gross = absolute(size) * m.mark * m.multiplier
+    if m.plan != NULL:
+        return initial_need(m.plan, size, gross,
+                            s.ledger.sided[market].open * m.mark * m.multiplier)
+    return initial_of(m.brackets, m.bracket_count, gross)
+
+
+cdef inline Tick tick_in(const Market* m, Wide base, Lot size, Cash cost,
+                         bint strict) noexcept nogil:
+    """liquidation_tick() by the market's schedule or its brackets."""
+    if m.plan != NULL:
+        return trigger_of(m.plan, base, size, cost)
+    return liquidation_tick(base, size, m.multiplier, m.brackets, m.bracket_count, strict)
+
+
 cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
     """Equity and maintenance of a scope, on the standing marks or on a peek of their sources."""
     cdef Margin out
@@ -328,7 +360,7 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
             out.flat = False
             out.pnl += value - p.cost
             out.exposure += absolute(value)
-            out.maintenance += maintenance_of(m.brackets, m.bracket_count, absolute(value))
+            out.maintenance += need_in(m, p.size, value, p.cost)
         handle = p.next
     out.equity = s.ledger.holders[scope].collateral + out.pnl
     return out

@@ -15,6 +15,7 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
+from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
     ARMED, Entry, Margin, Market, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State, liquidatable,
@@ -60,6 +61,7 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.scopes)
     PyMem_RawFree(s.loose)
     PyMem_RawFree(s.hot)
+    PyMem_RawFree(s.restless)
     PyMem_RawFree(s.pending)
     PyMem_RawFree(s.broke)
     PyMem_RawFree(s.work)
@@ -85,6 +87,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.scopes = NULL
     s.loose = NULL
     s.hot = NULL
+    s.restless = NULL
     s.pending = NULL
     s.broke = NULL
     s.work = NULL
@@ -130,6 +133,8 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     to.scopes = <Scope*>slab_copy(s.scopes, s.scope_capacity, sizeof(Scope))
     to.loose = <int32_t*>slab_copy(s.loose, s.loose_capacity, sizeof(int32_t))
     to.hot = <int32_t*>slab_copy(s.hot, s.hot_capacity, sizeof(int32_t))
+    if s.restless != NULL:
+        to.restless = <int32_t*>slab_copy(s.restless, s.restless_capacity, sizeof(int32_t))
     to.pending = <int32_t*>slab_copy(s.pending, s.pending_capacity, sizeof(int32_t))
     to.broke = <int32_t*>slab_copy(s.broke, s.broke_capacity, sizeof(int32_t))
     to.work = <int32_t*>slab_copy(s.work, s.work_capacity, sizeof(int32_t))
@@ -203,6 +208,30 @@ cdef void _digest_step(const Log* log, int64_t step, Digest* d) noexcept nogil:
         digest_word(d, log_get(log, T_STEPS, step, STEP_MARKET))
 
 
+cdef void _digest_plan(const Plan* p, Digest* d) noexcept nogil:
+    """A schedule's own numbers; what is computed from them follows."""
+    cdef int32_t i
+    digest_word(d, (p.kind << 16) | (p.base << 8) | p.fee_base)
+    digest_word(d, (p.strict << 1) | p.jumps)
+    digest_word(d, p.fee_ppm)
+    digest_word(d, p.rate_long)
+    digest_word(d, p.rate_short)
+    digest_word(d, p.initial)
+    digest_word(d, p.increment)
+    digest_word(d, p.scale)
+    digest_word(d, p.fraction_ppm)
+    digest_word(d, p.minimum_ppm)
+    digest_word(d, p.scalar_ppm)
+    digest_word(d, p.fixed)
+    digest_word(d, p.interest_low)
+    digest_word(d, p.interest_high)
+    for i in range(p.count):
+        digest_word(d, p.rows[i].floor)
+        digest_word(d, p.rows[i].amount)
+        digest_word(d, p.rows[i].maintenance_ppm)
+        digest_word(d, p.rows[i].initial_ppm)
+
+
 cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept nogil:
     cdef int32_t i
     book_digest(&m.book, d)
@@ -212,6 +241,8 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
         digest_word(d, m.brackets[i].amount)
         digest_word(d, m.brackets[i].maintenance_ppm)
         digest_word(d, m.brackets[i].initial_ppm)
+    if m.plan != NULL:
+        _digest_plan(m.plan, d)
     digest_word(d, m.asset)
     digest_word(d, m.multiplier)
     digest_word(d, m.price_max)
@@ -293,6 +324,8 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     # Triggers fire in no promised order, and the order of these two decides nothing. ADR 7.
     _digest_set(s.loose, s.loose_count, d)
     _digest_set(s.hot, s.hot_count, d)
+    if s.restless_count:
+        _digest_set(s.restless, s.restless_count, d)
     _digest_ids(s.pending, s.pending_count, d)
     _digest_ids(s.broke, s.broke_count, d)
     digest_word(d, s.row_count)

@@ -5,6 +5,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.schedule import Schedule
 from ordercascade.enums import HolderKind, OrderType, PriceSource, Side, TimeInForce
 
 EXPOSURE_MAX: int
@@ -34,6 +35,7 @@ class Venue:
         index: int = ...,
         last: int = ...,
         oracle: Oracle | None = ...,
+        schedule: Schedule | None = ...,
     ) -> int: ...
     def seed_level(self, market: int, side: Side | int, price: int, size: int) -> int: ...
     def open_account(self) -> int: ...

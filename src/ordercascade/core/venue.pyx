@@ -26,7 +26,8 @@ from ordercascade.core.questions cimport (
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport margin_of, Market
-from ordercascade.core.stages cimport set_stages
+from ordercascade.core.schedule cimport Schedule
+from ordercascade.core.stages cimport check_plan, set_stages
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
@@ -68,6 +69,7 @@ cdef class Venue:
     def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
         self.events = events
         self.oracles = []
+        self.schedules = []
         self.s.venue = venue
         self.s.log = &events.log
         state_init(&self.s, assets)
@@ -137,10 +139,12 @@ cdef class Venue:
     def add_market(self, asset=0, multiplier=1, *, price_max=2**20, size_max=2**30,
                    brackets=((0, 50_000, 0, 100_000),), maker_fee_ppm=0, taker_fee_ppm=0,
                    external_maker_fee_ppm=0, external_taker_fee_ppm=0, source=PriceSource.LAST,
-                   own_weight_ppm=10**6, index=0, last=0, oracle=None):
+                   own_weight_ppm=10**6, index=0, last=0, oracle=None, schedule=None):
         """Add a linear market and return its id. All markets come before the first account.
 
-        `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm).
+        `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm); or a
+        linear `schedule` of the same multiplier instead. Scopes with several positions of which
+        one has a schedule, and positions whose requirement jumps, are scanned at every step.
         Raises ConfigError for bounds (SEMANTICS §1) and brackets that jump.
         """
         cdef Market* m
@@ -165,6 +169,8 @@ cdef class Venue:
         source = self._judged(member, "source", PriceSource, source)
         made = instance("oracle", Oracle, oracle if oracle is not None else OwnBook(
             source, own_weight_ppm=weight, price_max=price_max))
+        if schedule is not None:
+            check_plan(name, schedule, multiplier, self.s.rules.trigger_strict)
         self._set_up()
         market = self.s.market_count
         check_bounds(name, price_max * size_max * multiplier, sum(
@@ -191,6 +197,9 @@ cdef class Venue:
         m.mark_trade_step = NIL
         self.oracles.append(made)
         m.oracle = <void*>made
+        self.schedules.append(schedule)         # None, or kept alive: it never changes
+        if schedule is not None:
+            m.plan = &(<Schedule>schedule).plan
         ledger_add_market(&self.s.ledger, asset)
         triggers_add_market(&self.s.triggers, price_max)
         scopes_reserve(&self.s)
@@ -652,6 +661,7 @@ cdef class Venue:
         other.backstop = (<Backstop>self.backstop).clone()
         other.s.backstop = <void*>other.backstop
         other.oracles = []
+        other.schedules = list(self.schedules)
         for i in range(self.s.market_count):
             oracle = (<Oracle>self.s.markets[i].oracle).clone()
             other.oracles.append(oracle)

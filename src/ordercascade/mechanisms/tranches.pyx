@@ -43,7 +43,17 @@ cdef Cash _unit(const AtRisk* row) noexcept nogil:
 
 
 cdef int32_t _tier(const AtRisk* row) noexcept nogil:
-    return bracket_of(row.around.brackets, row.around.bracket_count, absolute(row.value))
+    return bracket_of(row.around.brackets, row.around.bracket_count,
+                      absolute(row.size) if row.around.by_lots else absolute(row.value))
+
+
+cdef Cash _need(const AtRisk* row, Lot lots) noexcept nogil:
+    """Maintenance of so many lots of the leg, at the mark."""
+    cdef Cash value = lots * _unit(row)
+    if row.around.by_lots:
+        return maintenance_of(row.around.brackets + bracket_of(
+            row.around.brackets, row.around.bracket_count, lots), 1, value)
+    return maintenance_of(row.around.brackets, row.around.bracket_count, value)
 
 
 cdef Lot _portion(Tranches t, const AtRisk* row) noexcept nogil:
@@ -96,6 +106,8 @@ cdef Lot _top(const AtRisk* row, int32_t tier) noexcept nogil:
     """The most lots that still lie in a tier at the mark."""
     if tier + 1 >= row.around.bracket_count:
         return LOT_MAX
+    if row.around.by_lots:
+        return row.around.brackets[tier + 1].floor - 1
     return (row.around.brackets[tier + 1].floor - 1) / larger(1, _unit(row))
 
 
@@ -112,14 +124,12 @@ cdef Lot _tier_fit(const AtRisk* row) noexcept nogil:
     """To the top of the highest tier whose margin the equity meets; all of it without one. [BM3]"""
     cdef int32_t tier = _tier(row)
     cdef Lot held = absolute(row.size)
-    cdef Cash others = row.maintenance - maintenance_of(
-        row.around.brackets, row.around.bracket_count, absolute(row.value))
+    cdef Cash others = row.maintenance - _need(row, absolute(row.size))
     cdef Lot kept
     while tier > 0:
         tier -= 1
         kept = _top(row, tier)
-        if row.equity - others >= maintenance_of(
-                row.around.brackets, row.around.bracket_count, kept * _unit(row)):
+        if row.equity - others >= _need(row, kept):
             return larger(1, held - kept)
     return held
 
