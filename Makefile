@@ -73,11 +73,11 @@ asan: $(VENV)/.stamp-test
 	@ORDERCASCADE_BUILD=asan $(PY) setup.py --quiet build --build-lib build/asan-lib >&2
 	.ci/asan $(ARGS)
 
-# SECONDS=600 fuzzes for longer.
+# So many seconds for each of three; SECONDS=600 fuzzes for longer.
 SECONDS := 60
-fuzz: $(VENV)/.stamp-test $(BUILT)
+fuzz: $(VENV)/.stamp-test $(VENV)/.stamp-fuzz $(BUILT)
 	@$(PY) tests/fuzz/build.py >&2
-	.ci/fuzz $(SECONDS)
+	.ci/fuzz all $(SECONDS)
 
 clang:
 	@command -v clang > /dev/null && ls /usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-* \
@@ -115,6 +115,10 @@ $(VENV)/.stamp-lab: $(VENV)/.stamp-core
 
 $(VENV)/.stamp-test: $(VENV)/.stamp-core
 	$(call want,project plot data progress lab test)
+	@touch $@
+
+$(VENV)/.stamp-fuzz: $(VENV)/.stamp-core
+	$(call want,fuzz)
 	@touch $@
 
 $(VENV)/.stamp-check: $(VENV)/.stamp-core

@@ -26,7 +26,7 @@ FLAGS = {
         *("-fno-sanitize-recover=undefined", "-fno-sanitize=pointer-overflow"),
         # A fuzzer never fills a big table: small pages, rows, blocks and buckets.
         *("-DOC_PAGE_BITS=6", "-DOC_ROWS_MIN=1", "-DOC_SLAB_MIN=1"),
-        *("-DOC_BLOCK_BITS=8", "-DOC_BUCKET_BITS=5"),
+        *("-DOC_BLOCK_BITS=8", "-DOC_BUCKET_BITS=5", "-DOC_LEVEL_MAX=((int64_t)1<<40)"),
     ],
 }
 if FLAVOUR not in FLAGS:

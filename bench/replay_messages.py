@@ -43,9 +43,8 @@ def records_of(path: Path) -> np.ndarray:
     records = np.fromfile(path, RECORD)
     wrong = np.flatnonzero((records["type"] > 4) | (records["side"] > 1))
     if len(wrong):
-        raise SystemExit(
-            f"{path}: record {wrong[0]} is none that can be replayed: {records[wrong[0]]}"
-        )
+        first = wrong[0]
+        raise SystemExit(f"{path}: record {first} is none that can be replayed: {records[first]}")
     return records
 
 

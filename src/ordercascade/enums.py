@@ -86,6 +86,7 @@ class Reject(IntEnum):
     CASCADE_LIMIT = -16
     AUCTION = -17
     DUPLICATE_ID = -18
+    NO_OVERLAP = -19
 
 
 class HolderKind(IntEnum):
@@ -116,6 +117,7 @@ class StepKind(IntEnum):
     MARGIN_CALL = 10
     AGENTS = 11
     BOUND = 12
+    PAYMENT = 13
 
 
 class Outcome(IntEnum):
@@ -127,6 +129,7 @@ class Outcome(IntEnum):
     DELEVERAGED = 3
     CLOSED = 4
     SHORTFALL = 5
+    TAKEN_OVER = 6
 
 
 class PostReason(IntEnum):
@@ -143,6 +146,7 @@ class PostReason(IntEnum):
     TRANSFER = 8
     DEPOSIT = 9
     WITHDRAWAL = 10
+    TAKEOVER = 11
 
 
 class NoteKind(IntEnum):
@@ -198,6 +202,15 @@ class LimitRule(IntEnum):
     BANKRUPTCY = 1
 
 
+class OrderLimit(IntEnum):
+    """The limit price of a liquidation order of `Tranches`."""
+
+    MARKET = 0
+    BANKRUPTCY = 1
+    FILLABLE = 2
+    RANGE = 3
+
+
 class ShortfallAt(IntEnum):
     """When the loss table runs: after each order, or at the end of the round."""
 
@@ -224,6 +237,8 @@ class AdlRule(IntEnum):
 
     QUEUE = 0
     PRO_RATA = 1
+    SCOPE_ID = 2
+    SCORES = 3
 
 
 class AdlTrigger(IntEnum):
@@ -233,10 +248,59 @@ class AdlTrigger(IntEnum):
     UNFILLED = 1
 
 
+class AdlWhen(IntEnum):
+    """Whether that holds; or only on a shortfall whose order filled nothing at all; or never."""
+
+    TABLE = 0
+    UNTOUCHED = 1
+    NEVER = 2
+
+
 class PriceMode(IntEnum):
-    """At which price an ADL hands positions over."""
+    """At which price positions are handed over: exactly at the bankrupt's cost, at its price as a
+    whole tick, at the mark that stands, or at the one that stood before."""
 
     BANKRUPTCY = 0
+    TICK = 1
+    MARK = 2
+    PREVIOUS_MARK = 3
+
+
+class Takeover(IntEnum):
+    """Who takes over what cannot be sold."""
+
+    NOBODY = 0
+    FUND = 1
+    VAULT = 2
+
+
+class TakeoverWhen(IntEnum):
+    """When: instead of an order, below a share of maintenance; or after an order that left lots;
+    or once equity is below zero."""
+
+    BELOW = 0
+    UNFILLED = 1
+    SHORTFALL = 2
+
+
+class SocialRule(IntEnum):
+    """Who shares a loss: holders in profit; winners of this settlement to the mark, exactly
+    pro rata; everybody, by the lot."""
+
+    PROFIT = 0
+    GAINS = 1
+    LOTS = 2
+
+
+class TrancheRule(IntEnum):
+    """How large a liquidation order is."""
+
+    WHOLE = 0
+    PORTION = 1
+    COVER = 2
+    TIER_DOWN = 3
+    TIER_FIT = 4
+    WINDOW = 5
 
 
 class Stop(IntEnum):

@@ -14,7 +14,7 @@ def test_list_names_every_preset_and_what_it_lacks(capsys: pytest.CaptureFixture
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(presets.names())
     at = next(index for index, line in enumerate(lines) if line.startswith("vega "))
-    assert "cannot be run yet, the engine lacks: risk-factor margin" in lines[at + 1]
+    assert "cannot be run yet, the engine lacks: stages and schedules" in lines[at + 1]
 
 
 def test_show_prints_the_file_with_its_sources(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -29,6 +31,21 @@ def test_the_python_example_runs_and_prints_what_it_says(tmp_path: Path) -> None
     for promised in re.findall(r"print\(.*\) +# ([\[\d].*)", found[1]):
         assert promised in done.stdout
     assert (tmp_path / "run.oct").exists()
+
+
+def test_the_page_of_the_book_runs_and_prints_what_it_says() -> None:
+    """A comment behind a print, or below it, is what that prints."""
+    page = (CLONE / "docs" / "book.md").read_text("utf-8")
+    names: dict[str, object] = {}
+    programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    for program in programs:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(program, "docs/book.md", "exec"), names)
+        promised = re.findall(r"^print\(.*\)(?:  |\n)# (.*)$", program, re.MULTILINE)
+        assert len(promised) == program.count("print(")
+        assert out.getvalue().splitlines() == promised
+    assert len(programs) == 8
 
 
 def test_every_shipped_scenario_is_named() -> None:

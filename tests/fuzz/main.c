@@ -18,11 +18,11 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
     (void)argc;
     (void)argv;
     Py_InitializeEx(0);
-    module = PyImport_ImportModule("fuzz_entry");
-    if (!module) fail("cannot import fuzz_entry; set PYTHONPATH");
+    module = PyImport_ImportModule(ENTRY);
+    if (!module) fail("cannot import " ENTRY "; set PYTHONPATH");
     capi = PyObject_GetAttrString(module, "__pyx_capi__");
     capsule = capi ? PyDict_GetItemString(capi, "one") : NULL;
-    if (!capsule) fail("fuzz_entry has no entry");
+    if (!capsule) fail(ENTRY " has no entry");
     one = (entry)PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
     done = PyObject_CallMethod(module, "prepare", NULL);
     if (!done) fail("prepare() failed");

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from reference.auction import AuctionBook
 from reference.book import OrderBook
 from reference.desk import DeskBook
 from reference.record import StepWriter
@@ -12,6 +13,7 @@ from reference.world import World
 
 Thing = TypeVar("Thing")
 Book = TypeVar("Book", bound=OrderBook)
+Desk = TypeVar("Desk", bound=DeskBook)
 
 
 def shallow(thing: Thing, **other: Any) -> Thing:
@@ -40,7 +42,7 @@ def copy_book(book: Book) -> Book:
     )
 
 
-def copy_desk(book: DeskBook) -> DeskBook:
+def copy_desk(book: Desk) -> Desk:
     """Return an independent list book with the rarer orders."""
     return shallow(
         copy_book(book),
@@ -49,6 +51,12 @@ def copy_desk(book: DeskBook) -> DeskBook:
         _stop_generations=list(book._stop_generations),
         _stop_free=list(book._stop_free),
     )
+
+
+def copy_auction(book: AuctionBook) -> AuctionBook:
+    """Return an independent list book with all that it can do."""
+    made = copy_desk(book)
+    return shallow(made, pen=[made.orders[order.id] for order in book.pen])
 
 
 def copy_twin(world: World) -> World:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from ordercascade.core.book import WIDE_DTYPE, OrderBook
-from ordercascade.enums import Command, OrderFlag, Side, TimeInForce, TriggerBy
+from ordercascade.enums import Command, OrderFlag, OrderType, Side, TimeInForce, TriggerBy
 from ordercascade.errors import InputError
 from reference.auction import AuctionBook as Twin
 from reference.desk import DeskOrder
 
 PRICE_MAX = 40
+EXAMPLES = int(os.environ.get("ORDERCASCADE_PROOF_EXAMPLES", 80))
 FIELDS = list(Twin.FILL_FIELDS)
 ACCOUNTS = st.integers(0, 2)
 SIDES = st.sampled_from(Side)
@@ -80,9 +82,19 @@ class DeskMachine(RuleBasedStateMachine):
                       display=display, expires_ns=expires_ns)
         )  # fmt: skip
 
-    @rule(side=SIDES, size=SIZES, account=ACCOUNTS, limit=st.one_of(st.none(), PRICES))
-    def market(self, side: Side, size: int, account: int, limit: int | None) -> None:
-        self.both("market", side, size, account=account, limit=limit)
+    @rule(side=SIDES, size=SIZES, account=ACCOUNTS, limit=st.one_of(st.none(), PRICES),
+          tif=st.sampled_from(TimeInForce))  # fmt: skip
+    def market(self, side: Side, size: int, account: int, limit: int | None,
+               tif: TimeInForce) -> None:  # fmt: skip
+        self.both("market", side, size, account=account, limit=limit, tif=tif)
+
+    @rule(side=SIDES, price=PRICES, size=SIZES, account=ACCOUNTS, tif=st.sampled_from(TimeInForce),
+          mode=MODES)  # fmt: skip
+    def submit_market(self, side: Side, price: int, size: int, account: int, tif: TimeInForce,
+                      mode: int) -> None:  # fmt: skip
+        """A market order's price is not looked at."""
+        self.both("submit", side, price, size, account=account, type=OrderType.MARKET, tif=tif,
+                  flags=mode)  # fmt: skip
 
     @rule(target=ids, side=SIDES, size=SIZES, trigger=PRICES, price=st.one_of(st.just(0), PRICES),
           account=ACCOUNTS, by=st.sampled_from(TriggerBy), take_profit=st.booleans(), kind=KINDS,
@@ -206,6 +218,49 @@ class DeskMachine(RuleBasedStateMachine):
                 stop.display, stop.expires_ns, stop.tif, stop.trigger, stop.by,
             )  # fmt: skip
 
+    @invariant()
+    def every_queue_is_in_the_same_order(self) -> None:
+        """Level by level, order by order; and each order knows its place."""
+        if not hasattr(self, "twin"):
+            return
+        for side, levels in enumerate(self.twin.levels):
+            for price in range(1, PRICE_MAX + 1):
+                queue = levels.get(price, [])
+                rows = [(order.id, order.size, order.account) for order in queue]
+                assert self.fast.queue(side, price).tolist() == rows
+                for place, order in enumerate(queue):
+                    ahead = sum(other.size for other in queue[:place])
+                    assert self.fast.position(order.id) == (place, ahead)
+        for order in self.twin.pen:
+            assert self.fast.position(order.id) is None
+
+    @invariant()
+    def what_is_seen_is_what_the_orders_say(self) -> None:
+        """Groups add levels up; cost and impact are what a market order does on a copy."""
+        if not hasattr(self, "twin"):
+            return
+        group, most = 2 + self.twin.changed % 6, 1 + self.twin.changed % 5
+        for side, shown in zip(Side, self.fast.depth(most, group=group), strict=True):
+            found: dict[int, int] = {}
+            for price in self.twin.prices(side):
+                start = price // group * group if side == Side.BID else -(-price // group) * group
+                found[start] = found.get(start, 0) + self.twin.size_at(side, price)
+            assert [*map(tuple, shown.tolist())] == [*found.items()][:most]
+            self.costs_what_it_says(side)
+
+    def costs_what_it_says(self, side: Side) -> None:
+        sizes = [1, 7, 2**41]
+        for size, row in zip(sizes, self.fast.impact(side, sizes).tolist(), strict=True):
+            trial = self.twin._trial()
+            trial._trade(side, None, size, account=-1, flags=0)
+            prices = [fill["price"] for fill in trial.fills]
+            filled = sum(fill["size"] for fill in trial.fills)
+            notional = sum(fill["size"] * fill["price"] for fill in trial.fills)
+            levels, worst = len(set(prices)), prices[-1] if prices else None
+            best = prices[0] if prices else None
+            assert self.fast.cost(side, size) == (size, filled, notional, levels, best, worst)
+            assert row == (size, filled, min(notional, 2**63 - 1), levels, worst or 0)
+
 
 class SmallDeskMachine(DeskMachine):
     """The same with room for five orders and five stops, two of which may fire a command."""
@@ -215,6 +270,6 @@ class SmallDeskMachine(DeskMachine):
 
 
 TestDeskAgainstTwin = DeskMachine.TestCase
-TestDeskAgainstTwin.settings = settings(max_examples=80, stateful_step_count=40)
+TestDeskAgainstTwin.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)
 TestSmallDeskAgainstTwin = SmallDeskMachine.TestCase
-TestSmallDeskAgainstTwin.settings = settings(max_examples=60, stateful_step_count=40)
+TestSmallDeskAgainstTwin.settings = settings(max_examples=EXAMPLES, stateful_step_count=40)

@@ -172,6 +172,13 @@ class AuctionBook(DeskBook):
         mine = account in (-1, order.account)
         if not mine or (price == order.price and size <= order.open):
             return super().alter(order_id, account, price, size)
+        given_up = order.hidden
+        if order in self.pen:
+            given_up += order.open
+        elif price == order.price:
+            given_up += order.size
+        if self._no_room(order.side, price, size, given_up):
+            return int(Reject.LEVEL_FULL)
         self._unrest(order)
         if order.display:
             order.display = max(order.display, -(-size // PARTS_MAX))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 from ordercascade.enums import Command, OrderFlag, OrderType, Reject, Side, TimeInForce, TriggerBy
 from ordercascade.errors import InputError
-from reference.book import LEVEL_MAX, Order, OrderBook, crosses
+from reference.book import LEVEL_MAX, Order, OrderBook
 from reference.messages import judge
 
 STP = OrderFlag.CANCEL_BOTH | OrderFlag.DECREMENT
@@ -310,22 +311,22 @@ class DeskBook(OrderBook):
         return self.levels[1 - side][self.best(1 - side)][0].account == account
 
     def _would_fill(self, side: int, limit: int | None, size: int, account: int, flags: int) -> int:
-        """Return how many lots an order would trade: on a copy of what it could meet."""
-        filled = 0
-        for price in self.prices(1 - side):
-            if not crosses(side, limit, price):
-                break
-            queue = [(o.account, o.size, o.hidden) for o in self.levels[1 - side][price]]  # type: ignore[attr-defined]
-            behind = 0
-            for owner, shown, hidden in queue:
-                if flags & STP and owner == account:
-                    if flags & STP == OrderFlag.CANCEL_OLDEST:
-                        continue
-                    return filled
-                filled += shown
-                behind += hidden
-            filled += behind
-        return filled
+        """Return how many lots an order would trade: by letting it trade, on a copy."""
+        trial = self._trial()
+        trial._trade(side, limit, size, account, flags)
+        return sum(fill["size"] for fill in trial.fills)
+
+    def _trial(self) -> DeskBook:
+        """Return an independent copy of the orders, to try something on."""
+        trial = copy(self)
+        trial.orders = {name: copy(order) for name, order in self.orders.items()}
+        trial.levels = tuple(
+            {price: [trial.orders[o.id] for o in queue] for price, queue in levels.items()}
+            for levels in self.levels
+        )
+        trial.fills, trial._before = [], {}
+        trial._generations, trial._free = [*self._generations], [*self._free]
+        return trial
 
     def _trade(
         self, side: int, limit: int | None, size: int, account: int, flags: int
@@ -432,7 +433,7 @@ class DeskBook(OrderBook):
         if self._gives_way_at_once(order.side, price, order.account, order.flags):
             return int(Reject.SELF_TRADE)
         given_up = order.hidden + (order.size if price == order.price else 0)
-        if not self._meets(order.side, price) and self._no_room(order.side, price, size, given_up):
+        if self._no_room(order.side, price, size, given_up):
             return int(Reject.LEVEL_FULL)
         return self._send_again(order, price, size)
 

@@ -43,7 +43,7 @@ RULES: dict[str, list[Any]] = {
     "liquidation_fee_ppm": [0, 12_500],
     "liquidation_fee_to": list(FeeTo),
     "liquidation_pays_taker": [False, True],
-    "adl_rule": list(AdlRule),
+    "adl_rule": [AdlRule.QUEUE, AdlRule.PRO_RATA],
     "adl_trigger": list(AdlTrigger),
     "fraction_ppm": [10**6, 250_000, 500_000],
     "min_value": [0, 600],

@@ -27,6 +27,7 @@ PLACES = {
     "Stream": ("core/stream.pxd", "w.streams[row]", "len(w.stream_names)"),
     "State": ("core/state.pxd", "s", "1"),
     "Rules": ("core/state.pxd", "s.rules", "1"),
+    "Stages": ("core/state.pxd", "s.stages", "s.stages.on"),
     "Market": ("core/state.pxd", "s.markets[row]", "s.market_count"),
     "Scope": ("core/state.pxd", "s.scopes[row]", "s.ledger.holder_count"),
     "Entry": ("core/state.pxd", "s.queue[row]", "s.queue_count"),
@@ -38,8 +39,23 @@ PLACES = {
     "Order": ("core/queues.pxd", "order_at(&m.book, row)[0]", "m.book.used"),
     "Triggers": ("core/triggers.pxd", "s.triggers", "1"),
     "TriggerNode": ("core/triggers.pxd", "s.triggers.nodes[row]", "s.triggers.node_count"),
-    "Tranche": ("mechanisms/closing.pxd", "(<Tranche>v.policy)", "1"),
+    "Tranche": ("mechanisms/closing.pxd", "(<Tranche>v.policy)", "isinstance(v.policy, Tranche)"),
+    "Tranches": (
+        "mechanisms/tranches.pxd",
+        "(<Tranches>v.policy)",
+        "isinstance(v.policy, Tranches)",
+    ),
+    "Sale": (
+        "mechanisms/tranches.pxd",
+        "(<Tranches>v.policy).sales[row]",
+        "(<Tranches>v.policy).sale_count if isinstance(v.policy, Tranches) else 0",
+    ),
     "Deleverage": ("mechanisms/closing.pxd", "(<Deleverage>v.backstop)", "1"),
+    "Score": (
+        "mechanisms/closing.pxd",
+        "(<Deleverage>v.backstop).score[row]",
+        "(<Deleverage>v.backstop).score_count",
+    ),
     "OwnBook": ("mechanisms/prices.pxd", "(<OwnBook>v.oracles[0])", "1"),
 }
 # Lists of plain numbers that a struct points to: cell and length.
@@ -50,6 +66,12 @@ LISTS = {
     "State.broke": ("s.broke[row]", "s.broke_count"),
     "State.rows": ("s.rows[row]", "s.row_count"),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
+    "State.restless": ("s.restless[row]", "s.restless_count"),
+    "State.since": ("s.since[row]", "min(s.since_capacity, s.ledger.holder_count)"),
+    "State.variation": (
+        "s.variation[row]",
+        "min(s.variation_capacity, s.ledger.position_count)",
+    ),
     "Ledger.deposited": ("s.ledger.deposited[row]", "s.ledger.asset_count"),
 }
 # Links that the state hash leaves out, for those who break them by hand: cell and rows.
@@ -113,6 +135,7 @@ def source() -> str:
         "from ordercascade.core.world cimport World",
         "from ordercascade.mechanisms.closing cimport Deleverage, Tranche",
         "from ordercascade.mechanisms.prices cimport OwnBook",
+        "from ordercascade.mechanisms.tranches cimport Tranches",
     ]
     start = ["    cdef Venue v = w.venues[0]", "    cdef State* s = &v.s"]
     start += ["    cdef Market* m = &s.markets[0]"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from itertools import product
 
+import numpy as np
 import pytest
 
-from ordercascade import OrderBook, OrderFlag, Reject, Side, TimeInForce
+from ordercascade import MESSAGE_DTYPE, OrderBook, OrderFlag, Reject, Side, TimeInForce
 from reference.auction import AuctionBook
 
 BID, ASK = Side.BID, Side.ASK
@@ -112,6 +116,54 @@ def test_an_amended_order_is_the_newest_and_a_cancelled_one_is_gone() -> None:
     book.submit(ASK, 100, 4)
     book.uncross()
     assert book.fills["taker_order"].tolist() == [third, first]
+
+
+def change_far_away() -> None:
+    """Amend to prices never used before: 2**12 ticks are one page, and its rows may move all."""
+    for place in range(40):
+        book = OrderBook(10**6)
+        orders = [book.submit(BID, 10 + k, 3, account=k, display=2) for k in range(place)]
+        book.collect()
+        orders.append(book.submit(BID, 100, 2, display=1))
+        for page, order in enumerate(orders, start=1):
+            price = page * 2**12 + 7
+            assert book.amend(order, price=price, size=4) == order
+            found = book.order(order)
+            assert found is not None
+            assert found[:3] == (BID, price, 4)
+            book._check()
+        assert book.collected == place + 1
+
+
+def test_an_order_that_changes_during_a_call_may_go_where_nobody_was() -> None:
+    change_far_away()
+
+
+def test_no_memory_of_before_is_read_then_told_by_a_process_that_spoils_it() -> None:
+    """glibc fills what is freed with other bytes; elsewhere this says less."""
+    done = subprocess.run(
+        [sys.executable, "-c", "from unit.test_auction import change_far_away as f; f()"],
+        env=os.environ | {"MALLOC_PERTURB_": "85", "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_lots_of_the_other_side_fill_no_level() -> None:
+    """2**22 asks of 2**40 lots are all that a level may hold; a bid may be collected there."""
+    book = OrderBook(10, order_max=2**23)
+    rows = np.zeros(2**18, MESSAGE_DTYPE)
+    rows["side"], rows["price"], rows["size"] = ASK, 5, 2**40
+    for _ in range(2**4):
+        book.apply(rows)
+    book.collect()
+    assert book.submit(ASK, 5, 1) == Reject.LEVEL_FULL
+    bid = book.submit(BID, 5, 2)
+    assert bid > 0
+    assert book.amend(bid, size=3) == bid
+    assert book.indicative() == (5, 3, 3 - 2**62)
+    assert book.uncross() == 5
 
 
 def test_stops_wait_for_the_end_of_the_call_phase() -> None:

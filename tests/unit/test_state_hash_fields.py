@@ -11,9 +11,21 @@ from typing import Any
 
 import pytest
 
+from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.enums import PriceSource, ShortfallAt, Side, StepKind
+from ordercascade.enums import (
+    AdlRule,
+    PriceMode,
+    PriceSource,
+    ShortfallAt,
+    Side,
+    StepKind,
+    Takeover,
+    TrancheRule,
+)
+from ordercascade.mechanisms.closing import Deleverage
+from ordercascade.mechanisms.tranches import Tranches
 from unit.flipping import LISTS, PLACES, WHOLE, cells, fields_of
 from unit.worlds import holding, make, rows
 
@@ -42,6 +54,12 @@ NOT_HASHED = {
     "World.torn": "set where a call broke off: such a world has no hash",
     "Stream.words": "computed from key and block",
     "State.rules": ROWS,
+    "State.stages": ROWS,
+    "State.acting": "set before every disposal, which is one step",
+    "Stages.on": "follows from the others and from the policy; without it nothing of them is read",
+    "Tranches.sales": ROWS,
+    "Deleverage.score": ROWS,
+    "Deleverage.scores": "the same, for people",
     "State.ledger": ROWS,
     "State.triggers": ROWS,
     "State.markets": ROWS,
@@ -54,11 +72,13 @@ NOT_HASHED = {
     "State.work": SCRATCH,
     "State.work_count": SCRATCH,
     "State.at_risk": SCRATCH,
+    "State.around": SCRATCH,
     "State.intents": SCRATCH,
     "State.candidates": SCRATCH,
     "State.cells": SCRATCH,
     "Market.book": ROWS,
     "Market.brackets": ROWS,
+    "Market.plan": "of a Schedule, which never changes; its numbers are hashed by the market",
     "Market.oracle": "its own digest(), flipped as OwnBook",
     "Entry.rank_above": "the sort key; the entries stand sorted",
     "Entry.rank_below": "the sort key; the entries stand sorted",
@@ -187,9 +207,51 @@ def healed() -> World:
     return world
 
 
+def staged() -> World:
+    """Stop a takeover by the window, where the vault holds lots and the window remembers them."""
+    policy = Tranches(TrancheRule.WINDOW, capacity=4, window_ns=10)
+    stages = {"takeover": Takeover.VAULT, "takeover_price": PriceMode.MARK, "variation": True}
+    world, venue = make(
+        bids={90: 5},
+        policy=policy,
+        backstop=Deleverage(AdlRule.SCORES, scores={7: 1, 8: 2}),
+        stages=stages | {"dispose_ppm": 500_000, "dispose_ns": 20},
+    )
+    holding(venue, 10, 100, 5_000)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=1)
+    world.start()
+    world.run(4)
+    return world
+
+
+def covering() -> World:
+    """Stop after the first order of a policy that asks how long a liquidation has lasted."""
+    policy = Tranches(TrancheRule.COVER, portion_ppm=100_000, ramp_ns=10, cooldown_ns=3)
+    world, venue = make(bids={90: 50}, policy=policy)
+    holding(venue, 10, 100, 12_000)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while not rows(world, "liquidations", "step"):
+        assert world.step() >= 0
+    return world
+
+
+def scanned() -> World:
+    """A world with a position whose requirement jumps: it is looked at every step."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    table = Schedule.slab([(0, 50_000, 100_000), (9_000, 90_000, 180_000)], multiplier=100)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=99, index=90, schedule=table)
+    holding(venue, 1, 90, 5_000)
+    world.start()
+    venue.set_index(0, 89)
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
-    return [in_a_round(), handing_over(), healed()]
+    return [in_a_round(), handing_over(), healed(), staged(), covering(), scanned()]
 
 
 def place_of(cell: str) -> str:
@@ -203,6 +265,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return int(hand.read(world, cell, row)) > 0
     if cell.startswith("Order.") and cell != "Order.generation":
         return int(hand.read(world, "Order.size", row)) > 0
+    if cell == "Market.dispose_at":  # Without stages nobody reads it.
+        return bool(hand.read(world, "Stages.on", 0))
     if cell == "TriggerNode.tick":
         return int(hand.read(world, "TriggerNode.place", row)) >= 0
     if cell == "Position.handover":  # Scratch but while its scope is handed over.

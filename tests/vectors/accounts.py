@@ -8,7 +8,6 @@ from typing import Any
 
 from ordercascade import margin
 from vectors.form import Grid, Vector, exact, form, sign
-from vectors.prices import bankruptcy_quote
 
 
 @form("pnl", "contracts_usd entry mark close")
@@ -92,37 +91,3 @@ def until_healthy(vector: Vector) -> dict[str, Any]:
         lots = Fraction(0)
     side = 1 if base > 0 else -1
     return {"base": base - side * lots, "quote": quote + side * lots * price}
-
-
-# The arithmetic of what only the engine can answer in full.
-
-
-@form(
-    "insurance_fund_delta",
-    "usdc_q positions markets perp is_buy fill_q subticks max_liquidation_fee_ppm",
-)
-def fund(vector: Vector) -> dict[str, Any]:
-    i = vector["inputs"]
-    side = -1 if i["is_buy"] else 1
-    got = side * math.floor(Fraction(i["fill_q"] * i["subticks"], 10**8))
-    delta = -side * i["fill_q"]
-    over = got - bankruptcy_quote(i, i, delta)
-    if over > 0:
-        over = min(over, abs(got) * i["max_liquidation_fee_ppm"] // 10**6)
-    return {"insurance_fund_delta_q": over}
-
-
-@form("partial_liq_size", "shortage margin_ratio liq_fee if_fee price quote_price")
-def to_cover(vector: Vector) -> dict[str, Any]:
-    i = vector["inputs"]
-    ratio = exact(i["margin_ratio"]) - exact(i["liq_fee"])
-    each = exact(i["price"]) * exact(i["quote_price"]) * ratio
-    each -= exact(i["price"]) * exact(i["if_fee"])
-    return {"base_1e9": math.floor(exact(i["shortage"]) / each * 10**9)}
-
-
-@form("loss_socialisation", "loss base_long base_short")
-def funding_shift(vector: Vector) -> dict[str, Any]:
-    i = vector["inputs"]
-    each = exact(i["loss"]) / (exact(i["base_long"]) + exact(i["base_short"]))
-    return {"funding_delta_1e9": math.ceil(each * 10**6) * 1000}

@@ -11,9 +11,16 @@ from ordercascade import presets
 from ordercascade.margin import Schedule
 
 Vector = dict[str, Any]
+
+
+class NotYet(Exception):
+    """The engine lacks what the vector asks for; a formula may answer."""
+
+
 Answer = Callable[[Vector], dict[str, Any]]
 
 _FORMS: dict[str, list[tuple[frozenset[str], frozenset[str], Answer]]] = {}
+_ENGINE: list[Answer] = []
 
 # Forms that other parts of the work answer, by kind and (where needed) a key of the inputs.
 ELSEWHERE = {
@@ -54,15 +61,24 @@ def form(kind: str, needs: str, optional: str = "") -> Callable[[Answer], Answer
     return register
 
 
-def find(vector: Vector) -> Answer | None:
-    """Return the function for a vector's form: the one that reads most of its keys."""
+def engine(answer: Answer) -> Answer:
+    """Mark a form that runs the engine: what it answers is no formula."""
+    _ENGINE.append(answer)
+    return answer
+
+
+def find(vector: Vector, *, formula: bool = False) -> Answer | None:
+    """Return the function for a vector's form: the one that reads most of its keys.
+
+    Of two that read as many, the one that runs the engine, unless only a `formula` is wanted.
+    """
     have = frozenset(vector["inputs"])
     fits = [
-        (len(needs), answer)
+        (len(needs), answer in _ENGINE, answer)
         for needs, allowed, answer in _FORMS.get(vector["kind"], [])
-        if needs <= have <= allowed
+        if needs <= have <= allowed and not (formula and answer in _ENGINE)
     ]
-    return max(fits, key=lambda pair: pair[0])[1] if fits else None
+    return max(fits, key=lambda fit: fit[:2])[2] if fits else None
 
 
 def unmade(vector: Vector) -> tuple[str, str]:
@@ -75,7 +91,7 @@ def unmade(vector: Vector) -> tuple[str, str]:
         return "not applicable", f"belongs to {ELSEWHERE[kind]}"
     if venue in LENDING:
         return "not applicable", "belongs to lending"
-    if kind in STAGES and venue not in FORMULA:
+    if kind in STAGES and venue not in FORMULA and find(vector) not in _ENGINE:
         return "not yet", f"the engine lacks {STAGES[kind]}"
     return "", ""
 

@@ -168,14 +168,8 @@ def _account(i: Vector, of: Vector) -> tuple[int, int, dict[int, tuple[Schedule,
     return equity, maintenance, legs
 
 
-@form("bankruptcy", "usdc_q positions markets perp delta_q")
-def quote(vector: Vector) -> dict[str, Any]:
-    """What a change of one leg must bring: its share of the account by maintenance."""
-    i = vector["inputs"]
-    return {"bankruptcy_quote_q": bankruptcy_quote(i, i, i["delta_q"])}
-
-
 def bankruptcy_quote(i: Vector, account: Vector, delta: int) -> int:
+    """Return what a change of one leg must bring: its share of the account by maintenance."""
     equity, maintenance, legs = _account(i, account)
     table, size, price = legs[i["perp"]]
     before = margin.margin_required(table, size, price)[1]

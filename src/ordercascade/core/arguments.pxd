@@ -62,7 +62,7 @@ cdef inline object _indexed(value, str field, str want):
     from operator import index
     from numpy import bool_
     from ordercascade.errors import InputTypeError
-    if isinstance(value, (bool, bool_)) or not hasattr(value, "__index__"):
+    if isinstance(value, (bool, bool_)) or not hasattr(type(value), "__index__"):
         is_price = field == "price" and isinstance(value, float) and isfinite(value)
         hint = f"use market.to_ticks({float(value)})" if is_price else ""
         raise InputTypeError(field, want, type(value).__name__, hint=hint)

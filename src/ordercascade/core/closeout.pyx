@@ -5,31 +5,38 @@ in `State.sub*`, so that the world may stop, fork or be hashed between any two r
 """
 
 from libc.stdint cimport int32_t, int64_t
-from ordercascade.core.book cimport book_cancel_all, book_clear, book_take
+from ordercascade.core.book cimport book_clear, book_take
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.events cimport (
-    LIQ_COLUMNS, LIQ_OUTCOME, log_append, log_get, log_rows, ORDER_COLUMNS, STEP_MARKET,
-    T_LIQUIDATIONS, T_ORDERS, T_STEPS,
+    LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
+    log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
 )
 from ordercascade.core.ledger cimport (
-    FEES, FUND, Holder, ledger_find, ledger_holder, ledger_post, ledger_scope, Position,
+    FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
 from ordercascade.core.margin cimport price_of_cost
-from ordercascade.core.records cimport Fill, IOC, LIMIT, MARKET
+from ordercascade.core.insured cimport Insured, insured_take
+from ordercascade.core.mechanism cimport LiquidationPolicy
+from ordercascade.core.pairs cimport close_pairs
+from ordercascade.core.records cimport IOC, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
-    ADL_ON_UNFILLED, CANCEL_MARKET, CANCEL_SCOPE, CLOSED, Entry, FEE_TO_FUND, HEALTHY,
-    liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
+    ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
+    HEALTHY, liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
     REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
-    STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_TABLE, write_posting,
+    STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
+    WHEN_NEVER, WHEN_UNTOUCHED, write_posting,
 )
-from ordercascade.core.units cimport absolute, Cash, larger, Lot, mul_ppm_up, smaller, Tick
+from ordercascade.core.units cimport absolute, Cash, larger, Lot, mul_ppm_up, smaller, Tick, TimeNs
 from ordercascade.core.watch cimport note_scope, parent_of, touch, unpend
 from ordercascade.core.steps cimport (
-    apply_fills, book_touched, Executed, finish, generation_of, mark_row, take_marks,
+    apply_fills, book_touched, cancel_own, Executed, finish, generation_of, mark_row, take_marks,
 )
 from ordercascade.core.losses cimport (
     adl_step, deleverage, fix_handover, residual, set_outcome, waterfall,
+)
+from ordercascade.core.takeover cimport (
+    may_take_over, skew_of, take_lots, take_over, takeover_step, takes_below,
 )
 
 
@@ -42,21 +49,6 @@ cdef Cash exit_level(State* s, Cash maintenance, Cash exposure) noexcept nogil:
 
 cdef bint _healthy(State* s, const Margin* m) noexcept nogil:
     return m.equity >= exit_level(s, m.maintenance, m.exposure) and not liquidatable(s, m)
-
-
-cdef int _cancel_own(State* s, int32_t scope, int32_t leg, int64_t step) except -1 nogil:
-    """Cancel the scope's resting orders as the cancel policy says, each market in id order."""
-    cdef int64_t i
-    cdef const Holder* h = &s.ledger.holders[scope]
-    for i in range(s.market_count):
-        if s.rules.cancel != CANCEL_SCOPE and (s.rules.cancel != CANCEL_MARKET or i != leg):
-            continue
-        if s.markets[i].asset != h.asset:
-            continue
-        if ledger_scope(&s.ledger, h.account, <int32_t>i, h.asset) == scope:
-            book_cancel_all(&s.markets[i].book, h.account)
-            book_touched(s, <int32_t>i, step)
-    return 0
 
 
 cdef void _remember_markets(State* s, int32_t scope) noexcept nogil:
@@ -108,6 +100,58 @@ cdef Tick _bankruptcy_price(State* s, int32_t scope, int32_t leg) except? -1 nog
     return price_of_cost(p.handover, p.size, s.markets[leg].multiplier)
 
 
+cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) except -1 nogil:
+    """What goes before an order where the venue has stages: how many lots; 0: no order."""
+    cdef const Scope* sc = &s.scopes[entry.scope]
+    cdef int64_t parent
+    cdef Lot granted = (<LiquidationPolicy>s.policy).grant(
+        entry.market, s.time_ns, lots, skew_of(s, entry.market))
+    if granted == 0 or not takes_below(s, entry.scope, at):
+        return granted
+    # Without an order the takeover has the step that made the scope fall as its parent.
+    parent = sc.parent if sc.pending else parent_of(s, entry.scope)
+    if granted < lots:
+        take_lots(s, entry.scope, entry.market, granted, parent)
+    else:
+        take_over(s, entry.scope, parent, NIL)
+    return 0
+
+
+cdef int _begin(State* s, int32_t scope) except -1 nogil:
+    """Its first order: which step made it fall; from now on it is pending."""
+    cdef Scope* sc = &s.scopes[scope]
+    sc.parent = parent_of(s, scope)
+    sc.generation = 0 if sc.parent == NIL else generation_of(s, sc.parent) + 1
+    sc.pending = 1
+    if s.stages.on:
+        s.since = <TimeNs*>slab_grow(
+            s.since, &s.since_capacity, s.ledger.holder_count, sizeof(TimeNs))
+        s.since[scope] = s.time_ns
+    if not sc.listed:
+        sc.listed = 1
+        push(&s.pending, &s.pending_count, &s.pending_capacity, scope)
+    return 0
+
+
+cdef Lot _send(State* s, int64_t step, const Entry* entry, Lot lots, Executed* done,
+               Insured* insured) except -1 nogil:
+    """The order itself: its fills through the ledger; return the lots filled."""
+    cdef Market* m = &s.markets[entry.market]
+    cdef Tick limit = entry.limit
+    cdef Lot filled
+    book_clear(&m.book)
+    insured.fee = insured.paid = 0
+    if s.stages.insured:
+        return insured_take(s, step, entry, lots, done, insured)
+    if entry.at_market:
+        limit = 0 if entry.side else m.price_max
+    filled = book_take(&m.book, entry.side, limit, lots, s.ledger.holders[entry.scope].account)
+    book_touched(s, entry.market, step)
+    apply_fills(s, entry.market, step, True, done)
+    oc_check(done.lots == filled)
+    return filled
+
+
 cdef int execute(State* s, const Entry* entry) except -1 nogil:
     """Send one planned order: test again, cancel, trade, marks, fee, row. SEMANTICS §3.5, §5."""
     cdef int32_t scope = entry.scope
@@ -121,7 +165,10 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     cdef int side
     cdef int64_t step
     cdef Executed done
+    cdef Insured insured
     cdef int64_t row[LIQ_COLUMNS]
+    if entry.lots == 0:
+        return 0
     if sc.pending and not at.flat and _healthy(s, &at):
         return unpend(s, scope)
     if p == NIL or s.ledger.positions[p].size == 0:
@@ -133,29 +180,22 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     side = 1 if s.ledger.positions[p].size > 0 else 0
     if side != entry.side:
         return 0
+    if s.stages.on:
+        lots = _staged(s, entry, &at, lots)
+        if lots == 0:
+            return 0
     if not sc.pending:
-        sc.parent = parent_of(s, scope)
-        sc.generation = 0 if sc.parent == NIL else generation_of(s, sc.parent) + 1
-        sc.pending = 1
-        if not sc.listed:
-            sc.listed = 1
-            push(&s.pending, &s.pending_count, &s.pending_capacity, scope)
+        _begin(s, scope)
     step = step_begin(s, STEP_LIQUIDATION, market, scope, sc.parent, sc.generation,
                       NIL if sc.parent == NIL else
                       <int32_t>log_get(s.log, T_STEPS, sc.parent, STEP_MARKET))
     row[16] = _bankruptcy_price(s, scope, market)
-    _cancel_own(s, scope, market, step)
+    cancel_own(s, scope, market, step)
     _remember_markets(s, scope)
     row[5] = side
     row[17] = m.mark
     row[19] = at.equity
-    book_clear(&m.book)
-    filled = book_take(&m.book, side,
-                       (0 if side else m.price_max) if entry.at_market else entry.limit,
-                       lots, account)
-    book_touched(s, market, step)
-    apply_fills(s, market, step, True, &done)
-    oc_check(done.lots == filled)
+    filled = _send(s, step, entry, lots, &done, &insured)
     _order_row(s, step, market, account, side, entry.at_market, entry.limit, lots, filled)
     sc.tranche += 1
     sc.order_step = step
@@ -165,8 +205,12 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     at = margin_of(s, scope, False)
     row[21] = _charge(s, step, scope, done.value, at.equity)
     row[20] = at.equity - row[21]
+    row[21] += insured.fee
     row[18] = m.mark
     _finish_row(s, step, entry, row, &done, held, lots)
+    if insured.paid:
+        log_set(s.log, T_LIQUIDATIONS, log_rows(s.log, T_LIQUIDATIONS) - 1, LIQ_PAID_FUND,
+                insured.paid)
     finish(s, step)
     s.sub = SUB_MARKS
     s.sub_cursor = 0
@@ -222,7 +266,58 @@ cdef int sub_step(State* s) except -1 nogil:
     if s.sub == SUB_TABLE:
         s.sub = SUB_NONE
         return table(s, s.sub_scope, s.sub_row, s.sub_unfilled)
+    if s.sub == SUB_TAKEOVER:
+        return takeover_step(s)
+    if s.sub == SUB_PAIRS:
+        return _pairs_step(s)
     return adl_step(s)
+
+
+cdef int _pairs_step(State* s) except -1 nogil:
+    """Close the next leg against those who can afford it; what they cannot stays pending."""
+    cdef int32_t p = <int32_t>s.sub_cursor
+    cdef int64_t parent = s.sub_parent
+    while p != NIL and s.ledger.positions[p].size == 0:
+        p = s.ledger.positions[p].next
+    if p != NIL:
+        s.sub_cursor = s.ledger.positions[p].next
+        if parent == -2:
+            parent = s.scopes[s.sub_scope].moved_step
+        close_pairs(s, p, parent, False)
+        return 0
+    s.sub = SUB_NONE
+    if ledger_flat(&s.ledger, s.sub_scope):
+        set_outcome(s, s.sub_row, DELEVERAGED)
+        return unpend(s, s.sub_scope)
+    return 0
+
+
+cdef int bankrupt(State* s, int32_t scope, int64_t parent, int64_t row) except -1 nogil:
+    """Equity below zero with lots left: takeover within its cap, else deleveraging."""
+    cdef Margin m = margin_of(s, scope, False)
+    if s.stages.takeover and may_take_over(s, scope, &m):
+        return take_over(s, scope, parent, row)
+    if s.stages.adl_when == WHEN_NEVER:
+        return set_outcome(s, row, PENDING)
+    if not s.stages.adl_overlap:
+        return deleverage(s, scope, parent, row)
+    set_outcome(s, row, PENDING)
+    s.sub = SUB_PAIRS
+    s.sub_scope = scope
+    s.sub_parent = parent
+    s.sub_row = row
+    s.sub_cursor = s.ledger.holders[scope].first
+    return 0
+
+
+cdef bint _gives_up(State* s, int64_t row, const Margin* m, bint unfilled) noexcept nogil:
+    """Does the venue close a scope that is neither healthy nor flat after its order?"""
+    cdef bint touched = row != NIL and log_get(s.log, T_LIQUIDATIONS, row, LIQ_LOTS_FILLED) > 0
+    if s.stages.takeover and unfilled and s.stages.takeover_when == TAKE_UNFILLED:
+        return True
+    if s.stages.adl_when == WHEN_UNTOUCHED:
+        return m.equity < 0 and not touched
+    return m.equity < 0 or (unfilled and s.rules.adl_trigger == ADL_ON_UNFILLED)
 
 
 cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 nogil:
@@ -233,8 +328,8 @@ cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 no
         if _healthy(s, &m):
             set_outcome(s, row, HEALTHY)
             return unpend(s, scope)
-        if m.equity < 0 or (unfilled and s.rules.adl_trigger == ADL_ON_UNFILLED):
-            return deleverage(s, scope, -2, row)
+        if _gives_up(s, row, &m, unfilled):
+            return bankrupt(s, scope, -2, row)
         return set_outcome(s, row, PENDING)
     unpend(s, scope)
     if m.equity < 0:

@@ -89,7 +89,7 @@ cdef void chain_fold(Digest* chain, const Wide* m, int64_t result) noexcept nogi
     if result < 0:
         return
     digest_word(chain, <int64_t>m.type | m.side << 8 | m.tif << 16 | <int64_t>m.flags << 24
-                | <int64_t>(<uint64_t>m.account << 32))
+                | <int64_t>(<uint64_t>m.account << 32))     # It may be -1.
     digest_word(chain, m.order_id)
     digest_word(chain, m.price)
     digest_word(chain, m.size)

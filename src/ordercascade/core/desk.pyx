@@ -5,8 +5,9 @@ from ordercascade.core.digest cimport digest_word
 from ordercascade.core.heap cimport heap_push, heap_room
 from ordercascade.core.matching cimport queue_drop, queue_put
 from ordercascade.core.queues cimport (
-    Book, Order, book_check, level_of, level_worse, order_at, order_id_of, pool_full, room_fills,
-    room_grow, room_page, room_to_rest, side_none, slot_claim, slot_of, slot_release,
+    Book, Order, book_check, book_size_at, level_of, level_worse, order_at, order_id_of,
+    pool_full, room_fills, room_grow, room_page, room_to_rest, side_none, slot_claim, slot_of,
+    slot_release,
 )
 from ordercascade.core.records cimport (
     BID, CANCEL_NEWEST, CANCEL_OLDEST, DECREMENT, FOK, GTC, LIMIT, MARKET, POST_ONLY,
@@ -352,7 +353,7 @@ cdef int64_t _requeue(Book* b, Desk* d, int32_t slot, Tick price, Lot size) exce
     if crosses and _refuses_itself(b, &t):
         return REJECT_SELF_TRADE
     room_page(b, t.limit)
-    if not crosses and size > _level_room(b, d, slot, t.limit):
+    if size > _level_room(b, d, slot, t.limit, crosses):
         return REJECT_LEVEL_FULL
     _room(b, d, size)
     queue_drop(b, slot)
@@ -383,10 +384,14 @@ cdef void desk_cut(Book* b, Desk* d, int32_t slot, Lot lots) noexcept nogil:
         desk_rest(b, d, slot, order.price, left)
 
 
-cdef Lot _level_room(const Book* b, const Desk* d, int64_t slot, Tick price) noexcept nogil:
+cdef Lot _level_room(const Book* b, const Desk* d, int64_t slot, Tick price,
+                     bint crosses) noexcept nogil:
     """How many lots an order in a queue may have at a price, its own there not counted."""
     cdef const Order* order = order_at(b, slot)
-    cdef Lot room = LEVEL_MAX - level_of(b, price).size - d.hidden + desk_reserve(d, slot)
+    cdef Lot room = LEVEL_MAX - d.hidden + desk_reserve(d, slot)
+    if crosses:
+        return room             # What is left will be alone at its price.
+    room -= level_of(b, price).size
     return room + order.size if price == order.price else room
 
 
@@ -406,7 +411,7 @@ cdef int64_t _pen_order(Book* b, Desk* d, const Wide* m) except -1 nogil:
     if pool_full(b):
         return REJECT_POOL_FULL
     room_to_rest(b, m.price, m.account)
-    if d.hidden + d.pen_lots > LEVEL_MAX - m.size - level_of(b, m.price).size:
+    if d.hidden + d.pen_lots > LEVEL_MAX - m.size - book_size_at(b, m.side, m.price):
         return REJECT_LEVEL_FULL
     _room_extra(b, d, m)
     slot = _claim(b, d, m)
@@ -459,10 +464,12 @@ cdef void pen_drop(Book* b, Desk* d, int32_t slot) noexcept nogil:
 cdef int64_t _pen_anew(Book* b, Desk* d, int32_t slot, Tick price, Lot size) except -1 nogil:
     """An order that changes during a call phase is the newest in the pen."""
     cdef int64_t order_id = order_id_of(b, slot)
-    cdef const Order* order = order_at(b, slot)
+    cdef const Order* order
     cdef Lot room
     room_page(b, price)
-    room = LEVEL_MAX - level_of(b, price).size - d.hidden - d.pen_lots + desk_reserve(d, slot)
+    order = order_at(b, slot)   # Not before: the rows may have moved.
+    room = LEVEL_MAX - book_size_at(b, order.side, price) - d.hidden - d.pen_lots
+    room += desk_reserve(d, slot)
     if order.penned:
         room += desk_open(b, d, slot)
     elif price == order.price:

@@ -10,12 +10,12 @@ from libc.stdint cimport int16_t, int32_t, int64_t
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.ledger cimport Holder, Position
 from ordercascade.core.margin cimport (
-    NARROW, armed_tick, bracket_of, liquidation_tick, share_of, share_weight,
+    NARROW, armed_tick, bracket_of, share_of, share_weight,
 )
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.slab cimport NIL, oc_prefetch, push
 from ordercascade.core.state cimport (
-    ARMED, HOT, LOOSE, Margin, Market, Scope, State, liquidatable, margin_of,
+    ARMED, HOT, LOOSE, Margin, Market, Scope, State, liquidatable, margin_of, tick_in,
 )
 from ordercascade.core.triggers cimport (
     FALLS, RISES, SPOT_BITS, TriggerNode, TriggerWish, triggers_aim, triggers_arm,
@@ -65,9 +65,8 @@ cdef Tick _exact_tick(const State* s, int32_t p) noexcept nogil:
     """The trigger of a scope's only leg: below it, and not one tick before."""
     cdef const Position* position = &s.ledger.positions[p]
     cdef const Market* m = &s.markets[position.market]
-    return liquidation_tick(
-        s.ledger.holders[position.scope].collateral - position.cost, position.size, m.multiplier,
-        m.brackets, m.bracket_count, s.rules.trigger_strict)
+    return tick_in(m, s.ledger.holders[position.scope].collateral - position.cost, position.size,
+                   position.cost, s.rules.trigger_strict)
 
 
 cdef int _arm_alone(State* s, int32_t scope, const Margin* at) except -1 nogil:
@@ -81,14 +80,22 @@ cdef int _arm_alone(State* s, int32_t scope, const Margin* at) except -1 nogil:
     cdef Cash value, budget
     cdef Tick tick
     cdef int side
+    cdef bint planned = False
+    cdef bint jumps = False
     while p != NIL:
         position = &s.ledger.positions[p]
         if position.size != 0:
             legs += 1
             m = &s.markets[position.market]
+            if m.plan != NULL:
+                planned = True
+                jumps = jumps or m.plan.jumps
             weights += share_weight(position.size * m.peek * m.multiplier)
         p = position.next
     oc_check(slack >= 0)
+    if planned and (legs > 1 or jumps):
+        # No slope bounds its requirement, so no trigger would tell: it is looked at every step.
+        return push(&s.restless, &s.restless_count, &s.restless_capacity, scope)
     p = s.ledger.holders[scope].first
     while p != NIL:
         position = &s.ledger.positions[p]
@@ -199,7 +206,7 @@ cdef int _add_up(State* s, Flock* f, int32_t owner, int32_t scope, int64_t step)
         m = &s.markets[position.market]
         value = position.size * m.peek * m.multiplier
         gross = absolute(value)
-        most |= gross
+        most |= NARROW if m.plan != NULL else gross     # Schedules are judged alone.
         if position.size != 0 and gross < NARROW:
             leg.position = p
             leg.market = position.market

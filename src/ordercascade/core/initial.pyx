@@ -3,11 +3,10 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_open
 from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
-from ordercascade.core.margin cimport initial_of
 from ordercascade.core.records cimport REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT
 from ordercascade.core.slab cimport NIL
-from ordercascade.core.state cimport Market, State, margin_of
-from ordercascade.core.units cimport Cash, Lot, absolute, larger, smaller
+from ordercascade.core.state cimport Market, State, initial_in, margin_of
+from ordercascade.core.units cimport Cash, Lot, absolute, larger, mul_ppm_up, smaller
 
 
 cdef Lot _held(const State* s, int32_t scope, int32_t market) noexcept nogil:
@@ -35,7 +34,7 @@ cdef Cash initial_margin(const State* s, int32_t scope, int32_t market, Lot bids
             absolute(held + book_open(&m.book, h.account, 0) + (bids if i == market else 0)),
             absolute(held - book_open(&m.book, h.account, 1) - (asks if i == market else 0)))
         if worst:
-            sum += initial_of(m.brackets, m.bracket_count, worst * m.mark * m.multiplier)
+            sum += initial_in(s, i, worst)
     return sum
 
 
@@ -52,6 +51,7 @@ cdef int64_t refusal(const State* s, int32_t account, int32_t market, int side,
     cdef int32_t scope = ledger_scope(&s.ledger, account, market, m.asset)
     cdef int sign = 1 - 2 * side
     cdef Lot held, open
+    cdef Cash asked
     if scope == NIL:
         return REJECT_INSUFFICIENT
     held = sign * _held(s, scope, market)
@@ -60,8 +60,10 @@ cdef int64_t refusal(const State* s, int32_t account, int32_t market, int side,
         return REJECT_POSITION_LIMIT
     if size <= -held - open:
         return 0
-    if initial_margin(s, scope, market, size if side == 0 else 0, size if side == 1 else 0) > (
-            margin_of(s, scope, False).equity):
+    asked = initial_margin(s, scope, market, size if side == 0 else 0, size if side == 1 else 0)
+    if s.stages.on:
+        asked = mul_ppm_up(asked, s.stages.order_ppm)
+    if asked > margin_of(s, scope, False).equity:
         return REJECT_INSUFFICIENT
     return 0
 

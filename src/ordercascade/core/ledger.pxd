@@ -92,6 +92,7 @@ cdef int ledger_fits(const Ledger* l, int32_t scope, int32_t market, Lot size,
 cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil
 cdef int ledger_open(Ledger* l) except -1 nogil
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil
+cdef Cash ledger_settle(Ledger* l, int32_t position, Cash value) except? -1 nogil
 
 
 cdef inline Entered entered(Lot before, Cash held, Lot size, Cash cost) noexcept nogil:

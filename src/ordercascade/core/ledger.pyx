@@ -313,6 +313,16 @@ cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except?
     return to.realised
 
 
+cdef Cash ledger_settle(Ledger* l, int32_t position, Cash value) except? -1 nogil:
+    """Realise a position to its value: the cost becomes it; return what its scope was posted."""
+    cdef Position* p = &l.positions[position]
+    cdef Cash gain = value - p.cost
+    if gain != 0:
+        ledger_post(l, l.clearing[p.market], p.scope, gain)
+        p.cost = value
+    return gain
+
+
 # --- splitting ---------------------------------------------------------------------------------
 
 ctypedef struct Remainder:

@@ -13,16 +13,18 @@ from ordercascade.core.events cimport (
 from ordercascade.core.ledger cimport (
     BAD_DEBT, EXTERNAL, FUND, ledger_holder, ledger_post, Position, SCOPE, split_shares,
 )
-from ordercascade.core.margin cimport maintenance_of
+from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    DELEVERAGED, Margin, margin_of, Market, NOTE_ADL_EXTERNAL, NOTE_FUND_EMPTY,
-    REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED, SHORTFALL, State,
+    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, Margin, margin_of, Market, need_in,
+    NOTE_ADL_EXTERNAL,
+    NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
+    SHORTFALL, SOCIAL_LOTS, State,
     STEP_ADL, step_begin, STEP_WATERFALL, SUB_ADL, SUB_NONE, write_posting,
 )
-from ordercascade.core.units cimport absolute, Cash, larger, Lot, smaller, Wide
+from ordercascade.core.units cimport absolute, Cash, div_ceil, larger, Lot, smaller, Wide
 from ordercascade.core.watch cimport touch, unpend
 from ordercascade.core.steps cimport enter, finish, generation_of, note
 
@@ -45,7 +47,27 @@ cdef int residual(State* s, int32_t scope, Cash amount) except -1 nogil:
     return finish(s, step)
 
 
+cdef int mend_fund(State* s, int64_t step, int32_t asset) except -1 nogil:
+    """A fund that a trade left below zero is filled up from bad debt."""
+    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, asset)
+    cdef Cash gap = -s.ledger.holders[fund].collateral
+    if gap > 0:
+        ledger_post(&s.ledger, debt, fund, gap)
+        write_posting(s, step, debt, fund, gap, REASON_BAD_DEBT)
+    return 0
+
+
 # --- auto-deleveraging -------------------------------------------------------------------------
+
+cdef Cash _priced(const State* s, const Position* p) noexcept nogil:
+    """What the lots are handed over for where that is not exactly the bankruptcy cost."""
+    cdef const Market* m = &s.markets[p.market]
+    cdef int64_t unit = p.size * m.multiplier
+    if s.stages.adl_price == AT_TICK:
+        return price_of_cost(p.handover, p.size, m.multiplier) * unit
+    return (m.mark if s.stages.adl_price == AT_MARK else m.mark_before) * unit
+
 
 cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
     """Fix every leg's cost X_k = value_k - E_k, the scope's equity split by maintenance."""
@@ -68,7 +90,7 @@ cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
             m = &s.markets[position.market]
             value = position.size * m.mark * m.multiplier
             position.handover = value
-            s.cells[legs] = maintenance_of(m.brackets, m.bracket_count, absolute(value))
+            s.cells[legs] = need_in(m, position.size, value, position.cost)
             legs += 1
         p = position.next
     split_shares(at.equity, s.cells, legs, s.cells + legs)
@@ -85,7 +107,12 @@ cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
 cdef int deleverage(State* s, int32_t scope, int64_t parent, int64_t row) except -1 nogil:
     """Begin to hand every leg over at its bankruptcy cost; one `adl` step a market follows."""
     cdef Margin m = margin_of(s, scope, False)
+    cdef int32_t p = s.ledger.holders[scope].first
     fix_handover(s, scope)
+    while p != NIL and s.stages.adl_price != AT_BANKRUPTCY:
+        if s.ledger.positions[p].size != 0:
+            s.ledger.positions[p].handover = _priced(s, &s.ledger.positions[p])
+        p = s.ledger.positions[p].next
     set_outcome(s, row, DELEVERAGED)
     if row != NIL:
         log_set(s.log, T_LIQUIDATIONS, row, LIQ_SHORTFALL, larger(0, -m.equity))
@@ -106,7 +133,8 @@ cdef int adl_step(State* s) except -1 nogil:
     if p != NIL:
         s.sub_cursor = s.ledger.positions[p].next
         return _hand_over(s, p)
-    oc_check(s.ledger.holders[s.sub_scope].collateral == 0)
+    oc_check(s.stages.adl_price != AT_BANKRUPTCY
+             or s.ledger.holders[s.sub_scope].collateral == 0)
     s.sub = SUB_NONE
     return unpend(s, s.sub_scope)
 
@@ -125,7 +153,7 @@ cdef int _by_rank(const void* a, const void* b) noexcept nogil:
     return (x.rank > y.rank) - (x.rank < y.rank)
 
 
-cdef int64_t _counterparties(State* s, int32_t market, bint of_long) except -1 nogil:
+cdef int64_t counterparties(State* s, int32_t market, bint of_long) except -1 nogil:
     """Everybody on the other side of a leg, by scope id, external last."""
     cdef int64_t count = 0
     cdef int32_t p = s.ledger.sided[market].first[of_long]
@@ -161,7 +189,7 @@ cdef int _hand_over(State* s, int32_t leg) except -1 nogil:
     cdef Lot size = position.size
     cdef Cash cost = position.handover
     cdef int64_t parent = s.scopes[scope].moved_step if s.sub_parent == -2 else s.sub_parent
-    cdef int64_t count = _counterparties(s, market, size > 0)
+    cdef int64_t count = counterparties(s, market, size > 0)
     cdef int64_t takers = 0
     cdef int64_t i
     cdef int64_t step
@@ -185,6 +213,8 @@ cdef int _hand_over(State* s, int32_t leg) except -1 nogil:
     touch(s, scope)
     for i in range(takers):
         _take_over(s, step, market, scope, &s.candidates[i], i, 1 if size > 0 else -1)
+    if s.stages.on:
+        mend_fund(s, step, s.markets[market].asset)
     return finish(s, step)
 
 
@@ -205,7 +235,7 @@ cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const
     row[5] = c.cost
     row[6] = rank
     row[7] = s.rules.adl_rule
-    row[8] = 0
+    row[8] = s.stages.adl_price
     log_append(s.log, T_ADL, row)
     if c.external:
         return note(s, step, NOTE_ADL_EXTERNAL, market, scope, c.taken, c.cost)
@@ -249,6 +279,42 @@ cdef Cash _socialise(State* s, int64_t step, int32_t scope, Cash deficit) except
     return charged
 
 
+cdef Cash _charge_lots(State* s, int64_t step, int32_t scope, Cash deficit) except? -1 nogil:
+    """Charge every open lot of the scope's markets the same, rounded up to the step; [DR2].
+
+    What rounding brings in beyond the deficit goes to the fund; nobody pays more than it has.
+    """
+    cdef int32_t asset = s.ledger.holders[scope].asset
+    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int64_t i
+    cdef Lot open = 0
+    cdef const Position* p
+    cdef Cash each, charge
+    cdef Cash charged = 0
+    for i in range(s.ledger.position_count):
+        p = &s.ledger.positions[i]
+        if s.ledger.holders[p.scope].kind == SCOPE and s.markets[p.market].asset == asset:
+            open += absolute(p.size)
+    if open == 0:
+        return 0
+    each = (div_ceil(deficit, <Wide>open * <Wide>s.stages.social_step)) * s.stages.social_step
+    for i in range(s.ledger.position_count):
+        p = &s.ledger.positions[i]
+        if s.ledger.holders[p.scope].kind != SCOPE or s.markets[p.market].asset != asset:
+            continue
+        charge = larger(0, smaller(each * absolute(p.size), margin_of(s, p.scope, False).equity))
+        if charge > 0:
+            ledger_post(&s.ledger, p.scope, fund, charge)
+            write_posting(s, step, p.scope, fund, charge, REASON_SOCIALISED)
+            touch(s, p.scope)
+            charged += charge
+    charge = smaller(charged, deficit)
+    if charge > 0:
+        ledger_post(&s.ledger, fund, scope, charge)
+        write_posting(s, step, fund, scope, charge, REASON_SOCIALISED)
+    return charge
+
+
 cdef int waterfall(State* s, int32_t scope, int64_t row) except -1 nogil:
     """A flat scope below zero: fund, then winners if the venue socialises, then bad debt."""
     cdef int32_t asset = s.ledger.holders[scope].asset
@@ -268,7 +334,10 @@ cdef int waterfall(State* s, int32_t scope, int64_t row) except -1 nogil:
     if 0 < paid < deficit:
         note(s, step, NOTE_FUND_EMPTY, NIL, scope, paid, deficit - paid)
     if s.rules.social and deficit > paid:
-        charged = _socialise(s, step, scope, deficit - paid)
+        if s.stages.social_rule == SOCIAL_LOTS:
+            charged = _charge_lots(s, step, scope, deficit - paid)
+        else:
+            charged = _socialise(s, step, scope, deficit - paid)
     rest = deficit - paid - charged
     if rest > 0:
         ledger_post(&s.ledger, debt, scope, rest)

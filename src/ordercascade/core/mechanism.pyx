@@ -1,6 +1,6 @@
 """The C interfaces of mechanisms. The built-ins live in `ordercascade.mechanisms`."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.digest cimport Digest
 from ordercascade.core.records cimport AtRisk, Candidate, Intent, MarketView
 from ordercascade.core.units cimport Lot, Tick, TimeNs
@@ -34,6 +34,9 @@ cdef class LiquidationPolicy:
             out[i].limit = 0
             out[i].cooldown_ns = 0
             out[i].at_market = True
+
+    cdef Lot grant(self, int32_t market, TimeNs time_ns, Lot lots, Lot skew) except -1 nogil:
+        return lots
 
     cdef LiquidationPolicy clone(self):
         return self

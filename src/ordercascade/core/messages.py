@@ -254,7 +254,10 @@ def column_of(
     field: str, values: object, width: int, rows: int | None
 ) -> npt.NDArray[np.signedinteger[Any]]:
     """Return whole numbers as a contiguous array of the width; what does not fit is refused."""
-    given = np.asarray(values)
+    try:
+        given = np.asarray(values)
+    except ValueError:  # Rows of several lengths.
+        raise InputError(field, values, "must have one dimension") from None
     if given.ndim != 1:
         raise InputError(field, given.shape, "must have one dimension")
     if rows is not None and len(given) != rows:

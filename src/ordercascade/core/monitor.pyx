@@ -47,6 +47,7 @@ cdef class Monitor:
         if not venue.s.running or venue.s.busy:
             raise InputError("venue", "not started", "must come from a world after its start()")
         state_copy(&self.s, &venue.s)
+        self.schedules = list(venue.schedules)
         self.s.log = NULL
         self.s.policy = NULL
         self.s.backstop = NULL

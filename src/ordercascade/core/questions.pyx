@@ -4,8 +4,10 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.ledger cimport Position, ledger_find
 from ordercascade.core.losses cimport fix_handover
-from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
-from ordercascade.core.state cimport Margin, Market, State, SUB_ADL, liquidatable, margin_of
+from ordercascade.core.margin cimport price_of_cost
+from ordercascade.core.state cimport (
+    Margin, Market, State, SUB_ADL, liquidatable, margin_of, need_in, tick_in,
+)
 from ordercascade.core.units cimport CASH_MAX, Cash, TICK_MAX, Tick, Wide, absolute
 
 from ordercascade.errors import InputError
@@ -25,7 +27,7 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks):
             raise InputError("mark", marks[position.market], "is beyond the market's range")
         equity += value - position.cost
         if position.size:
-            maintenance += maintenance_of(m.brackets, m.bracket_count, abs(value))
+            maintenance += need_in(m, position.size, value, position.cost)
         p = position.next
     return equity, maintenance
 
@@ -44,10 +46,9 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     m = &s.markets[market]
     at = margin_of(s, scope, False)
     value = position.size * m.mark * m.multiplier
-    base = <Wide>at.equity - value - at.maintenance + maintenance_of(
-        m.brackets, m.bracket_count, absolute(value))
-    tick = liquidation_tick(base, position.size, m.multiplier, m.brackets, m.bracket_count,
-                            s.rules.trigger_strict)
+    base = <Wide>at.equity - value - at.maintenance + need_in(
+        m, position.size, value, position.cost)
+    tick = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     return tick if 1 <= tick <= TICK_MAX else None
 
 

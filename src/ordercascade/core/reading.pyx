@@ -12,7 +12,7 @@ from ordercascade.enums import Command, OrderFlag, Side, TimeInForce, TriggerBy
 from ordercascade.errors import BusyError, InputError, InputTypeError, InvariantError
 
 from libc.stdint cimport INT64_MAX, int64_t, intptr_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.exc cimport PyErr_Clear
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -29,7 +29,7 @@ from ordercascade.core.naming cimport (
     name_live, names_check, names_digest, names_free,
 )
 from ordercascade.core.queues cimport (
-    Order, book_best, book_check, book_clear, book_digest, book_find, book_free, book_init,
+    Order, book_best, book_check, book_clear, book_digest, book_free, book_init,
     book_orders, book_size_at, order_at, slot_of,
 )
 from ordercascade.core.records cimport ASK, BID
@@ -188,26 +188,26 @@ cdef class BookReader:
 
     def order(self, order_id):
         """Return what rests under an id, or None."""
-        cdef int64_t wanted
-        cdef const Order* row
+        cdef int64_t wanted, slot
+        cdef Order row
+        cdef Lot lots
         self.enter()
         try:
             wanted = self.own_of(whole(order_id, "order_id", "an int"))
         finally:
             self.busy = False
-        row = book_find(&self.book, wanted)
-        if row == NULL:
+        slot = slot_of(&self.book, wanted)
+        if slot == NIL:
             return None
-        return OrderInfo(
-            Side(row.side), row.price,
-            desk_open(&self.book, &self.desk, slot_of(&self.book, wanted)), row.account,
-            OrderFlag(row.flags)
-        )
+        # Side() is Python code, and any such code may let somebody else change the book.
+        row = order_at(&self.book, slot)[0]
+        lots = desk_open(&self.book, &self.desk, slot)
+        return OrderInfo(Side(row.side), row.price, lots, row.account, OrderFlag(row.flags))
 
     def details(self, order_id):
         """Return all about an order or a waiting stop, an OrderDetails, or None."""
         cdef int64_t wanted, slot
-        cdef const Stop* stop
+        cdef Stop stop
         self.enter()
         try:
             wanted = self.own_of(whole(order_id, "order_id", "an int"))
@@ -216,7 +216,7 @@ cdef class BookReader:
         slot = stop_slot(&self.desk, wanted)
         if slot == NIL:
             return _details(&self.book, &self.desk, slot_of(&self.book, wanted))
-        stop = self.desk.stops + slot
+        stop = self.desk.stops[slot]    # A copy, as in order().
         return OrderDetails(
             Command(stop.type), Side(stop.side), stop.price, stop.size, 0, stop.account,
             OrderFlag(stop.flags), stop.display, stop.expires_ns, TimeInForce(stop.tif),
@@ -405,16 +405,17 @@ cdef str _shown(const Book* b, int side):
 
 
 cdef object _details(const Book* b, const Desk* d, int64_t slot):
-    cdef const Order* row
-    cdef const Extra* x
+    cdef Order row
+    cdef Extra x
     if slot == NIL:
         return None
-    row = order_at(b, slot)
-    x = extra_of(d, slot)
+    row = order_at(b, slot)[0]
+    memset(&x, 0, sizeof(Extra))
+    if extra_of(d, slot) != NULL:
+        x = extra_of(d, slot)[0]
     return OrderDetails(
-        Command.LIMIT, Side(row.side), row.price, desk_open(b, d, slot), row.size, row.account,
-        OrderFlag(row.flags), x.display if x != NULL else 0, x.expires_ns if x != NULL else 0,
-        TimeInForce.GTC, 0, TriggerBy.LAST
+        Command.LIMIT, Side(row.side), row.price, row.size + x.reserve, row.size, row.account,
+        OrderFlag(row.flags), x.display, x.expires_ns, TimeInForce.GTC, 0, TriggerBy.LAST
     )
 
 

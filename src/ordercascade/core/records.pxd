@@ -44,6 +44,7 @@ cdef enum:
     REJECT_CASCADE_LIMIT = -16
     REJECT_AUCTION = -17
     REJECT_DUPLICATE_ID = -18
+    REJECT_NO_OVERLAP = -19
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
@@ -118,6 +119,17 @@ ctypedef struct MarketView:     # what an oracle may read of a market; prices 0 
     Tick best_bid
     Tick best_ask
 
+ctypedef struct Around:     # of a leg at risk
+    TimeNs time_ns
+    TimeNs since_ns         # when its first order was sent; now for that order
+    Tick mark
+    int64_t multiplier
+    Tick best_bid           # 0 where there is none
+    Tick best_ask
+    const Bracket* brackets
+    int32_t bracket_count
+    int8_t by_lots          # floors are lots
+
 ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy sees it
     int32_t scope
     int32_t market
@@ -127,11 +139,12 @@ ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy 
     Cash maintenance        # of the scope
     Tick bankruptcy_limit   # rounded for the closing side; may lie outside the book's range
     int64_t tranche         # orders sent since the scope was last healthy
+    const Around* around    # what else a policy with stages may ask; NULL without stages
 
 ctypedef struct Intent:     # what a policy wants done with it
     int32_t scope
     int32_t market
-    Lot lots                # > 0, at most |size|
+    Lot lots                # at most |size|; 0: nothing in this round
     Tick limit              # ignored when `at_market`
     TimeNs cooldown_ns      # starts only if the order is for less than the position
     int8_t at_market

@@ -140,6 +140,12 @@ cdef inline Wide need_of(const Plan* p, const Bracket* rows, Lot size, Wide valu
     return share_up(value, maintenance_rate(p, size) + fee * PPM, PPT) + <Wide>p.fixed
 
 
+# Not inline: an engine whose markets have plain brackets should not carry them in its hot loops.
+cdef Cash trigger_need(const Plan* p, Lot size, Cash gross, Cash cost) noexcept nogil
+cdef Cash initial_need(const Plan* p, Lot size, Cash gross, Cash interest) noexcept nogil
+cdef Tick trigger_of(const Plan* p, Wide base, Lot size, Cash cost) noexcept nogil
+
+
 cdef inline int value_sign(const Plan* p, Lot size) noexcept nogil:
     """+1 where a higher value is good for the holder."""
     return 1 if (size > 0) == (p.contract == LINEAR) else -1

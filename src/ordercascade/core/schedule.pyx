@@ -9,7 +9,7 @@ from ordercascade.core.arguments cimport within
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, LOT_MAX, PPM, Wide, absolute, smaller,
+    CASH_MAX, Cash, LOT_MAX, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_ceil, smaller,
 )
 
 from ordercascade.errors import ConfigError, InputError
@@ -36,6 +36,39 @@ cdef int32_t _choice(str name, value, dict choices) except -1:
     if value not in choices:
         raise ConfigError(f"schedule.{name}", f"must be one of {', '.join(choices)}", value)
     return choices[value]
+
+
+cdef Cash trigger_need(const Plan* p, Lot size, Cash gross, Cash cost) noexcept nogil:
+    """What the trigger asks of a position worth |value| `gross`, the fee at the mark included."""
+    cdef Ppm fee = p.fee_ppm if p.fee_base == AT_MARK else 0
+    cdef Cash need
+    if p.base == AT_ENTRY:
+        need = <Cash>need_of(p, p.rows, size, absolute(cost))
+        return need + (div_ceil(<Wide>gross * <Wide>fee, PPM) if fee else 0)
+    if p.kind == BY_VALUE or p.kind == BY_LOTS:
+        return <Cash>need_of(p, p.trigger, size, gross)
+    return <Cash>share_up(gross, maintenance_rate(p, size) + fee * PPM, PPT) + p.fixed
+
+
+cdef Cash initial_need(const Plan* p, Lot size, Cash gross, Cash interest) noexcept nogil:
+    """Initial margin of a position worth |value| `gross`, at this open interest in value."""
+    cdef int32_t k
+    if p.kind == BY_VALUE or p.kind == BY_LOTS:
+        k = bracket_of(p.rows, p.count, gross if p.kind == BY_VALUE else absolute(size))
+        return div_ceil(<Wide>gross * <Wide>initial_ppm(p, k, interest), PPM)
+    return <Cash>share_up(gross, initial_rate(p, size), PPT) + p.fixed
+
+
+cdef Tick trigger_of(const Plan* p, Wide base, Lot size, Cash cost) noexcept nogil:
+    """trigger_tick() of a leg where the others stand for `base` + cost; out of range: no tick."""
+    cdef Claim c
+    cdef Tick tick
+    c.size = size
+    c.cost = cost
+    c.money = <Cash>(base + cost)
+    c.asked = 0
+    tick = trigger_tick(p, &c)
+    return TICK_MAX + 1 if tick == 0 and size < 0 else tick
 
 
 cdef class Schedule:

@@ -8,26 +8,30 @@ to do stands in the State.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
-from ordercascade.core.closeout cimport execute, exit_level, sub_step, table
+from ordercascade.core.book cimport book_best
+from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
 from ordercascade.core.ledger cimport Position, ledger_flat
-from ordercascade.core.losses cimport deleverage, fix_handover, waterfall
-from ordercascade.core.margin cimport liquidation_tick, maintenance_of, price_of_cost
+from ordercascade.core.losses cimport fix_handover, waterfall
+from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
-from ordercascade.core.records cimport AtRisk, Intent
+from ordercascade.core.records cimport Around, AtRisk, Intent
+from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
-    step_begin,
+    need_in, step_begin, tick_in,
 )
 from ordercascade.core.steps cimport finish, mark_row, take_marks
+from ordercascade.core.takeover cimport dispose, next_disposal
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, TimeNs, Wide, absolute, larger,
 )
+from ordercascade.core.variation cimport levels_step, variation_step
 from ordercascade.core.watch cimport (
     collect, note_nearest, note_scope, sort_ids, touch, unpend,
 )
@@ -84,6 +88,9 @@ cdef int _marks(State* s) except -1 nogil:
         mark_row(s, <int32_t>s.cursor)
         s.cursor += 1
         return 0
+    if s.stages.on and s.cursor <= 3 * s.market_count:
+        s.cursor += 1
+        return _stage(s, s.cursor - 1 - s.market_count)
     count = 0
     for i in range(s.pending_count):        # drop what is no longer pending
         sc = &s.scopes[s.pending[i]]
@@ -99,6 +106,17 @@ cdef int _marks(State* s) except -1 nogil:
     return 0
 
 
+cdef int _stage(State* s, int64_t i) except -1 nogil:
+    """On the new marks: every market settled to its mark, levels, every market's disposal."""
+    if i < s.market_count:
+        return variation_step(s, <int32_t>i)
+    if i == s.market_count:
+        return levels_step(s)
+    if s.stages.takeover and s.stages.dispose_ppm:
+        return dispose(s, <int32_t>(i - s.market_count - 1))
+    return 0
+
+
 cdef int _below_zero(State* s) except -1 nogil:
     """Step 3, first: scopes in cooldown below zero are deleveraged at once, by id."""
     cdef int32_t scope
@@ -111,7 +129,7 @@ cdef int _below_zero(State* s) except -1 nogil:
         if sc.pending and sc.retry_ns > s.time_ns:
             m = margin_of(s, scope, False)
             if not m.flat and m.equity < 0:
-                return deleverage(s, scope, sc.order_step, NIL)
+                return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
     s.phase = QUEUE
@@ -177,8 +195,8 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The earliest end of a cooldown later than the venue's latest round; NIL without one."""
-    cdef TimeNs earliest = NIL
+    """The earliest end of a cooldown, or disposal, after its latest round; NIL without one."""
+    cdef TimeNs earliest = next_disposal(s)
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):
@@ -249,7 +267,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
             if s.rules.leg == LEG_WORST_PNL:
                 weight = position.cost - value
             else:
-                weight = maintenance_of(m.brackets, m.bracket_count, absolute(value))
+                weight = need_in(m, position.size, value, position.cost)
             if weight > heaviest:
                 heaviest = weight
                 best = p
@@ -260,7 +278,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
 cdef Cash _weight(State* s, int32_t leg) noexcept nogil:
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
-    return maintenance_of(m.brackets, m.bracket_count, absolute(p.size * m.mark * m.multiplier))
+    return need_in(m, p.size, p.size * m.mark * m.multiplier, p.cost)
 
 
 cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1 nogil:
@@ -279,10 +297,10 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.maintenance = at.maintenance
     out.tranche = s.scopes[scope].tranche
     fix_handover(s, scope)
+    out.around = NULL
     out.bankruptcy_limit = price_of_cost(position.handover, position.size, m.multiplier)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
-    entry.trigger = liquidation_tick(base, position.size, m.multiplier, m.brackets,
-                                     m.bracket_count, s.rules.trigger_strict)
+    entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:
@@ -295,6 +313,34 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     else:
         entry.rank_above = 0
         entry.rank_below = 1
+    return 0
+
+
+cdef int _look_around(State* s) except -1 nogil:
+    """What else policies with stages may ask about the legs at risk."""
+    cdef int64_t i
+    cdef const Market* m
+    cdef Around* a
+    s.around = <Around*>slab_grow(s.around, &s.around_capacity, s.work_count, sizeof(Around))
+    for i in range(s.work_count):
+        m = &s.markets[s.at_risk[i].market]
+        a = &s.around[i]
+        a.time_ns = s.time_ns
+        a.since_ns = s.time_ns
+        if s.scopes[s.work[i]].pending and s.work[i] < s.since_capacity:
+            a.since_ns = s.since[s.work[i]]
+        a.mark = m.mark
+        a.multiplier = m.multiplier
+        a.best_bid = book_best(&m.book, 0)
+        a.best_ask = book_best(&m.book, 1)
+        a.brackets = m.brackets
+        a.bracket_count = m.bracket_count
+        a.by_lots = 0
+        if m.plan != NULL and m.plan.count:
+            a.brackets = m.plan.rows
+            a.bracket_count = m.plan.count
+            a.by_lots = m.plan.kind == BY_LOTS
+        s.at_risk[i].around = a
     return 0
 
 
@@ -330,6 +376,8 @@ cdef int _plan(State* s) except -1 nogil:
     s.queue = <Entry*>slab_grow(s.queue, &s.queue_capacity, s.work_count, sizeof(Entry))
     for i in range(s.work_count):
         _describe(s, s.work[i], &s.at_risk[i], &s.queue[i])
+    if s.stages.on:
+        _look_around(s)
     (<LiquidationPolicy>s.policy).plan(s.at_risk, s.work_count, s.intents)
     for i in range(s.work_count):
         e = &s.queue[i]

@@ -322,7 +322,8 @@ cdef int _read_book(Reader* r, Book* b, Rules* rules, int64_t account_max) excep
     # Each slot has a word further on, so no more memory is taken than the bytes account for.
     if used > r.count - r.at:
         raise _wrong(r, "slots", f"must have a generation each, got {used}")
-    slots_load(b, <int32_t>used)
+    if used:                    # C's memset must not be given NULL, not even for nothing.
+        slots_load(b, <int32_t>used)
     for side in range(2):
         for i in range(_counted(r, "orders", 5)):
             _read_queued(r, b, rules, side)

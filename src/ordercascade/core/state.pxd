@@ -9,23 +9,29 @@ from ordercascade.core.events cimport (
     log_append, log_get, log_rows, log_set,
 )
 from ordercascade.core.ledger cimport Ledger, Position
-from ordercascade.core.margin cimport maintenance_of
+from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_of
 from ordercascade.core.records cimport (
-    AtRisk, Bracket, Candidate, Intent, MarketView,
+    Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
+from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigger_of
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.triggers cimport Triggers
-from ordercascade.core.units cimport Cash, Lot, Ppm, Tick, TimeNs, absolute
+from ordercascade.core.units cimport (
+    Cash, Lot, Ppm, Tick, TimeNs, Wide, absolute,
+)
 
 # StepKind, Outcome, PostReason, NoteKind of ordercascade.enums.
 cdef enum:
     STEP_SHOCK = 0
     STEP_MARK = 1
     STEP_LIQUIDATION = 2
+    STEP_TAKEOVER = 3
+    STEP_DISPOSAL = 4
     STEP_WATERFALL = 5
     STEP_ADL = 6
     STEP_AGENTS = 11
     STEP_BOUND = 12
+    STEP_PAYMENT = 13
 
 cdef enum:
     OPEN = 0
@@ -34,6 +40,7 @@ cdef enum:
     DELEVERAGED = 3
     CLOSED = 4
     SHORTFALL = 5
+    TAKEN_OVER = 6
 
 cdef enum:
     REASON_REALISE = 0
@@ -47,13 +54,15 @@ cdef enum:
     REASON_TRANSFER = 8
     REASON_DEPOSIT = 9
     REASON_WITHDRAWAL = 10
+    REASON_TAKEOVER = 11
 
 cdef enum:
     NOTE_BOUND_REACHED = 0
     NOTE_ADL_EXTERNAL = 1
     NOTE_FUND_EMPTY = 2
 
-# MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger.
+# MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
+# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
 cdef enum:
     REFRESH_ROUND = 0
     REFRESH_ORDER = 1
@@ -73,6 +82,22 @@ cdef enum:
     FEE_TO_FEES = 1
     ADL_ON_SHORTFALL = 0
     ADL_ON_UNFILLED = 1
+    WHEN_TABLE = 0
+    WHEN_UNTOUCHED = 1
+    WHEN_NEVER = 2
+    BY_NOBODY = 0
+    BY_FUND = 1
+    BY_VAULT = 2
+    TAKE_BELOW = 0
+    TAKE_UNFILLED = 1
+    TAKE_SHORTFALL = 2
+    AT_BANKRUPTCY = 0
+    AT_TICK = 1
+    AT_MARK = 2
+    AT_PREVIOUS_MARK = 3
+    SOCIAL_PROFIT = 0
+    SOCIAL_GAINS = 1
+    SOCIAL_LOTS = 2
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round
@@ -95,10 +120,38 @@ ctypedef struct Rules:
     int8_t adl_trigger
     int8_t adl_rule             # for the tape's adl rows
 
+ctypedef struct Stages:         # what a venue does beside the plain rules; all 0: nothing. ADR 10
+    int8_t on                   # 1: any of them
+    int8_t takeover             # by nobody, the fund, the vault
+    int8_t takeover_when        # below a share of maintenance; order unfilled; equity below zero
+    int8_t takeover_price       # AT_BANKRUPTCY, AT_MARK
+    int8_t takeover_collateral  # 1: what the flat scope has left goes along
+    int8_t insured              # fills are settled against the bankruptcy cost
+    int8_t adl_when
+    int8_t adl_price
+    int8_t adl_overlap          # counterparties are taken one by one, if they can afford it
+    int8_t social_rule
+    int8_t variation            # positions are settled to the mark every round
+    Ppm takeover_ppm            # of maintenance
+    Ppm takeover_cap_ppm        # value the taker may hold, of its balance; 0: no cap
+    Ppm insured_fee_ppm         # most that a fill pays, of its value
+    Cash insured_most           # most that the fund pays for one order
+    Cash social_step            # SOCIAL_LOTS: what a lot is charged is a multiple of it
+    Ppm order_ppm               # of initial margin, that a new order must find
+    Ppm search_ppm              # isolated margin below this is topped up ...
+    Ppm initial_ppm             # ... to this
+    Ppm release_ppm             # above this the rest goes back; of maintenance, 0: no levels
+    TimeNs dispose_ns           # between two disposals; 0 with a fraction of 0: none
+    Ppm dispose_ppm             # fraction of what the taker holds
+    Lot dispose_full            # so few lots go at once
+    Ppm dispose_share_ppm       # of the lots in range on the other side
+    Ppm dispose_range_ppm       # distance of the limit from the middle
+
 ctypedef struct Market:
     Book book
     void* oracle                # borrowed Oracle; the venue object owns it
     Bracket* brackets
+    const Plan* plan            # of a Schedule that the venue object owns; NULL: the brackets
     int32_t bracket_count
     int32_t asset
     int64_t multiplier          # units per tick and lot
@@ -117,6 +170,7 @@ ctypedef struct Market:
     int64_t changed_at          # the venue's clock when mark or book last changed
     int64_t trade_step          # latest step with trades
     int64_t mark_trade_step     # ... before the standing mark was taken
+    TimeNs dispose_at           # next disposal of what the fund or vault took over
     int8_t stale                # last, index or book changed since `peek` was read
     int8_t noted                # last, index or mark changed in this step: a marks row is due
 
@@ -170,9 +224,12 @@ cdef enum:                      # what is left to do of the order just executed
     SUB_MARKS = 1
     SUB_TABLE = 2
     SUB_ADL = 3
+    SUB_TAKEOVER = 4
+    SUB_PAIRS = 5
 
 ctypedef struct State:
     Rules rules
+    Stages stages
     Ledger ledger
     Triggers triggers
     Market* markets
@@ -202,11 +259,15 @@ ctypedef struct State:
     int64_t sub_row             # liquidation row to complete; NIL
     int64_t adl_event           # counts deleveragings begun
     int8_t sub_unfilled         # its order left lots unfilled
+    int32_t acting              # whose fills the book's account -1 stands for
     bint muted                  # round_max reached in this settlement
     # buffers; `*_count` are state, capacities are not
     int32_t* loose
     int64_t loose_count
     int64_t loose_capacity
+    int32_t* restless           # safe scopes without a trigger that would tell: looked at each step
+    int64_t restless_count
+    int64_t restless_capacity
     int32_t* hot
     int64_t hot_count
     int64_t hot_capacity
@@ -227,9 +288,15 @@ ctypedef struct State:
     int64_t queue_capacity
     Cash* written               # balances of fund, vault and bad debt as last written, 3 an asset
     int64_t written_capacity
+    TimeNs* since               # by holder: when its liquidation began; only with stages
+    int64_t since_capacity
+    Cash* variation             # by position: realised since it was last settled to the mark
+    int64_t variation_capacity
     # scratch
     AtRisk* at_risk
     int64_t at_risk_capacity
+    Around* around
+    int64_t around_capacity
     Intent* intents
     int64_t intent_capacity
     Candidate* candidates
@@ -247,6 +314,31 @@ ctypedef struct Margin:         # one scope on one set of marks
 
 cdef inline Tick price_at(const Market* m, bint peek) noexcept nogil:
     return m.peek if peek else m.mark
+
+
+cdef inline Cash need_in(const Market* m, Lot size, Cash value, Cash cost) noexcept nogil:
+    """Maintenance of a position, by the market's schedule or its brackets."""
+    if m.plan != NULL:
+        return trigger_need(m.plan, size, absolute(value), cost)
+    return maintenance_of(m.brackets, m.bracket_count, absolute(value))
+
+
+cdef inline Cash initial_in(const State* s, int32_t market, Lot size) noexcept nogil:
+    """Initial margin of so many lots at the standing mark."""
+    cdef const Market* m = &s.markets[market]
+    cdef Cash gross = absolute(size) * m.mark * m.multiplier
+    if m.plan != NULL:
+        return initial_need(m.plan, size, gross,
+                            s.ledger.sided[market].open * m.mark * m.multiplier)
+    return initial_of(m.brackets, m.bracket_count, gross)
+
+
+cdef inline Tick tick_in(const Market* m, Wide base, Lot size, Cash cost,
+                         bint strict) noexcept nogil:
+    """liquidation_tick() by the market's schedule or its brackets."""
+    if m.plan != NULL:
+        return trigger_of(m.plan, base, size, cost)
+    return liquidation_tick(base, size, m.multiplier, m.brackets, m.bracket_count, strict)
 
 
 cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
@@ -268,7 +360,7 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
             out.flat = False
             out.pnl += value - p.cost
             out.exposure += absolute(value)
-            out.maintenance += maintenance_of(m.brackets, m.bracket_count, absolute(value))
+            out.maintenance += need_in(m, p.size, value, p.cost)
         handle = p.next
     out.equity = s.ledger.holders[scope].collateral + out.pnl
     return out

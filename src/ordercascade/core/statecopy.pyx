@@ -15,14 +15,16 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
+from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, Entry, Margin, Market, SUB_ADL, Scope, State, liquidatable, margin_of,
+    ARMED, Entry, Margin, Market, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State, liquidatable,
+    margin_of,
 )
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
 )
-from ordercascade.core.units cimport Cash
+from ordercascade.core.units cimport Cash, TimeNs
 
 
 cdef int state_init(State* s, int64_t assets) except -1 nogil:
@@ -59,12 +61,16 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.scopes)
     PyMem_RawFree(s.loose)
     PyMem_RawFree(s.hot)
+    PyMem_RawFree(s.restless)
     PyMem_RawFree(s.pending)
     PyMem_RawFree(s.broke)
     PyMem_RawFree(s.work)
     PyMem_RawFree(s.rows)
     PyMem_RawFree(s.queue)
     PyMem_RawFree(s.written)
+    PyMem_RawFree(s.variation)
+    PyMem_RawFree(s.since)
+    PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
     PyMem_RawFree(s.candidates)
@@ -81,12 +87,17 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.scopes = NULL
     s.loose = NULL
     s.hot = NULL
+    s.restless = NULL
     s.pending = NULL
     s.broke = NULL
     s.work = NULL
     s.rows = NULL
     s.queue = NULL
     s.written = NULL
+    s.variation = NULL
+    s.since = NULL
+    s.around = NULL
+    s.around_capacity = 0
     s.at_risk = NULL
     s.at_risk_capacity = 0
     s.intents = NULL
@@ -122,12 +133,18 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     to.scopes = <Scope*>slab_copy(s.scopes, s.scope_capacity, sizeof(Scope))
     to.loose = <int32_t*>slab_copy(s.loose, s.loose_capacity, sizeof(int32_t))
     to.hot = <int32_t*>slab_copy(s.hot, s.hot_capacity, sizeof(int32_t))
+    if s.restless != NULL:
+        to.restless = <int32_t*>slab_copy(s.restless, s.restless_capacity, sizeof(int32_t))
     to.pending = <int32_t*>slab_copy(s.pending, s.pending_capacity, sizeof(int32_t))
     to.broke = <int32_t*>slab_copy(s.broke, s.broke_capacity, sizeof(int32_t))
     to.work = <int32_t*>slab_copy(s.work, s.work_capacity, sizeof(int32_t))
     to.rows = <int64_t*>slab_copy(s.rows, s.row_capacity, sizeof(int64_t))
     to.queue = <Entry*>slab_copy(s.queue, s.queue_capacity, sizeof(Entry))
     to.written = <Cash*>slab_copy(s.written, s.written_capacity, sizeof(Cash))
+    if s.since != NULL:
+        to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
+    if s.variation != NULL:
+        to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
 
 
@@ -152,12 +169,67 @@ cdef void _digest_rules(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.rules.adl_rule)
 
 
+cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has any, so that the others hash as ever."""
+    cdef const Stages* g = &s.stages
+    cdef int64_t i
+    if not g.on:
+        return
+    digest_word(d, (g.takeover << 16) | (g.takeover_when << 8) | g.takeover_price)
+    digest_word(d, (g.takeover_collateral << 16) | (g.insured << 8) | g.adl_price)
+    digest_word(d, (g.adl_when << 24) | (g.adl_overlap << 16) | (g.social_rule << 8) | g.variation)
+    digest_word(d, g.takeover_ppm)
+    digest_word(d, g.takeover_cap_ppm)
+    digest_word(d, g.insured_fee_ppm)
+    digest_word(d, g.insured_most)
+    digest_word(d, g.social_step)
+    digest_word(d, g.order_ppm)
+    digest_word(d, g.search_ppm)
+    digest_word(d, g.initial_ppm)
+    digest_word(d, g.release_ppm)
+    digest_word(d, g.dispose_ns)
+    digest_word(d, g.dispose_ppm)
+    digest_word(d, g.dispose_full)
+    digest_word(d, g.dispose_share_ppm)
+    digest_word(d, g.dispose_range_ppm)
+    for i in range(s.market_count):
+        digest_word(d, s.markets[i].dispose_at)
+    for i in range(s.ledger.holder_count):
+        digest_word(d, s.since[i] if i < s.since_capacity else 0)
+    for i in range(s.ledger.position_count):
+        digest_word(d, s.variation[i] if i < s.variation_capacity else 0)
+
+
 cdef void _digest_step(const Log* log, int64_t step, Digest* d) noexcept nogil:
     """A step that later rows may have as parent: its number, and what they will read of it."""
     digest_word(d, step)
     if step >= 0:
         digest_word(d, log_get(log, T_STEPS, step, STEP_GENERATION))
         digest_word(d, log_get(log, T_STEPS, step, STEP_MARKET))
+
+
+cdef void _digest_plan(const Plan* p, Digest* d) noexcept nogil:
+    """A schedule's own numbers; what is computed from them follows."""
+    cdef int32_t i
+    digest_word(d, (p.kind << 16) | (p.base << 8) | p.fee_base)
+    digest_word(d, (p.strict << 1) | p.jumps)
+    digest_word(d, p.fee_ppm)
+    digest_word(d, p.rate_long)
+    digest_word(d, p.rate_short)
+    digest_word(d, p.initial)
+    digest_word(d, p.increment)
+    digest_word(d, p.scale)
+    digest_word(d, p.fraction_ppm)
+    digest_word(d, p.minimum_ppm)
+    digest_word(d, p.scalar_ppm)
+    digest_word(d, p.fixed)
+    digest_word(d, p.interest_low)
+    digest_word(d, p.interest_high)
+    for i in range(p.count):
+        digest_word(d, p.rows[i].floor)
+        digest_word(d, p.rows[i].amount)
+        digest_word(d, p.rows[i].maintenance_ppm)
+        digest_word(d, p.rows[i].initial_ppm)
 
 
 cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept nogil:
@@ -169,6 +241,8 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
         digest_word(d, m.brackets[i].amount)
         digest_word(d, m.brackets[i].maintenance_ppm)
         digest_word(d, m.brackets[i].initial_ppm)
+    if m.plan != NULL:
+        _digest_plan(m.plan, d)
     digest_word(d, m.asset)
     digest_word(d, m.multiplier)
     digest_word(d, m.price_max)
@@ -240,7 +314,7 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.sub_row)
     digest_word(d, (s.settling << 4) | (s.sub_unfilled << 3) | (s.muted << 2)
                 | (s.running << 1) | s.wrote)
-    if s.sub == SUB_ADL:
+    if s.sub == SUB_ADL or s.sub == SUB_TAKEOVER:
         i = s.ledger.holders[s.sub_scope].first
         while i != NIL:
             digest_word(d, s.ledger.positions[i].handover)
@@ -250,6 +324,8 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     # Triggers fire in no promised order, and the order of these two decides nothing. ADR 7.
     _digest_set(s.loose, s.loose_count, d)
     _digest_set(s.hot, s.hot_count, d)
+    if s.restless_count:
+        _digest_set(s.restless, s.restless_count, d)
     _digest_ids(s.pending, s.pending_count, d)
     _digest_ids(s.broke, s.broke_count, d)
     digest_word(d, s.row_count)
@@ -272,6 +348,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     cdef int64_t i
     digest_word(d, s.venue)
     _digest_rules(s, d)
+    _digest_stages(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
         _digest_market(s.log, &s.markets[i], d)

@@ -14,6 +14,7 @@ cdef int64_t generation_of(State* s, int64_t step) noexcept nogil
 cdef int take_marks(State* s) except -1 nogil
 cdef int mark_row(State* s, int32_t market) except -1 nogil
 cdef int book_touched(State* s, int32_t market, int64_t step) except -1 nogil
+cdef int cancel_own(State* s, int32_t scope, int32_t leg, int64_t step) except -1 nogil
 cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
                Cash cost) except -1 nogil
 cdef int apply_fills(State* s, int32_t market, int64_t step, bint liquidation,

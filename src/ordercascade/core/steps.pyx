@@ -2,20 +2,21 @@
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
-from ordercascade.core.book cimport Book, book_best
+from ordercascade.core.book cimport Book, book_best, book_cancel_all
 from ordercascade.core.events cimport (
     FILL_COLUMNS, log_append, log_get, STEP_GENERATION, T_FILLS, T_FUNDS, T_LEVELS, T_MARKS,
     T_NOTES, T_STEPS,
 )
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, FEES, FUND, ledger_enter, ledger_holder, ledger_position, ledger_post,
+    BAD_DEBT, FEES, FUND, Holder, ledger_enter, ledger_holder, ledger_position, ledger_post,
     ledger_scope, VAULT,
 )
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport Fill, MarketView
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    Market, market_view, REASON_FEE_MAKER, REASON_FEE_TAKER, REASON_REALISE, State, step_begin,
+    CANCEL_MARKET, CANCEL_SCOPE, Market, market_view, REASON_FEE_MAKER, REASON_FEE_TAKER,
+    REASON_REALISE, State, step_begin,
     step_end, STEP_MARK, write_posting,
 )
 from ordercascade.core.units cimport Cash, Lot, mul_ppm_up, Ppm
@@ -148,6 +149,21 @@ cdef int book_touched(State* s, int32_t market, int64_t step) except -1 nogil:
     return 0
 
 
+cdef int cancel_own(State* s, int32_t scope, int32_t leg, int64_t step) except -1 nogil:
+    """Cancel the scope's resting orders as the cancel policy says, each market in id order."""
+    cdef int64_t i
+    cdef const Holder* h = &s.ledger.holders[scope]
+    for i in range(s.market_count):
+        if s.rules.cancel != CANCEL_SCOPE and (s.rules.cancel != CANCEL_MARKET or i != leg):
+            continue
+        if s.markets[i].asset != h.asset:
+            continue
+        if ledger_scope(&s.ledger, h.account, <int32_t>i, h.asset) == scope:
+            book_cancel_all(&s.markets[i].book, h.account)
+            book_touched(s, <int32_t>i, step)
+    return 0
+
+
 cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
                 Cash cost) except -1 nogil:
     """One side of a trade: cost entry, then what it realises."""
@@ -155,6 +171,10 @@ cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
     cdef Cash realised = ledger_enter(&s.ledger, p, size, cost)
     if realised != 0:
         write_posting(s, step, s.ledger.clearing[market], scope, realised, REASON_REALISE)
+        if s.stages.variation:
+            s.variation = <Cash*>slab_grow(
+                s.variation, &s.variation_capacity, s.ledger.position_count, sizeof(Cash))
+            s.variation[p] += realised
     s.scopes[scope].moved_step = step
     return 0
 
@@ -175,10 +195,12 @@ cdef int _apply_fill(State* s, int32_t market, int64_t step, const Fill* f, bint
     """Both cost entries, realising taker then maker; fees taker then maker."""
     cdef Market* m = &s.markets[market]
     cdef Cash value = f.price * f.size * m.multiplier
-    cdef int32_t taker = ledger_scope(&s.ledger, f.taker_account, market, m.asset)
+    cdef int32_t taker = s.acting
     cdef int32_t maker = ledger_scope(&s.ledger, f.maker_account, market, m.asset)
     cdef int sign = 1 - 2 * f.taker_side
     cdef Ppm rate
+    if f.taker_account >= 0:        # Else the fund or vault sells what it took over.
+        taker = ledger_scope(&s.ledger, f.taker_account, market, m.asset)
     enter(s, step, taker, market, sign * f.size, sign * value)
     enter(s, step, maker, market, -sign * f.size, -sign * value)
     if not liquidation or s.rules.liquidation_pays_taker:

@@ -8,6 +8,7 @@ from ordercascade.core.units cimport Cash, Lot, Tick
 cdef class Venue:
     cdef State s
     cdef list oracles           # keep what State borrows
+    cdef list schedules         # by market: a Schedule or None; the same
     cdef object policy
     cdef object backstop
     cdef EventLog events

@@ -16,15 +16,18 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE,
+    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT,
 )
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
 from ordercascade.core.questions cimport (
     bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
 )
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport margin_of, Market
+from ordercascade.core.schedule cimport Schedule
+from ordercascade.core.stages cimport check_plan, set_stages
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
@@ -48,6 +51,7 @@ from ordercascade.errors import (
     BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
 )
 from ordercascade.mechanisms.closing import Deleverage, Tranche
+from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.mechanisms.prices import OwnBook
 
 cdef int32_t ORDERS_MAX = 1 << 26
@@ -65,6 +69,7 @@ cdef class Venue:
     def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
         self.events = events
         self.oracles = []
+        self.schedules = []
         self.s.venue = venue
         self.s.log = &events.log
         state_init(&self.s, assets)
@@ -85,7 +90,7 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, policy=None, backstop=None):
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -101,6 +106,7 @@ cdef class Venue:
         r.liquidation_fee_to = member("liquidation_fee_to", FeeTo, liquidation_fee_to)
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
+        set_stages(&self.s.stages, stages)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
 
@@ -110,6 +116,7 @@ cdef class Venue:
         self._idle()
         self.policy = policy
         self.s.policy = <void*>policy
+        self.s.stages.on |= isinstance(policy, Tranches)
 
     def set_backstop(self, backstop):
         """Use another rule for who takes over the lots of a bankrupt scope."""
@@ -132,10 +139,12 @@ cdef class Venue:
     def add_market(self, asset=0, multiplier=1, *, price_max=2**20, size_max=2**30,
                    brackets=((0, 50_000, 0, 100_000),), maker_fee_ppm=0, taker_fee_ppm=0,
                    external_maker_fee_ppm=0, external_taker_fee_ppm=0, source=PriceSource.LAST,
-                   own_weight_ppm=10**6, index=0, last=0, oracle=None):
+                   own_weight_ppm=10**6, index=0, last=0, oracle=None, schedule=None):
         """Add a linear market and return its id. All markets come before the first account.
 
-        `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm).
+        `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm); or a
+        linear `schedule` of the same multiplier instead. Scopes with several positions of which
+        one has a schedule, and positions whose requirement jumps, are scanned at every step.
         Raises ConfigError for bounds (SEMANTICS §1) and brackets that jump.
         """
         cdef Market* m
@@ -160,6 +169,8 @@ cdef class Venue:
         source = self._judged(member, "source", PriceSource, source)
         made = instance("oracle", Oracle, oracle if oracle is not None else OwnBook(
             source, own_weight_ppm=weight, price_max=price_max))
+        if schedule is not None:
+            check_plan(name, schedule, multiplier, self.s.rules.trigger_strict)
         self._set_up()
         market = self.s.market_count
         check_bounds(name, price_max * size_max * multiplier, sum(
@@ -186,6 +197,9 @@ cdef class Venue:
         m.mark_trade_step = NIL
         self.oracles.append(made)
         m.oracle = <void*>made
+        self.schedules.append(schedule)         # None, or kept alive: it never changes
+        if schedule is not None:
+            m.plan = &(<Schedule>schedule).plan
         ledger_add_market(&self.s.ledger, asset)
         triggers_add_market(&self.s.triggers, price_max)
         scopes_reserve(&self.s)
@@ -340,6 +354,13 @@ cdef class Venue:
             raise InputError("scope", number, "must be a scope, not a holder of the venue")
         return number
 
+    def _leg(self, scope, market):
+        """The handle of a position that has lots."""
+        p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
+        if p < 0 or self.s.ledger.positions[p].size == 0:
+            raise InputError("scope", scope, f"must have a position in market {market}")
+        return p
+
     def _scope_made(self, account, market):
         """The scope of an account's position in a market; the cross scope is made if missing."""
         scope = ledger_scope(&self.s.ledger, account, market, self.s.markets[market].asset)
@@ -432,6 +453,34 @@ cdef class Venue:
         order.size = self._int("size", size, 0, self.s.markets[m].size_max)
         return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
+    # --- closing between accounts ---------------------------------------------------------------
+
+    def bankruptcy_quote(self, scope, market, lots):
+        """What selling (a short: buying back) so many lots must bring in, so that the scope's
+        equity is used up by its share of maintenance; rounded up. spec/MARGIN.md §3."""
+        self._started()
+        p = self._leg(scope, market)
+        held = self.s.ledger.positions[p].size
+        lots = self._int("lots", lots, 1, absolute(held))
+        return bankruptcy_quote(&self.s, scope, p, -lots if held > 0 else lots)
+
+    def close_pair(self, scope, market, other, lots):
+        """Close lots of a scope against another that holds the other side, at the first one's
+        bankruptcy quote: 0, or Reject.NO_OVERLAP if the other cannot afford it."""
+        self._started()
+        mine = self.s.ledger.positions[self._leg(self._scope(scope), market)].size
+        its = self.s.ledger.positions[self._leg(self._scope(other), market)].size
+        if (mine > 0) == (its > 0):
+            raise InputError("other", other, "must hold the other side")
+        lots = self._int("lots", lots, 1, min(absolute(mine), absolute(its)))
+        return user_close_pair(&self.s, scope, market, other, lots, &self.torn)
+
+    def wind_up(self, market):
+        """End a market: close every position against the others, by scope id; who is below zero
+        at its bankruptcy quote, others at the mark."""
+        self._started()
+        user_wind_up(&self.s, self._market(market), &self.torn)
+
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
         self._started()
@@ -497,6 +546,17 @@ cdef class Venue:
         if p < 0:
             return 0, 0
         return self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost
+
+    def inherited(self, kind, market):
+        """(size, cost, maintenance) of what the fund or the vault took over in a market."""
+        m = self._market(market)
+        holder = ledger_holder(&self.s.ledger, self._judged(member, "kind", HolderKind, kind),
+                               self.s.markets[m].asset)
+        p = ledger_find(&self.s.ledger, holder, m)
+        if kind not in (FUND, VAULT) or p < 0:
+            return 0, 0, 0
+        return (self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost,
+                margin_of(&self.s, holder, False).maintenance)
 
     def liquidation_price(self, scope, market):
         """The tick nearest to safety at which the scope is liquidatable, other marks standing.
@@ -601,6 +661,7 @@ cdef class Venue:
         other.backstop = (<Backstop>self.backstop).clone()
         other.s.backstop = <void*>other.backstop
         other.oracles = []
+        other.schedules = list(self.schedules)
         for i in range(self.s.market_count):
             oracle = (<Oracle>self.s.markets[i].oracle).clone()
             other.oracles.append(oracle)

@@ -12,12 +12,12 @@ from ordercascade.core.check cimport oc_check
 from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
 from ordercascade.core.flock cimport FLOCK, disarm_scope, judge, meet
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_flat
-from ordercascade.core.margin cimport initial_of
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport MarketView
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, HOT, LOOSE, Margin, Market, NEAREST, PARKED, Scope, State, liquidatable, margin_of,
+    ARMED, HOT, LOOSE, Margin, Market, NEAREST, PARKED, Scope, State, initial_in, liquidatable,
+    margin_of,
     market_view, price_at,
 )
 from ordercascade.core.triggers cimport triggers_clear_fired, triggers_fire, triggers_nearest
@@ -84,6 +84,19 @@ cdef bint _fire(State* s, bint peek) except -1 nogil:
     return more
 
 
+cdef int _rouse(State* s) except -1 nogil:
+    """Loosen whoever is looked at every step."""
+    cdef int64_t i
+    cdef int32_t scope
+    for i in range(s.restless_count):
+        scope = s.restless[i]
+        if s.scopes[scope].watch == ARMED:
+            s.scopes[scope].watch = LOOSE
+            push(&s.loose, &s.loose_count, &s.loose_capacity, scope)
+    s.restless_count = 0
+    return 0
+
+
 cdef int scan(State* s, int64_t step) except -1 nogil:
     """After a step: who is liquidatable at a peek of the marks' sources, and not known to be?"""
     _read_peeks(s)
@@ -97,6 +110,7 @@ cdef int64_t look(State* s, int64_t step) except -1 nogil:
     Returns how many were evaluated."""
     cdef int64_t count = 0
     cdef bint more = True
+    _rouse(s)
     while more:
         more = _fire(s, True)
         if s.loose_count:
@@ -144,6 +158,7 @@ cdef int collect(State* s) except -1 nogil:
     cdef int32_t scope
     cdef Scope* sc
     cdef Margin m
+    _rouse(s)
     while _fire(s, False):
         pass
     for i in range(s.hot_count):
@@ -223,13 +238,10 @@ cdef int note_scope(State* s, int32_t scope, const Margin* m) except -1 nogil:
     cdef Cash initial = 0
     cdef int32_t p = s.ledger.holders[scope].first
     cdef const Position* position
-    cdef const Market* market
     while p != NIL:
         position = &s.ledger.positions[p]
         if position.size != 0:
-            market = &s.markets[position.market]
-            initial += initial_of(market.brackets, market.bracket_count,
-                                  absolute(position.size * market.mark * market.multiplier))
+            initial += initial_in(s, position.market, position.size)
         p = position.next
     row[0] = log_rows(s.log, T_STEPS) - 1
     row[1] = scope

@@ -11,5 +11,13 @@ cdef class Tranche(LiquidationPolicy):
     cdef readonly bint at_bankruptcy    # limit price; else market
 
 
+ctypedef struct Score:
+    int64_t score
+    int32_t scope
+
+
 cdef class Deleverage(Backstop):
     cdef readonly int32_t rule          # AdlRule
+    cdef readonly tuple scores          # (scope, score), by scope
+    cdef Score* score
+    cdef int64_t score_count

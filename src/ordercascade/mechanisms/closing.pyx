@@ -13,10 +13,13 @@ from ordercascade.core.units cimport (
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
 from ordercascade.enums import AdlRule, LimitRule
+from ordercascade.errors import ConfigError
 
 cdef enum:
     QUEUE = 0
     PRO_RATA = 1
+    SCOPE_ID = 2
+    SCORES = 3
 
 
 cdef class Tranche(LiquidationPolicy):
@@ -181,11 +184,69 @@ cdef int _deal_pro_rata(Candidate* rows, int64_t count, Lot lots) except -1 nogi
     return 0
 
 
-cdef class Deleverage(Backstop):
-    """Deal the lots of a bankrupt scope: a queue by leverage and profit, or pro rata by lots."""
+cdef int64_t _score_of(const Score* scores, int64_t count, int32_t scope) noexcept nogil:
+    """The score of a scope, by bisection; the lowest of all without one."""
+    cdef int64_t low = 0
+    cdef int64_t high = count
+    cdef int64_t middle
+    while low < high:
+        middle = (low + high) / 2
+        if scores[middle].scope < scope:
+            low = middle + 1
+        else:
+            high = middle
+    return scores[low].score if low < count and scores[low].scope == scope else (
+        -(<int64_t>1 << 62) - 1)
 
-    def __cinit__(self, rule=AdlRule.QUEUE):
+
+cdef int _deal_scores(Deleverage self, Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+    """The same queue with given ranks."""
+    cdef Ranked* ranked = <Ranked*>PyMem_RawMalloc(<size_t>((count + 1) * sizeof(Ranked)))
+    cdef int64_t i
+    cdef Candidate* c
+    if ranked == NULL:
+        with gil:
+            raise MemoryError()
+    for i in range(count):
+        ranked[i].row = i
+        ranked[i].scope = rows[i].scope
+        ranked[i].group = 2 if rows[i].external else 0
+        ranked[i].above = _score_of(self.score, self.score_count, rows[i].scope)
+        ranked[i].below = 1
+    qsort(ranked, <size_t>count, sizeof(Ranked), &_first)
+    for i in range(count):
+        c = &rows[ranked[i].row]
+        c.rank = i
+        c.taken = smaller(lots, c.lots)
+        lots -= c.taken
+    PyMem_RawFree(ranked)
+    return 0
+
+
+cdef class Deleverage(Backstop):
+    """Deal the lots of a bankrupt scope: a queue by leverage and profit, pro rata by lots, by scope
+    id, or by scores that are given, highest first; who has none comes after them by id."""
+
+    def __cinit__(self, rule=AdlRule.QUEUE, *, scores=None):
         self.rule = member("rule", AdlRule, rule)
+        if (self.rule == SCORES) != (scores is not None):
+            raise ConfigError("scores", "must be given for the rule SCORES, and only for it")
+        self.scores = ()
+        if scores is not None:
+            self.scores = tuple(sorted(
+                (whole("scores.scope", scope, 0, 2**31 - 1),
+                 whole("scores.score", score, -2**62, 2**62)) for scope, score in scores.items()))
+        self.score_count = len(self.scores)
+        if self.score_count:
+            self.score = <Score*>PyMem_RawMalloc(<size_t>(self.score_count * sizeof(Score)))
+            if self.score == NULL:
+                raise MemoryError()
+        for i, (scope, score) in enumerate(self.scores):
+            self.score[i].scope = scope
+            self.score[i].score = score
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.score)
 
     def __repr__(self):
         return f"<Deleverage {AdlRule(self.rule).name.lower()}>"
@@ -193,17 +254,28 @@ cdef class Deleverage(Backstop):
     cdef int deal(self, Candidate* rows, int64_t count, Lot lots) except -1 nogil:
         if self.rule == PRO_RATA:
             return _deal_pro_rata(rows, count, lots)
+        if self.rule == SCOPE_ID:
+            return Backstop.deal(self, rows, count, lots)
+        if self.rule == SCORES:
+            return _deal_scores(self, rows, count, lots)
         return _deal_queue(rows, count, lots)
 
     cdef void digest(self, Digest* d) noexcept nogil:
+        cdef int64_t i
         digest_word(d, self.rule)
+        for i in range(self.score_count):
+            digest_word(d, self.score[i].scope)
+            digest_word(d, self.score[i].score)
 
 
 def by_numbers(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all):
     """Rules with the policy and the backstop that numbers stand for."""
     rules = dict(rules)
+    chosen = member("limit", LimitRule, limit)
+    if chosen not in (LimitRule.MARKET, LimitRule.BANKRUPTCY):
+        raise ConfigError("limit", "must be MARKET or BANKRUPTCY; others need policy=Tranches")
     rules.setdefault("policy", Tranche(
         fraction_ppm=fraction_ppm, min_value=min_value, cooldown_ns=cooldown_ns,
-        then_all=then_all, at_bankruptcy=member("limit", LimitRule, limit) == LimitRule.BANKRUPTCY))
+        then_all=then_all, at_bankruptcy=chosen == LimitRule.BANKRUPTCY))
     rules.setdefault("backstop", Deleverage(member("adl_rule", AdlRule, adl_rule)))
     return rules
