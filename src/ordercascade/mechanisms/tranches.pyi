@@ -1,6 +1,8 @@
 from ordercascade.core.mechanism import LiquidationPolicy
 from ordercascade.enums import OrderLimit, TrancheRule
 
+SPAN_NS_MAX: int
+
 class Tranches(LiquidationPolicy):
     @property
     def rule(self) -> int: ...
