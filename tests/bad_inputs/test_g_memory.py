@@ -251,6 +251,44 @@ def test_bad_G11_no_memory_in_a_batch_leaves_a_whole_prefix() -> None:
     in_child(work)
 
 
+def test_bad_G11_no_memory_in_a_batch_of_named_orders() -> None:
+    """The same where ids are the caller's: what rests has its name, what is gone has none."""
+    pytest.importorskip("_testcapi")
+    rows = messages(400)
+    rows["order_id"] = np.arange(1, 401)
+    rows["price"], rows["account"] = np.arange(400) % 900 + 1, np.arange(400) * 7
+    rows["side"] = np.arange(400) % 3 == 2
+    rows["type"][300:], rows["order_id"][300:], rows["account"][300:] = 2, np.arange(1, 300, 3), -1
+
+    def named() -> Door:
+        book = oc.OrderBook(1000, account_max=10**4, ids="external")
+
+        def good() -> None:
+            book.submit(BID, 1, 1, order_id=2**40)
+            book.cancel(2**40)
+
+        return Door(book, book.state_hash, book._check, good)
+
+    def prefix(door: Door, _: object) -> None:
+        done = door.at.rows_done
+        plain = named()
+        plain.at.apply(rows[:done])
+        if plain.state() != door.state():
+            raise AssertionError(f"not the state after {done} rows")
+        door.check()
+        door.at.apply(rows[done:])
+        plain.at.apply(rows[done:])
+        if plain.state() != door.state():
+            raise AssertionError("the rest came out otherwise")
+
+    def work() -> None:
+        found = every_allocation(named, lambda d: d.at.apply(rows), prefix)
+        if found < 10:
+            raise AssertionError(f"only {found} allocations failed")
+
+    in_child(work)
+
+
 def test_bad_G11_no_memory_in_a_cascade() -> None:
     """The world is whole and goes on to the same end, or it refuses every later call."""
     pytest.importorskip("_testcapi")

@@ -15,10 +15,11 @@ from __future__ import annotations
 import operator
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -302,7 +303,11 @@ class Door:
         words = list(struct.unpack(f"<{len(saved) // 8}q", saved))
         for _ in range(1 + self.source.byte() % 3):
             place = (self.source.byte() << 8 | self.source.byte()) % len(words)
-            change = self.value(lambda byte: byte - 100)
+            how = self.source.byte()
+            if how & 3:  # A little more or less gets past more checks.
+                change = words[place] + (1 if how & 1 else -1)
+            else:
+                change = self.value(lambda byte: byte - 100)
             words[place] = change if type(change) is int and abs(change) < 2**63 else 5
         signed = self.source.byte() & 7
         given = sign(words) if signed else struct.pack(f"<{len(words)}q", *words)
@@ -338,14 +343,24 @@ def sign(words: list[int]) -> bytes:
     return struct.pack(f"<{len(whole)}q", *whole)
 
 
+def named(book: OrderBook) -> Iterator[int | None]:
+    """Ids for new orders: names of ours, where the book wants the caller's."""
+    try:
+        book.submit(Side.BID, 1, 1)
+    except InputError:
+        return iter(range(2**61, 2**62))
+    return repeat(None)
+
+
 def use(book: OrderBook) -> None:
     """Do a little of everything to a book that came from anywhere."""
     book.uncross()
     price = book.best_ask or book.best_bid or 1
+    names = named(book)
     for side in Side:
-        book.submit(side, price, 7, display=2, flags=16)
-        book.stop(side, 2, price, price=price)
-        book.market(side, 50)
+        book.submit(side, price, 7, display=2, flags=16, order_id=next(names))
+        book.stop(side, 2, price, price=price, order_id=next(names))
+        book.market(side, 50, order_id=next(names))
         book._check()
     book.set_mark(price)
     for account in range(3):

@@ -18,7 +18,7 @@ import pytest
 
 import ordercascade
 from ordercascade import OrderBook, Reject, Side
-from ordercascade.core import scalar
+from unit.c_functions import function
 
 PACKAGE = Path(ordercascade.__file__).parent
 SHIPPED = {".py", ".pxd", ".pyi", ".so", ".toml", ".csv", ".typed"}
@@ -30,6 +30,16 @@ def quote(OrderBook owner not None, long price, long size):
     book_submit(book, 0, 0, price, size, 7, 0, 0)
     return book_best(book, 0)
 """
+# The same with the caller's ids.
+NAMED = """\
+from libc.string cimport memset
+from ordercascade.core.book cimport OrderBook, Wide, name_live, named_do
+def quote_as(OrderBook owner not None, long long name, long price, long size):
+    cdef Wide row
+    memset(&row, 0, sizeof(Wide))
+    row.order_id, row.price, row.size = name, price, size
+    return named_do(&owner.book, &owner.desk, &owner.names, &row)
+"""
 SETUP = """\
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -39,6 +49,8 @@ USE = """\
 import ordercascade, consumer
 book = ordercascade.OrderBook(1000)
 print(ordercascade.__file__, consumer.quote(book, 55, 3), book.best_bid, len(book))
+book = ordercascade.OrderBook(1000, ids="external")
+print(consumer.quote_as(book, 2**62, 55, 3), book.order(2**62).size)
 """
 
 
@@ -59,7 +71,7 @@ def installed(folder: Path) -> Path:
 def test_five_lines_of_cython_compile_against_the_wheel_and_run(tmp_path: Path) -> None:
     site, work = installed(tmp_path / "site"), tmp_path / "work"
     work.mkdir()
-    (work / "consumer.pyx").write_text(CONSUMER)
+    (work / "consumer.pyx").write_text(CONSUMER + NAMED)
     (work / "setup.py").write_text(SETUP)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     for command in (["setup.py", "-q", "build_ext", "--inplace"], ["-c", USE]):
@@ -69,18 +81,7 @@ def test_five_lines_of_cython_compile_against_the_wheel_and_run(tmp_path: Path) 
         assert done.returncode == 0, done.stderr
     place, *numbers = done.stdout.split()
     assert place.startswith(str(site))
-    assert numbers == ["55", "55", "1"]
-
-
-def function(name: str, arguments: int) -> Any:
-    """Return a C function of core/scalar.pxd, found through its capsule."""
-    capsule = scalar.__pyx_capi__[name]
-    name_of = ctypes.pythonapi.PyCapsule_GetName
-    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    kind = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * arguments)
-    return kind(pointer(capsule, name_of(capsule)))
+    assert numbers == ["55", "55", "1", str(2**62), "3"]
 
 
 def test_the_capsules_do_what_the_methods_do() -> None:

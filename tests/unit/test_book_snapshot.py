@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-import struct
 
 import pytest
 
 from ordercascade import InputTypeError, OrderBook, OrderFlag, Side, SnapshotError
 from ordercascade.enums import TriggerBy
+from unit.book_bytes import HEADER, signed, words_of
 
 BID, ASK = Side.BID, Side.ASK
-HEADER = 7  # words
 
 
 def filled() -> OrderBook:
@@ -33,28 +32,6 @@ def filled() -> OrderBook:
     book.submit(BID, 120, 6, account=9, display=2)
     book.submit(ASK, 90, 4, account=10, expires_ns=44)
     return book
-
-
-def words_of(book: OrderBook) -> list[int]:
-    saved = book.snapshot()
-    return list(struct.unpack(f"<{len(saved) // 8}q", saved))
-
-
-def signed(words: list[int]) -> bytes:
-    """Bytes with the digest that these words have, as somebody who means harm would write."""
-    mask = 2**64 - 1
-    a, b = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
-    for word in words[HEADER:]:
-        w = word & mask
-        a = (a ^ w) * 0xFF51AFD7ED558CCD & mask
-        a ^= a >> 32
-        b = (((b << 27) | (b >> 37)) & mask) + w & mask
-        b = b * 0xC4CEB9FE1A85EC53 & mask
-        b ^= b >> 29
-    whole = [*words]
-    whole[2] = len(words) - HEADER
-    whole[3], whole[4] = (x - 2**64 if x >= 2**63 else x for x in (a, b))
-    return struct.pack(f"<{len(whole)}q", *whole)
 
 
 def test_a_restored_book_is_the_same_and_goes_on_the_same() -> None:

@@ -3,11 +3,13 @@
 # A `Book` is a C struct, so that a venue runs it without the GIL and copies it by memcpy. Both
 # sides share one ladder: a book is never crossed, so below the best ask every level is a bid.
 # An order id is generation << 32 | slot; the generation goes up when a slot is freed, so a stale
-# id reaches nobody. Arguments of the C functions are validated by the caller.
+# id reaches nobody. Arguments of the C functions are validated by the caller. Where ids are the
+# caller's (`external`), orders go in by named_do() and named_apply() with `desk`, `names`, `rules`.
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.matching cimport (
     book_amend, book_cancel, book_cancel_all, book_submit, book_take,
 )
+from ordercascade.core.naming cimport Names, name_live, name_of, named_apply, named_do
 from ordercascade.core.queues cimport (
     Book, Level, Order, book_best, book_check, book_clear, book_copy, book_digest, book_find,
     book_free, book_init, book_next, book_open, book_orders, book_size_at,

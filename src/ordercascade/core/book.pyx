@@ -41,7 +41,7 @@ cdef extern from *:
     """
     const int64_t UNSET "OC_UNSET"
 
-NAMED = "must be in [1, 2**63 - 1]"
+cdef str NAMED = "must be in [1, 2**63 - 1]"
 
 cdef type ARRAY = ndarray        # found without a look-up
 

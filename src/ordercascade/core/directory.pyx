@@ -34,9 +34,9 @@ cdef Cell* _enter(Directory* n, int64_t name) noexcept nogil:
 
 cdef void directory_drop(Directory* n, int64_t name) noexcept nogil:
     """Remove a name, if it is there."""
-    cdef Cell* cell = directory_find(n, name)
+    cdef Cell* cell = directory_find(n, name) if name > 0 else NULL
     if cell != NULL:
-        cell_drop(n, cell)
+        cell_close(n, cell)
 
 
 cdef void cell_drop(Directory* n, Cell* cell) noexcept nogil:

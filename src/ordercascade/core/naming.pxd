@@ -4,7 +4,7 @@
 # directory with their order; where the rarer orders (desk.*) are about they stay until their slot
 # is given out again: a name counts if the order of its id still rests or waits. A strict book keeps
 # all names that it ever took, so none comes twice.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.desk cimport Desk
@@ -49,7 +49,7 @@ cdef int names_check(const Book* b, const Desk* d, const Names* n) noexcept nogi
 
 cdef inline bint is_nameless(int type, int64_t name) noexcept nogil:
     """Whether an order has no name; a market order may do without. No branches: types alternate."""
-    cdef int order = (ORDERS >> (type & 63)) & 1
+    cdef bint order = (<uint64_t>ORDERS >> (type & 63)) & (type < 64)
     return order & (name < (type != MARKET))
 
 

@@ -40,7 +40,7 @@ from ordercascade.core.views cimport (
     Walk, depth_array, impact_array, lots_ahead, queue_array, walk_on, walk_start,
 )
 
-RESULT_DTYPE = np.dtype(np.int64)
+cdef object RESULT_DTYPE = np.dtype(np.int64)
 
 cdef type ARRAY = np.ndarray     # found without a look-up
 

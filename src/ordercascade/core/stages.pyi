@@ -1,5 +1,8 @@
 from collections.abc import Mapping
 
+MOST: int
+PPM: int
+SPAN_NS_MAX: int
 STAGES: Mapping[str, int]
 SPAN_NS_MAX: int
 PPM: int

@@ -8,7 +8,6 @@ from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.schedule import Schedule
 from ordercascade.enums import HolderKind, OrderType, PriceSource, Side, TimeInForce
 
-EXPOSURE_MAX: int
 INT64: int
 NS_MAX: int
 
