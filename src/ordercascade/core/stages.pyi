@@ -4,6 +4,3 @@ MOST: int
 PPM: int
 SPAN_NS_MAX: int
 STAGES: Mapping[str, int]
-SPAN_NS_MAX: int
-PPM: int
-MOST: int
