@@ -72,6 +72,8 @@ cdef class Venue:
         self.schedules = []
         self.s.venue = venue
         self.s.log = &events.log
+        if rules is None:       # copy() fills it
+            return
         state_init(&self.s, assets)
         self._set_rules(**rules)
 
@@ -650,10 +652,9 @@ cdef class Venue:
 
     cdef Venue copy(self, EventLog events):
         """An independent copy writing to another log; mechanisms are cloned."""
-        cdef Venue other = Venue.__new__(Venue, events, self.s.venue, self.s.ledger.asset_count, {})
+        cdef Venue other = Venue.__new__(Venue, events, self.s.venue, 0, None)
         cdef Oracle oracle
         cdef int64_t i
-        state_free(&other.s)
         state_copy(&other.s, &self.s)
         other.s.log = &events.log
         other.policy = (<LiquidationPolicy>self.policy).clone()
