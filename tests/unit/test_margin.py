@@ -6,6 +6,7 @@ of its own. Positions and schedules are seeded, and stand where rounding is coar
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -200,28 +201,32 @@ def test_the_fund_and_external_have_no_liquidation_price() -> None:
     assert venue.liquidation_price(venue.holder(HolderKind.EXTERNAL), 0) is not None
 
 
-@pytest.mark.parametrize(("sign", "entry"), [(1, 500_000), (-1, 500_000), (-1, 1)])
+@pytest.mark.parametrize(
+    ("sign", "entry", "money"),
+    [(1, 500_000, 120_000), (-1, 500_000, 120_000), (1, 2**30, 2**29), (-1, 2**30, 2**28)],
+)
 @pytest.mark.parametrize("legs", [2, 3, 5])
 def test_legs_that_together_use_up_the_slack_are_found_at_that_tick(
-    sign: int, entry: int, legs: int
+    sign: int, entry: int, money: int, legs: int
 ) -> None:
-    """One lot a leg, maintenance 0: 120,001 of losses in all, no leg ever alone.
+    """One lot a leg, maintenance 0: a unit more is lost than there is, no leg ever alone.
 
-    The shares of the slack must not add up to more than it, or the last tick goes unseen; where
-    the legs are worth next to nothing, so are their weights, and rounding weighs most."""
+    The shares of the slack must not add up to more than it, or the last ticks go unseen; large
+    weights are cut to 21 bits for that division, which rounds by hundreds of ticks."""
     world = World()
     world.add_venue()
     venue = world.venue()
     for _ in range(legs):
         venue.add_market(
-            price_max=2**20, size_max=10, brackets=[(0, 0, 0, 0)], index=entry, source=INDEX
+            price_max=TICK_MAX, size_max=10, brackets=[(0, 0, 0, 0)], index=entry, source=INDEX
         )
     account = venue.open_account()
-    scope = venue.deposit(account, 0, 120_000)
+    scope = venue.deposit(account, 0, money)
     for market in range(legs):
         venue.open_position(account, market, sign, sign * entry)
     world.start()
-    losses = [120_001 * (market + 1) // legs - 120_001 * market // legs for market in range(legs)]
+    ends = [(money + 1) * market // legs for market in range(legs + 1)]
+    losses = [end - start for start, end in itertools.pairwise(ends)]
     losses[-1] -= 1
     for market, loss in enumerate(losses):
         venue.set_index(market, entry - sign * loss)
