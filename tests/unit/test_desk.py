@@ -347,6 +347,27 @@ def test_a_protection_price_bounds_a_market_order() -> None:
     assert len(book.fills) == 0
 
 
+def test_a_protected_market_order_fills_whole_or_not_at_all_where_it_says_so() -> None:
+    book = OrderBook(1000)
+    for price in (100, 101):
+        book.submit(ASK, price, 2)
+    assert book.market(BID, 5, limit=101, tif=FOK) == Reject.FOK_NOT_FILLABLE
+    assert len(book) == 2
+    assert book.market(BID, 4, limit=101, tif=FOK) == 0
+    assert len(book) == 0
+
+
+def test_a_copy_knows_the_last_trade_of_plain_orders() -> None:
+    book = OrderBook(1000)
+    book.submit(ASK, 100, 1)
+    book.submit(BID, 100, 1)
+    for same in (book.copy(), book):
+        assert same.last == 100
+        same.submit(ASK, 105, 1)
+        same.stop(BID, 1, 100)  # met already, by the trade from before the copy
+        assert same.fills["price"].tolist() == [105]
+
+
 def test_cancel_all_takes_one_side_where_it_is_told_to() -> None:
     book = OrderBook(1000)
     for account in (1, 2):

@@ -9,7 +9,7 @@ from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import AdlRule, LimitRule, Outcome, PriceSource, Side
-from ordercascade.errors import RangeError
+from ordercascade.errors import InputError, RangeError
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.prices import OwnBook
 from unit.worlds import holding, make, rows, run_checked
@@ -29,6 +29,13 @@ def test_mechanisms_say_what_they_are() -> None:
     assert repr(Tranche(fraction_ppm=5, cooldown_ns=7)) == "<Tranche 5 ppm, cooldown 7 ns>"
     assert repr(Deleverage(AdlRule.PRO_RATA)) == "<Deleverage pro_rata>"
     assert repr(OwnBook(PriceSource.MID, own_weight_ppm=9)) == "<OwnBook mid, weight 9 ppm>"
+
+
+def test_scores_are_for_scopes_and_within_their_bounds() -> None:
+    Deleverage(AdlRule.SCORES, scores={0: -(2**62), 2**31 - 1: 2**62})
+    for scope, score in ((2**31, 0), (-1, 0), (0, 2**62 + 1), (0, -(2**62) - 1)):
+        with pytest.raises(InputError):
+            Deleverage(AdlRule.SCORES, scores={scope: score})
 
 
 # ------------------------------------------------------------------ the plain bases
