@@ -428,7 +428,7 @@ cdef class Venue:
         m = self._market(market)
         order.type, order.side, order.tif, order.flags = self._judged(
             check_order, type, side, tif, flags)
-        order.price = self._price(m, price, 1) if order.type == LIMIT else 1
+        order.price = self._price(m, price, 1) if order.type == LIMIT else 0
         order.size = self._int("size", size, 1, self.s.markets[m].size_max)
         return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
@@ -470,8 +470,8 @@ cdef class Venue:
         """Close lots of a scope against another that holds the other side, at the first one's
         bankruptcy quote: 0, or Reject.NO_OVERLAP if the other cannot afford it."""
         self._started()
-        mine = self.s.ledger.positions[self._leg(self._scope(scope), market)].size
-        its = self.s.ledger.positions[self._leg(self._scope(other), market)].size
+        mine = self.s.ledger.positions[self._leg(scope, market)].size
+        its = self.s.ledger.positions[self._leg(other, market)].size
         if (mine > 0) == (its > 0):
             raise InputError("other", other, "must hold the other side")
         lots = self._int("lots", lots, 1, min(absolute(mine), absolute(its)))
