@@ -13,6 +13,7 @@ from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step,
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
+from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.margin cimport price_of_cost
@@ -129,6 +130,7 @@ cdef int _below_zero(State* s) except -1 nogil:
         if sc.pending and sc.retry_ns > s.time_ns:
             m = margin_of(s, scope, False)
             if not m.flat and m.equity < 0:
+                gates_trouble(s)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -314,6 +316,8 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     cdef const Market* m = &s.markets[position.market]
     cdef int sign = 1 if position.size > 0 else -1
     cdef Wide base
+    if at.equity < 0:
+        gates_trouble(s)
     out.scope = scope
     out.market = position.market
     out.size = position.size

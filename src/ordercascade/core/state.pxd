@@ -147,6 +147,28 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     Ppm dispose_share_ppm       # of the lots in range on the other side
     Ppm dispose_range_ppm       # distance of the limit from the middle
 
+cdef enum:
+    LIMITERS = 4            # rates of withdrawal that a venue may have
+
+ctypedef struct Limiter:        # a rate of withdrawal, core/gates
+    TimeNs window_ns
+    Ppm share_ppm
+    Cash least
+
+ctypedef struct Gates:          # what stands before money that leaves; all 0: nothing
+    int8_t on
+    int8_t troubled             # 1: a scope was seen below zero ...
+    TimeNs troubled_at          # ... last at this time
+    TimeNs stop_ns
+    Ppm stays_ppm
+    int32_t limiter_count
+    Limiter limiters[4]
+
+ctypedef struct Room:           # what may still leave by each rate, of one asset
+    int8_t known                # 0: nothing has moved yet, the rates are at their baselines
+    TimeNs at                   # as of this time
+    Cash left[4]
+
 ctypedef struct Market:
     Book book
     void* oracle                # borrowed Oracle; the venue object owns it
@@ -230,6 +252,9 @@ cdef enum:                      # what is left to do of the order just executed
 ctypedef struct State:
     Rules rules
     Stages stages
+    Gates gates
+    Room* rooms                 # by asset; only with limiters
+    int64_t room_capacity
     Ledger ledger
     Triggers triggers
     Market* markets

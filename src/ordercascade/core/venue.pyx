@@ -10,6 +10,7 @@ from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.gates cimport set_gates
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -92,7 +93,8 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None):
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
+                   backstop=None):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -109,6 +111,7 @@ cdef class Venue:
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
         set_stages(&self.s.stages, stages)
+        set_gates(&self.s, gates)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
 
@@ -385,7 +388,7 @@ cdef class Venue:
         return self._whole_again(user_deposit(&self.s, account, asset, amount, &self.torn))
 
     def withdraw(self, account, asset, amount):
-        """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
+        """Take out of the cross scope: 0, Reject.INSUFFICIENT if margin forbids it, or GATED."""
         self._idle()
         account = self._account(account)
         asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
