@@ -143,6 +143,6 @@ def _over(own: object, given: object) -> object:
     mode = getattr(own, "mode", None)
     if mode is not None and mode != getattr(given, "mode", None):
         return own  # Another mode: the keys of the preset's would not fit it.
-    if isinstance(own, TakeoverConfig) and own.when not in (None, given.when):
+    if isinstance(own, TakeoverConfig) and own.when not in (None, getattr(given, "when", None)):
         said.setdefault("threshold", None)  # It belongs to the preset's `when`.
     return msgspec.structs.replace(given, **said)
