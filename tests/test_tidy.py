@@ -51,8 +51,8 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact margin keys record market data config safeguards toml override presets books"
-        " populations plan agenda scenario scenarios"
+        "exact margin keys record market data stagekeys config safeguards toml override presets"
+        " books populations staging schedules plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
     (4, "analysis"),

@@ -126,13 +126,17 @@ class Scan:
             terms = self.stage.plain[market]
             value = self.peeks(market)[low:high] * (size * terms.multiplier)
             equity += value - cost
-            need += maintenance_of(brackets_of(terms), np.abs(value))
+            brackets = brackets_of(terms)
+            if isinstance(brackets, Brackets):  # _fits has seen to it
+                need += maintenance_of(brackets, np.abs(value))
         return np.asarray(equity < need if self.stage.terms.strict else equity <= need)
 
     def _fits(self, held: Held) -> bool:
         """Say if no sum leaves 64 bits: true of what the engine writes, not of every tape."""
         worth = abs(held.collateral)
         for market, size, cost in held.legs:
+            if not isinstance(self.stage.plain[market].brackets, Brackets):
+                return False
             most = int(self.peeks(market).max(initial=1))
             worth += abs(cost) + abs(size) * most * self.stage.plain[market].multiplier
         return worth < CELL_MAX
