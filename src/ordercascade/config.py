@@ -41,7 +41,7 @@ LATER = {
 LATER_VALUES = frozenset(
     (
         *("ema", "median", "median3", "twap"),  # oracle.kind
-        *("inverse", "spot", "option"),  # market.kind
+        *("spot", "option"),  # market.kind
         *("most_liquid", "pro_rata"),  # leg
         *("fillable", "tier_down", "dutch"),  # limit, liquidation.kind
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
@@ -153,7 +153,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     """An instrument with its book, its oracle and its brackets (else the preset's)."""
 
     name: str
-    kind: Literal["linear"] = "linear"
+    kind: Literal["linear", "inverse"] = "linear"
     tick_size: Exact
     lot_size: Exact
     settle: str

@@ -100,7 +100,7 @@ def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
     if rules.limit == LimitRule.BANKRUPTCY:
         limit = bankruptcy_price(held, order.market, marks, stage.plain)
     asked = abs(size)
-    value = asked * marks[order.market] * stage.plain[order.market].multiplier
+    value = abs(stage.plain[order.market].worth(size, marks[order.market]))
     later = rules.then_all and stage.liquidation(order.scope).orders
     if rules.fraction_ppm < PPM and value > rules.min_value and not later:
         asked = max(1, asked * rules.fraction_ppm // PPM)
@@ -113,7 +113,7 @@ def _leg(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
     """Return the leg that goes first; ties by market id."""
     found = []
     for market, size, cost in held.legs:
-        value = size * marks[market] * stage.plain[market].multiplier
+        value = stage.plain[market].worth(size, marks[market])
         worst = rules.leg == LegRule.WORST_PNL
         relief = brackets_of(stage.plain[market]).maintenance(abs(value))
         found.append((value - cost if worst else -relief, market))
@@ -207,7 +207,7 @@ def _worst_market(stage: Stage, held: Held) -> int:
     found = []
     for number, size, _ in held.legs:
         market = stage.markets[number]
-        change = size * (market.mark - market.before) * market.terms.multiplier
+        change = market.terms.worth(size, market.mark) - market.terms.worth(size, market.before)
         found.append((change, number))
     return stage.markets[min(found)[1]].trade_taken
 

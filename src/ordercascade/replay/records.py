@@ -142,7 +142,7 @@ def scope_cells(stage: Stage, row: ScopeRow) -> dict[str, tuple[object, object]]
     at = standing_of(held, marks, stage.plain)
     initial = 0
     for market, size, _ in held.legs:
-        value = abs(size * marks[market] * stage.plain[market].multiplier)
+        value = abs(stage.plain[market].worth(abs(size), marks[market]))
         brackets = stage.plain[market].brackets
         initial += brackets.initial(value) if brackets else 0
     return {
