@@ -158,6 +158,13 @@ class NoteKind(IntEnum):
     FUND_EMPTY = 2
 
 
+class MarketKind(IntEnum):
+    """How a market's lots pay: core/contracts.pxd."""
+
+    LINEAR = 0
+    INVERSE = 1
+
+
 class PriceSource(IntEnum):
     """Which price of the venue's own book an oracle reads, or the outside index."""
 

@@ -15,14 +15,13 @@ from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
-from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.pairs cimport close_pairs
 from ordercascade.core.records cimport IOC, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
-    ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
+    price_of, ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
     HEALTHY, liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
     REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
@@ -98,7 +97,7 @@ cdef Tick _bankruptcy_price(State* s, int32_t scope, int32_t leg) except? -1 nog
     cdef const Position* p
     fix_handover(s, scope)
     p = &s.ledger.positions[ledger_find(&s.ledger, scope, leg)]
-    return price_of_cost(p.handover, p.size, s.markets[leg].multiplier)
+    return price_of(&s.markets[leg], p.handover, p.size)
 
 
 cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) except -1 nogil:

@@ -1,6 +1,7 @@
 """What comes from outside at an agenda time: shock orders, index ticks, transfers of users."""
 
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
 from ordercascade.core.gates cimport gates_move, gates_refuse
@@ -15,7 +16,7 @@ from ordercascade.core.state cimport (
     write_outside,
 )
 from ordercascade.core.statecopy cimport scopes_reserve
-from ordercascade.core.units cimport Cash, Lot, LOT_MAX, smaller, Tick
+from ordercascade.core.units cimport Cash, Lot, Tick
 from ordercascade.core.watch cimport touch
 from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
 
@@ -58,7 +59,7 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     cdef int64_t result = 0
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
     if notional:
-        size = smaller(LOT_MAX, notional / (m.mark * m.multiplier))
+        size = lots_worth(m.kind, m.multiplier, notional, m.mark)
     order.type = LIMIT if limit else MARKET
     order.side = side
     order.tif = IOC

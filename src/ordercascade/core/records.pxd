@@ -124,6 +124,7 @@ ctypedef struct Around:     # of a leg at risk
     TimeNs time_ns
     TimeNs since_ns         # when its first order was sent; now for that order
     Tick mark
+    int32_t kind            # LINEAR, INVERSE
     int64_t multiplier
     Tick best_bid           # 0 where there is none
     Tick best_ask

@@ -16,13 +16,12 @@ from ordercascade.core.events cimport (
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
-from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
+    price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
     need_in, step_begin, tick_in,
@@ -290,7 +289,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
         position = &s.ledger.positions[p]
         if position.size != 0:
             m = &s.markets[position.market]
-            value = position.size * m.mark * m.multiplier
+            value = value_of(m, position.size, m.mark)
             if s.rules.leg == LEG_WORST_PNL:
                 weight = position.cost - value
             else:
@@ -305,7 +304,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
 cdef Cash _weight(State* s, int32_t leg) noexcept nogil:
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
-    return need_in(m, p.size, p.size * m.mark * m.multiplier, p.cost)
+    return need_in(m, p.size, value_of(m, p.size, m.mark), p.cost)
 
 
 cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1 nogil:
@@ -321,13 +320,13 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.scope = scope
     out.market = position.market
     out.size = position.size
-    out.value = position.size * m.mark * m.multiplier
+    out.value = value_of(m, position.size, m.mark)
     out.equity = at.equity
     out.maintenance = at.maintenance
     out.tranche = s.scopes[scope].tranche
     fix_handover(s, scope)
     out.around = NULL
-    out.bankruptcy_limit = price_of_cost(position.handover, position.size, m.multiplier)
+    out.bankruptcy_limit = price_of(m, position.handover, position.size)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
     entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     entry.side = 1 if position.size > 0 else 0
@@ -359,6 +358,7 @@ cdef int _look_around(State* s) except -1 nogil:
         if s.scopes[s.work[i]].pending and s.work[i] < s.since_capacity:
             a.since_ns = s.since[s.work[i]]
         a.mark = m.mark
+        a.kind = m.kind
         a.multiplier = m.multiplier
         a.best_bid = book_best(&m.book, 0)
         a.best_ask = book_best(&m.book, 1)

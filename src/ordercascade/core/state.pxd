@@ -4,6 +4,7 @@
 # its slabs (venue.pyx) and may be stopped between any two steps.
 from libc.stdint cimport int8_t, int32_t, int64_t
 from ordercascade.core.book cimport Book, book_best
+from ordercascade.core.contracts cimport cost_in, price_in, value_in
 from ordercascade.core.events cimport (
     Log, STEP_COLUMNS, STEP_EVENT_TO, STEP_FILL_TO, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS,
     log_append, log_get, log_rows, log_set,
@@ -176,7 +177,8 @@ ctypedef struct Market:
     const Plan* plan            # of a Schedule that the venue object owns; NULL: the brackets
     int32_t bracket_count
     int32_t asset
-    int64_t multiplier          # units per tick and lot
+    int32_t kind                # LINEAR, INVERSE
+    int64_t multiplier          # units per tick and lot; inverse: units * ticks per lot
     Tick price_max
     Lot size_max
     Ppm maker_fee_ppm
@@ -341,6 +343,23 @@ cdef inline Tick price_at(const Market* m, bint peek) noexcept nogil:
     return m.peek if peek else m.mark
 
 
+cdef inline Cash value_of(const Market* m, Lot size, Tick price) noexcept nogil:
+    return value_in(m.kind, m.multiplier, size, price)
+
+
+cdef inline Cash cost_of(const Market* m, Lot size, Tick price) noexcept nogil:
+    return cost_in(m.kind, m.multiplier, size, price)
+
+
+cdef inline Tick price_of(const Market* m, Cash cost, Lot size) noexcept nogil:
+    return price_in(m.kind, m.multiplier, cost, size)
+
+
+cdef inline Cash change_of(const Market* m, Lot held, Lot size) noexcept nogil:
+    """By how much the value of `held` lots changes at the mark with `size` more."""
+    return value_of(m, held + size, m.mark) - value_of(m, held, m.mark)
+
+
 cdef inline Cash need_in(const Market* m, Lot size, Cash value, Cash cost) noexcept nogil:
     """Maintenance of a position, by the market's schedule or its brackets."""
     if m.plan != NULL:
@@ -351,10 +370,10 @@ cdef inline Cash need_in(const Market* m, Lot size, Cash value, Cash cost) noexc
 cdef inline Cash initial_in(const State* s, int32_t market, Lot size) noexcept nogil:
     """Initial margin of so many lots at the standing mark."""
     cdef const Market* m = &s.markets[market]
-    cdef Cash gross = absolute(size) * m.mark * m.multiplier
+    cdef Cash gross = absolute(value_of(m, absolute(size), m.mark))
     if m.plan != NULL:
         return initial_need(m.plan, size, gross,
-                            s.ledger.sided[market].open * m.mark * m.multiplier)
+                            absolute(value_of(m, s.ledger.sided[market].open, m.mark)))
     return initial_of(m.brackets, m.bracket_count, gross)
 
 
@@ -381,7 +400,7 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
         p = &s.ledger.positions[handle]
         if p.size != 0:
             m = &s.markets[p.market]
-            value = p.size * price_at(m, peek) * m.multiplier
+            value = value_of(m, p.size, price_at(m, peek))
             out.flat = False
             out.pnl += value - p.cost
             out.exposure += absolute(value)

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
@@ -271,6 +272,8 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
         _digest_plan(m.plan, d)
     digest_word(d, m.asset)
     digest_word(d, m.multiplier)
+    if m.kind != LINEAR:        # A linear market's hash is what it was before there were others.
+        digest_word(d, m.kind)
     digest_word(d, m.price_max)
     digest_word(d, m.size_max)
     digest_word(d, m.maker_fee_ppm)

@@ -28,7 +28,8 @@ from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport margin_of, Market
 from ordercascade.core.schedule cimport Schedule
-from ordercascade.core.stages cimport check_plan, set_stages
+from ordercascade.core.listing cimport keep_brackets, listed_worth, schedule_of
+from ordercascade.core.stages cimport set_stages
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
@@ -45,8 +46,8 @@ from ordercascade.checks import (
     check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
 )
 from ordercascade.enums import (
-    AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarkRefresh, OrderType, PriceSource,
-    QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
+    AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarketKind, MarkRefresh, OrderType,
+    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
 )
 from ordercascade.errors import (
     BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
@@ -141,20 +142,21 @@ cdef class Venue:
 
     # --- set-up ---------------------------------------------------------------------------------
 
-    def add_market(self, asset=0, multiplier=1, *, price_max=2**20, size_max=2**30,
-                   brackets=((0, 50_000, 0, 100_000),), maker_fee_ppm=0, taker_fee_ppm=0,
+    def add_market(self, asset=0, multiplier=1, *, kind=MarketKind.LINEAR, price_max=2**20,
+                   size_max=2**30, brackets=((0, 50_000, 0, 100_000),),
+                   maker_fee_ppm=0, taker_fee_ppm=0,
                    external_maker_fee_ppm=0, external_taker_fee_ppm=0, source=PriceSource.LAST,
                    own_weight_ppm=10**6, index=0, last=0, oracle=None, schedule=None):
-        """Add a linear market and return its id. All markets come before the first account.
+        """Add a market and return its id. All markets come before the first account.
 
+        `multiplier`: units per tick and lot; inverse: units * ticks per lot (core/contracts.pxd).
         `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm); or a
-        linear `schedule` of the same multiplier instead. Scopes with several positions of which
-        one has a schedule, and positions whose requirement jumps, are scanned at every step.
+        `schedule` of the same contract instead. Scopes with several positions of which one has a
+        schedule that is not of tiers, and those whose requirement jumps, are scanned every step.
         Raises ConfigError for bounds (SEMANTICS §1) and brackets that jump.
         """
         cdef Market* m
         cdef Oracle made
-        cdef int64_t held = 0
         self._set_up()
         if self.s.ledger.account_count > 1:
             raise ConfigError("market", "must be added before the first account")
@@ -172,15 +174,15 @@ cdef class Venue:
         index = self._int("index", index, 0, price_max)
         last = self._int("last", last, 0, price_max)
         source = self._judged(member, "source", PriceSource, source)
+        kind = self._judged(member, "kind", MarketKind, kind)
         made = instance("oracle", Oracle, oracle if oracle is not None else OwnBook(
             source, own_weight_ppm=weight, price_max=price_max))
-        if schedule is not None:
-            check_plan(name, schedule, multiplier, self.s.rules.trigger_strict)
+        schedule = schedule_of(&self.s, name, schedule, kind, multiplier, rows)
         self._set_up()
         market = self.s.market_count
-        check_bounds(name, price_max * size_max * multiplier, sum(
-            self.s.markets[i].price_max * self.s.markets[i].size_max * self.s.markets[i].multiplier
-            for i in range(market)), fees)
+        check_bounds(name, size_max * (
+            price_max * multiplier if kind == MarketKind.LINEAR else multiplier),
+            listed_worth(&self.s), fees)
         self.torn = True
         self.s.markets = <Market*>slab_grow(
             self.s.markets, &self.s.market_capacity, market + 1, sizeof(Market))
@@ -189,12 +191,9 @@ cdef class Venue:
         book_init(&m.book, price_max, ORDERS_MAX)
         m.book.record = True
         self.s.market_count += 1
-        m.brackets = <Bracket*>slab_grow(NULL, &held, len(rows), sizeof(Bracket))
-        m.bracket_count = len(rows)
-        for i, (floor, maintenance_ppm, amount, initial_ppm) in enumerate(rows):
-            m.brackets[i].floor, m.brackets[i].amount = floor, amount
-            m.brackets[i].maintenance_ppm, m.brackets[i].initial_ppm = maintenance_ppm, initial_ppm
+        keep_brackets(m, rows)
         m.asset, m.multiplier, m.price_max, m.size_max = asset, multiplier, price_max, size_max
+        m.kind = kind
         m.maker_fee_ppm, m.taker_fee_ppm = fees[0], fees[1]
         m.external_maker_fee_ppm, m.external_taker_fee_ppm = fees[2], fees[3]
         m.index, m.last = index, last

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ordercascade.enums import (
     AdlRule,
     HolderKind,
+    MarketKind,
     NoteKind,
     PostReason,
     PriceMode,
@@ -44,6 +45,7 @@ class Event:
         self.known = False  # costs follow from the tape
         self.equity = 0
         self.lost = 0  # by the counterparties, so far
+        self.floored = 0  # parties whose inverse lots are worth a floored number of units
 
 
 class Losses:
@@ -197,11 +199,12 @@ class Losses:
         ledger.realise(scope, market, asset, profit, due)
         notes = []
         sign = 1 if size > 0 else -1
-        unit = stage.markets[market].mark * stage.plain[market].multiplier
+        terms, mark = stage.plain[market], stage.markets[market].mark
         for row in rows:
             profit = ledger.enter(row.scope_to, market, sign * row.lots, row.cost, step.step)
             ledger.realise(row.scope_to, market, asset, profit, due)
-            event.lost += row.cost - sign * row.lots * unit
+            event.lost += row.cost - terms.worth(sign * row.lots, mark)
+            event.floored += terms.kind == MarketKind.INVERSE
             if ledger.holders[row.scope_to].kind == HolderKind.EXTERNAL:
                 kind = int(NoteKind.ADL_EXTERNAL)
                 notes.append(Note(step.step, kind, market, scope, row.lots, row.cost))
@@ -389,7 +392,7 @@ class Losses:
         if equity <= 0:
             return 1, 1, 0
         _, size, cost = next(leg for leg in held.legs if leg[0] == market)
-        value = size * self.stage.markets[market].mark * self.stage.plain[market].multiplier
+        value = self.stage.plain[market].worth(size, self.stage.markets[market].mark)
         profit = value - cost
         base = max(1, abs(cost))
         if profit > 0:
@@ -415,8 +418,10 @@ class Losses:
             if held.legs or held.collateral:
                 findings.fail("equity", "steps", step.step, "scope", "leave the bankrupt nothing",
                               held)  # fmt: skip
-            # What the counterparties lose is minus the equity of the bankrupt. SEMANTICS §1.
-            if event.lost != -event.equity:
+            # What the counterparties lose is minus the equity of the bankrupt; inverse: to a unit
+            # for each party, the bankrupt too. SEMANTICS §1.
+            slack = event.floored + 1 if event.floored else 0
+            if abs(event.lost + event.equity) > slack:
                 want = f"take {-event.equity} from the counterparties"
                 findings.fail("equity", "steps", step.step, "scope", want, event.lost)
         self.stage.liquidation(event.scope).end()

@@ -398,8 +398,7 @@ class Player:
                 if each.terms.asset == asset:
                     equity -= ledger.collateral[stage.holder(HolderKind.CLEARING, number)]
                     equity -= ledger.costs.get(number, 0)
-                    unit = each.mark * each.terms.multiplier
-                    equity += ledger.sizes.get(number, 0) * unit
+                    equity += each.terms.worth(ledger.sizes.get(number, 0), each.mark)
             findings.same("equity", "steps", findings.step, equity=(paid, equity))
 
     def _check_costs(self, stage: Stage, market: int) -> None:

@@ -146,7 +146,8 @@ class Turn:
         found = []
         for number, size, _ in held.legs:
             market = self.stage.markets[number]
-            change = size * (market.mark - market.before) * market.terms.multiplier
+            terms = market.terms
+            change = terms.worth(size, market.mark) - terms.worth(size, market.before)
             found.append((change, number))
         return self.stage.markets[min(found)[1]].trade_taken
 
