@@ -44,15 +44,15 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
+        "mechanisms core.state core.statecopy core.bounds core.dues core.initial core.flock core.watch"
         " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
         " core.insured core.variation core.takeover core.stages core.questions core.closeout"
-        " core.settle core.venue core.monitor core.world core.changing",
+        " core.settle core.venue core.monitor core.world core.changing core.dislocation",
     ),
     (
         3,
         "exact margin keys record market data config safeguards toml override presets books"
-        " populations plan agenda scenario scenarios"
+        " populations marks plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
     (4, "analysis"),

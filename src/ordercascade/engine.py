@@ -32,11 +32,12 @@ def default_engine() -> Any:
     return import_module("ordercascade.core.world")
 
 
-def raise_venue(world: Any, plan: VenuePlan) -> Any:
+def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
     venue = world.venue(world.add_venue(asset_count=1, **plan.arguments))
     for item in plan.markets:
-        venue.add_market(asset=0, **item.arguments)
+        fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
+        venue.add_market(asset=0, **item.arguments, **fed)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -114,6 +115,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "size_max": item.market.size_max,
                 "brackets": [list(row) for row in item.arguments["brackets"]],
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
+                **({"source": -1, "oracle": item.feed} if item.feed else {}),
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)

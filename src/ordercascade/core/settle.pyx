@@ -13,6 +13,7 @@ from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step,
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
+from ordercascade.core.dues cimport next_feed, sooner
 from ordercascade.core.ledger cimport Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.margin cimport price_of_cost
@@ -195,8 +196,8 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The earliest end of a cooldown, or disposal, after its latest round; NIL without one."""
-    cdef TimeNs earliest = next_disposal(s)
+    """The earliest end of a cooldown, disposal or price to come after its latest round; or NIL."""
+    cdef TimeNs earliest = sooner(next_disposal(s), next_feed(s))
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):
@@ -369,6 +370,7 @@ cdef int _plan(State* s) except -1 nogil:
     _collect_pending(s)
     note_nearest(s)
     s.queue_count = s.work_count
+    s.backlog = s.work_count
     if s.work_count == 0:
         return 0
     s.at_risk = <AtRisk*>slab_grow(s.at_risk, &s.at_risk_capacity, s.work_count, sizeof(AtRisk))

@@ -259,6 +259,9 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
     digest_word(d, m.changed_at)
     digest_word(d, m.peek)
     digest_word(d, (m.stale << 1) | m.noted)
+    if m.tilt_index or m.tilt_own:
+        digest_word(d, m.tilt_index)
+        digest_word(d, m.tilt_own)
     _digest_step(log, m.trade_step, d)
     _digest_step(log, m.mark_trade_step, d)
 
@@ -321,6 +324,8 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
             i = s.ledger.positions[i].next
     digest_word(d, s.adl_event)
     digest_word(d, s.settled_ns)
+    if s.fed:
+        digest_word(d, s.backlog)
     # Triggers fire in no promised order, and the order of these two decides nothing. ADR 7.
     _digest_set(s.loose, s.loose_count, d)
     _digest_set(s.hot, s.hot_count, d)

@@ -13,6 +13,7 @@ from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
+from ordercascade.core.dues cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
@@ -198,7 +199,7 @@ cdef class Venue:
         m.trade_step = NIL
         m.mark_trade_step = NIL
         self.oracles.append(made)
-        m.oracle = <void*>made
+        set_oracle(&self.s, market, made)
         self.schedules.append(schedule)         # None, or kept alive: it never changes
         if schedule is not None:
             m.plan = &(<Schedule>schedule).plan
@@ -666,5 +667,5 @@ cdef class Venue:
         for i in range(self.s.market_count):
             oracle = (<Oracle>self.s.markets[i].oracle).clone()
             other.oracles.append(oracle)
-            other.s.markets[i].oracle = <void*>oracle
+            set_oracle(&other.s, i, oracle)
         return other
