@@ -44,10 +44,10 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.bounds core.dues core.initial core.flock core.watch"
-        " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
+        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial core.flock core.watch"
+        " core.opening core.steps core.halting core.outside core.users core.bulk core.losses core.pairs"
         " core.insured core.variation core.takeover core.stages core.questions core.closeout"
-        " core.settle core.venue core.monitor core.world core.changing core.dislocation",
+        " core.reopening core.settle core.venue core.monitor core.world core.changing core.dislocation",
     ),
     (
         3,

@@ -195,6 +195,16 @@ class BreakerAction(IntEnum):
     STOP = 2
 
 
+class BreakerKind(IntEnum):
+    """A band that orders may not pass; a halt where the mark passes one; pauses while the mark
+    lags, or while gas is dear."""
+
+    BAND = 0
+    HALT = 1
+    LAG = 2
+    GAS = 3
+
+
 class ReleaseRule(IntEnum):
     """How what waited during a halt comes back: at once, in a call auction, or in slices."""
 

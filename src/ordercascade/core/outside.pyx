@@ -6,8 +6,9 @@ from ordercascade.core.bounds cimport money_fits, fills_fit
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
+from ordercascade.core.halting cimport gate_outside, gate_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
-from ordercascade.core.records cimport IOC, LIMIT, MARKET, Message, REJECT_POSITION_LIMIT
+from ordercascade.core.records cimport IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     Market, NOTE_DISLOCATION, State, STEP_AGENTS, step_begin, STEP_SHOCK,
@@ -56,9 +57,14 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     cdef Executed done
     cdef Message order
     cdef int64_t result = 0
+    cdef Lot asked
+    cdef Tick given
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
     if notional:
         size = smaller(LOT_MAX, notional / (m.mark * m.multiplier))
+    asked = size
+    given = limit
+    size = gate_outside(s, market, side, size, &limit)
     order.type = LIMIT if limit else MARKET
     order.side = side
     order.tif = IOC
@@ -82,10 +88,11 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[7] = IOC
     row[8] = 0
     row[9] = limit
-    row[10] = size
+    row[10] = asked
     row[11] = done.lots
-    row[12] = result
+    row[12] = result if size == asked else REJECT_HALTED
     log_append(s.log, T_ORDERS, row)
+    gate_wait(s, step, market, side, asked - done.lots, given)
     return finish(s, step)
 
 

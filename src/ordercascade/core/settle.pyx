@@ -14,11 +14,13 @@ from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
 from ordercascade.core.dues cimport next_feed, sooner
+from ordercascade.core.halting cimport gates_begin, next_gate
 from ordercascade.core.ledger cimport Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
+from ordercascade.core.reopening cimport gates_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
@@ -46,6 +48,7 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
+    gates_begin(s)
     take_marks(s)
     s.phase = MARKS
     s.cursor = 0
@@ -92,6 +95,8 @@ cdef int _marks(State* s) except -1 nogil:
     if s.stages.on and s.cursor <= 3 * s.market_count:
         s.cursor += 1
         return _stage(s, s.cursor - 1 - s.market_count)
+    if s.brakes != NULL and gates_advance(s):
+        return 0
     count = 0
     for i in range(s.pending_count):        # drop what is no longer pending
         sc = &s.scopes[s.pending[i]]
@@ -139,7 +144,9 @@ cdef int _below_zero(State* s) except -1 nogil:
 
 
 cdef int _queue(State* s) except -1 nogil:
-    """Step 5: the next entry of the queue."""
+    """Step 5: the next entry of the queue; markets that reopen in an auction come first."""
+    if s.brakes != NULL and s.cursor == 0 and reopen_step(s):
+        return 0
     if s.cursor < s.queue_count:
         s.cursor += 1
         return execute(s, &s.queue[s.cursor - 1])
@@ -196,8 +203,8 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The earliest end of a cooldown, disposal or price to come after its latest round; or NIL."""
-    cdef TimeNs earliest = sooner(next_disposal(s), next_feed(s))
+    """The next end of a cooldown, disposal, price or release after its latest round; or NIL."""
+    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)), next_gate(s))
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):

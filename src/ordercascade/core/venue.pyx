@@ -10,6 +10,7 @@ from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.halting cimport gates_open, set_breakers
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -19,7 +20,7 @@ from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
     ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT,
 )
-from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
 from ordercascade.core.questions cimport (
     bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
@@ -69,8 +70,7 @@ cdef class Venue:
 
     def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
         self.events = events
-        self.oracles = []
-        self.schedules = []
+        self.oracles, self.schedules, self.breakers = [], [], []
         self.s.venue = venue
         self.s.log = &events.log
         if rules is None:       # copy() fills it
@@ -93,7 +93,8 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None):
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None,
+                   breakers=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -112,6 +113,8 @@ cdef class Venue:
         set_stages(&self.s.stages, stages)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
+        if breakers != "keep":
+            self.set_breakers(breakers)
 
     def set_policy(self, policy):
         """Use another liquidation policy from the next round on."""
@@ -128,6 +131,13 @@ cdef class Venue:
         self.backstop = backstop
         self.s.backstop = <void*>backstop
         self.s.rules.adl_rule = getattr(backstop, "rule", 0)
+
+    def set_breakers(self, breakers):
+        """Use these circuit breakers from the next round on; the strictest of them wins."""
+        self._idle()
+        made = list(breakers)
+        set_breakers(&self.s, made)
+        self.breakers = made
 
     def set_fund(self, amount, asset=0):
         """Give the insurance fund another balance by a deposit or withdrawal from outside."""
@@ -281,6 +291,7 @@ cdef class Venue:
         """The start: last prices, marks, triggers, and the opening on the tape."""
         self.torn = True
         opening(&self.s)
+        gates_open(&self.s)
         self.torn = False
         return 0
 
@@ -662,6 +673,8 @@ cdef class Venue:
         other.s.policy = <void*>other.policy
         other.backstop = (<Backstop>self.backstop).clone()
         other.s.backstop = <void*>other.backstop
+        other.breakers = [(<CircuitBreaker>each).clone() for each in self.breakers]
+        set_breakers(&other.s, other.breakers)
         other.oracles = []
         other.schedules = list(self.schedules)
         for i in range(self.s.market_count):
