@@ -37,6 +37,8 @@ def breakers(draw_: st.DrawFn) -> list[dict[str, Any]]:
             one["window_ns"] = draw_(st.sampled_from([0, SECOND, 4 * SECOND]))
         if kind != BreakerKind.BAND:
             one["halt_ns"] = draw_(st.sampled_from([1, SECOND, 3 * SECOND]))
+            if kind in (BreakerKind.LAG, BreakerKind.GAS):
+                one["halt_ns"] = SECOND
             one["halt_max_ns"] = 5 * SECOND
             if draw_(st.booleans()):
                 one |= {"release": ReleaseRule.DRIP, "drip_ppm": 300_000, "drip_ns": SECOND // 2}

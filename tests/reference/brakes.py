@@ -122,21 +122,20 @@ class Brakes:
         return math.floor(total / span + Fraction(1, 2))
 
     def stops(self, breaker: Any, memory: Memory, market: Market) -> bool:
-        now = self.venue.now
+        """Say if a breaker stops trading; its pauses may be repeated only for so long."""
+        now, rested = self.venue.now, False
         if memory.until is not None and now >= memory.until:
-            lasting = breaker.kind == BreakerKind.LAG and self.broken(breaker, memory, market)
-            assert memory.since is not None
-            if lasting and now - memory.since < breaker.halt_max_ns:
-                memory.until = now + breaker.halt_ns
-            else:
-                memory.until = memory.since = None
-                memory.spared = breaker.kind in (BreakerKind.LAG, BreakerKind.GAS)
-                if breaker.kind == BreakerKind.HALT:
-                    memory.seen = [(now, market.mark)]
+            memory.until, rested = None, True
+            if breaker.kind == BreakerKind.HALT:
+                memory.seen, memory.since = [(now, market.mark)], None
+        memory.spared = rested and breaker.kind == BreakerKind.GAS
         broken = self.broken(breaker, memory, market)
-        if memory.until is None and not memory.spared and broken:
-            memory.until, memory.since = now + breaker.halt_ns, now
-        memory.spared = memory.spared and breaker.kind == BreakerKind.LAG and broken
+        if memory.until is None and not memory.spared:
+            if not broken:
+                memory.since = None
+            elif memory.since is None or now - memory.since < breaker.halt_max_ns:
+                memory.until = now + breaker.halt_ns
+                memory.since = now if memory.since is None else memory.since
         return memory.until is not None
 
     def broken(self, breaker: Any, memory: Memory, market: Market) -> bool:
@@ -162,7 +161,7 @@ class Brakes:
         gate.counted = False
         due = 0
         if gate.drip and now >= gate.slice_at:
-            if not gate.cut:
+            if not gate.cut or gate.slice == gate.size:
                 gate.drip = None
             else:
                 gate.slice, gate.slice_at = gate.size, now + gate.drip.drip_ns
@@ -205,7 +204,7 @@ class Brakes:
 
     def release(self, market: Market) -> int:
         """Pending scopes may try again; return how many outside orders may."""
-        market.mark_changes += 1
+        market.mark_changes += self.gates[market.id].cut
         self.gates[market.id].cut = False
         return sum(held.market == market.id for held in self.waiting)
 

@@ -167,9 +167,9 @@ cdef void _reopen(State* s, int32_t market) noexcept nogil:
 
 
 cdef void _next_slice(State* s, int32_t market) noexcept nogil:
-    """The next slice; the gate is open where the last one was not used up."""
+    """The next slice; the gate is open where nobody waits, or nobody could use the last one."""
     cdef Gate* g = &(<Brakes*>s.brakes).gates[market]
-    if not g.cut:
+    if not g.cut or g.slice == g.size:
         g.phase = OPEN_GATE
     g.slice = g.size
     g.slice_ns = s.time_ns + larger(1, g.drip_ns)
@@ -179,8 +179,9 @@ cdef void _next_slice(State* s, int32_t market) noexcept nogil:
 cdef void _release(State* s, int32_t market) noexcept nogil:
     """Whoever was held back may try again: for pending scopes the market counts as changed."""
     cdef Brakes* b = <Brakes*>s.brakes
-    s.clock += 1
-    s.markets[market].changed_at = s.clock
+    if b.gates[market].cut:
+        s.clock += 1
+        s.markets[market].changed_at = s.clock
     b.gates[market].cut = 0
     b.gates[market].due = _waits(b, market)
 

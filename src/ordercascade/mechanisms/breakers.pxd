@@ -8,7 +8,7 @@ from ordercascade.mechanisms.window cimport Window
 ctypedef struct Watch:      # one market
     Window window           # of its marks
     TimeNs until_ns         # STOP until then; 0: not stopped
-    TimeNs since_ns         # LAG: when this one began
+    TimeNs since_ns         # LAG, GAS: 1 + when the first of these pauses began; 0: none
     int8_t spared           # GAS: the round after a pause is let go
 
 
@@ -21,7 +21,7 @@ cdef class Breaker(CircuitBreaker):
     cdef readonly Ppm band_ppm          # BAND, HALT: from the reference; LAG: mark from last
     cdef readonly TimeNs window_ns      # of the reference's mean; 0: the first mark seen
     cdef readonly TimeNs halt_ns
-    cdef readonly TimeNs halt_max_ns    # LAG: in one piece
+    cdef readonly TimeNs halt_max_ns    # LAG, GAS: pauses in one go
     cdef readonly int32_t release       # ReleaseRule
     cdef readonly Ppm drip_ppm
     cdef readonly TimeNs drip_ns
@@ -33,4 +33,4 @@ cdef class Breaker(CircuitBreaker):
     cdef Tick reference(self, const Watch* w, TimeNs time_ns) noexcept nogil
     cdef int see(self, Watch* w, const MarketView* view, TimeNs time_ns) except -1 nogil
     cdef bint broken(self, const Watch* w, const MarketView* view, TimeNs time_ns) noexcept nogil
-    cdef int _over(self, Watch* w, const MarketView* view, TimeNs time_ns) except -1 nogil
+    cdef int move(self, Watch* w, const MarketView* view, TimeNs time_ns) except -1 nogil

@@ -4,9 +4,10 @@ BAND: forced orders trade within reference * (1 -+ band), rounded into the band.
 beyond such a band stops trading for `halt_ns`; then the reference starts anew at the mark that is.
 The reference is the time-weighted mean of the marks over `window_ns` (LULD: 300 s; 0: the first
 mark), to the nearest tick. So R is cut off at the band: what lies beyond it waits. LAG: while the
-mark is `band_ppm` or more away from the last trade, pauses of `halt_ns`, in one piece at most
-`halt_max_ns`. GAS: gas * (1 + gas_ppm * queue) above `gas_max` pauses for `halt_ns`; the round
-after a pause is let go, so a queue that waits for itself ends. Units: ppm, nanoseconds, gwei.
+mark is `band_ppm` or more away from the last trade, pauses of `halt_ns`. GAS: pauses of `halt_ns`
+while gas * (1 + gas_ppm * queue) is above `gas_max`; the round after a pause is let go. Both stop
+pausing `halt_max_ns` after the first pause, until all was quiet again: a queue that waits for
+itself would never end. Units: ppm, nanoseconds, gwei.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -59,6 +60,8 @@ cdef class Breaker(CircuitBreaker):
                               halt_ns)
         if self.kind == GAS and not self.gas_max:
             raise ConfigError("gas_max", "must be above 0", gas_max)
+        if self.kind in (LAG, GAS) and self.halt_max_ns // 10**6 > self.halt_ns:
+            raise ConfigError("halt_max_ns", "must be at most 10**6 pauses", halt_max_ns)
         if self.kind == BAND and self.release:
             raise ConfigError("release", "is for what halts: a band has nothing to reopen")
         drips = self.release == RELEASE_DRIP
@@ -114,13 +117,7 @@ cdef class Breaker(CircuitBreaker):
             out.low = larger(1, div_ceil(<Wide>base * (PPM - self.band_ppm), PPM))
             out.high = div_floor(<Wide>base * (PPM + self.band_ppm), PPM)
             return 0
-        if w.until_ns and time_ns >= w.until_ns:
-            self._over(w, view, time_ns)
-        if w.until_ns == 0 and not w.spared and self.broken(w, view, time_ns):
-            w.until_ns = time_ns + self.halt_ns
-            if w.since_ns == 0:
-                w.since_ns = time_ns + 1
-        w.spared = w.spared and self.kind == LAG and self.broken(w, view, time_ns)
+        self.move(w, view, time_ns)
         if w.until_ns:
             out.action = STOP
             out.until_ns = w.until_ns
@@ -129,19 +126,28 @@ cdef class Breaker(CircuitBreaker):
             out.drip_ns = self.drip_ns
         return 0
 
-    cdef int _over(self, Watch* w, const MarketView* view, TimeNs time_ns) except -1 nogil:
-        """A halt has lasted its time: begin anew, or go on where the mark still lags."""
-        if (self.kind == LAG and self.broken(w, view, time_ns)
-                and time_ns - (w.since_ns - 1) < self.halt_max_ns):
-            w.until_ns = time_ns + self.halt_ns
+    cdef int move(self, Watch* w, const MarketView* view, TimeNs time_ns) except -1 nogil:
+        """Begin a halt, end one, or leave things as they are."""
+        cdef bint broken
+        if w.until_ns and time_ns >= w.until_ns:
+            w.until_ns = 0
+            w.spared = self.kind == GAS
+            if self.kind == HALT:           # the reference starts anew at the mark that is
+                w.window.count = 0
+                w.window.first = 0
+                w.since_ns = 0
+                self.see(w, view, time_ns)
+        elif w.spared:
+            w.spared = 0
+        broken = self.broken(w, view, time_ns)
+        if w.until_ns or w.spared:
             return 0
-        w.until_ns = 0
-        w.since_ns = 0
-        w.spared = self.kind == GAS or self.kind == LAG
-        if self.kind == HALT:
-            w.window.count = 0
-            w.window.first = 0
-            self.see(w, view, time_ns)
+        if not broken:
+            w.since_ns = 0
+        elif w.since_ns == 0 or time_ns - (w.since_ns - 1) < self.halt_max_ns:
+            w.until_ns = time_ns + self.halt_ns
+            if w.since_ns == 0:
+                w.since_ns = time_ns + 1
         return 0
 
     cdef TimeNs wake(self, int32_t market, const MarketView* view, TimeNs time_ns) noexcept nogil:
