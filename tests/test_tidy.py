@@ -55,10 +55,9 @@ CORRIDORS = [
         " populations plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
-    (4, "analysis"),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures outcome story lab sheet"),
+    (4, "figures analysis outcome story lab sheet"),  # the stepper offers an ablation
     (4, "replay audit"),
     (5, "report bookview presetview cli __main__"),
 ]

@@ -1,0 +1,64 @@
+"""Questions to a scenario or a tape: how critical, where the levels lie, what a safeguard changes.
+
+Pure functions of their arguments. The names load when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ordercascade.analysis.density import Curve, Matrix
+    from ordercascade.analysis.forecast import Forecast
+    from ordercascade.analysis.impact import (
+        BookImpact,
+        Impact,
+        LinearImpact,
+        SquareRootImpact,
+        tranche_factor,
+    )
+    from ordercascade.analysis.realised import Generations, Tree, generations, tree
+    from ordercascade.analysis.reproduction import Criticality, criticality
+
+__all__ = [
+    "BookImpact",
+    "Criticality",
+    "Curve",
+    "Forecast",
+    "Generations",
+    "Impact",
+    "LinearImpact",
+    "Matrix",
+    "SquareRootImpact",
+    "Tree",
+    "criticality",
+    "generations",
+    "tranche_factor",
+    "tree",
+]
+
+_HOMES = {
+    "BookImpact": "impact",
+    "Criticality": "reproduction",
+    "Curve": "density",
+    "Forecast": "forecast",
+    "Generations": "realised",
+    "Impact": "impact",
+    "LinearImpact": "impact",
+    "Matrix": "density",
+    "SquareRootImpact": "impact",
+    "Tree": "realised",
+    "criticality": "reproduction",
+    "generations": "realised",
+    "tranche_factor": "impact",
+    "tree": "realised",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ordercascade.analysis' has no attribute {name!r}")
+    value = getattr(import_module(f"ordercascade.analysis.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
