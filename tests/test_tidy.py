@@ -59,7 +59,7 @@ CORRIDORS = [
     (4, "plot"),
     (4, "figures analysis outcome story lab sheet"),  # the stepper offers an ablation
     (4, "replay audit"),
-    (5, "report bookview presetview cli __main__"),
+    (5, "report ablateview bookview presetview cli __main__"),
 ]
 RANK = {
     room: (layer, corridor, place)

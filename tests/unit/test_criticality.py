@@ -32,7 +32,7 @@ pytest.importorskip("ordercascade.core.world")
 
 @pytest.mark.parametrize("name", ["btc-cascade", "contagion", "short-squeeze", "two-market-cross"])
 def test_what_is_folded_from_a_tape_is_what_stands_in_the_engine(name: str) -> None:
-    """Positions, money, margin, trigger ticks of cross and isolated scopes, books, at four steps."""
+    """Positions, money, margin, trigger ticks of all scopes, and books, at four steps."""
     scenario = oc.scenarios.load(name)
     tape = oc.run(scenario, progress=False)
     fold, steps = Fold(tape), len(tape.steps)
@@ -133,7 +133,7 @@ def test_a_forecast_is_what_the_engine_does_generation_by_generation(
 def test_r_of_a_linear_ladder_is_what_is_realised_in_the_fine_tick_limit(
     depth: int, share: int
 ) -> None:
-    """Accounts every tick: R = lots / depth; the sale is 300 ticks, the rounding one a generation."""
+    """Accounts every tick: R = lots / depth; the sale is 300 ticks."""
     lots = max(1, depth * share // 20)
     r, sale = lots / depth, 300 * depth
     reach = math.ceil(330 / (1 - r)) + 20

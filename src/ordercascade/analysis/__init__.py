@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ordercascade.analysis.compared import Ablation, ablation
     from ordercascade.analysis.density import Curve, Matrix
     from ordercascade.analysis.forecast import Forecast
     from ordercascade.analysis.impact import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ordercascade.analysis.reproduction import Criticality, criticality
 
 __all__ = [
+    "Ablation",
     "BookImpact",
     "Criticality",
     "Curve",
@@ -32,6 +34,7 @@ __all__ = [
     "Matrix",
     "SquareRootImpact",
     "Tree",
+    "ablation",
     "criticality",
     "generations",
     "tranche_factor",
@@ -39,6 +42,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Ablation": "compared",
     "BookImpact": "impact",
     "Criticality": "reproduction",
     "Curve": "density",
@@ -49,6 +53,7 @@ _HOMES = {
     "Matrix": "density",
     "SquareRootImpact": "impact",
     "Tree": "realised",
+    "ablation": "compared",
     "criticality": "reproduction",
     "generations": "realised",
     "tranche_factor": "impact",
