@@ -76,7 +76,7 @@ class Generations:
 
 def generations(tape: Tape) -> Generations:
     """Return the volumes of a run by generation."""
-    _check(tape)
+    check_tape(tape)
     steps, liquidations = tape.steps, tape.liquidations
     fills, adl = tape.fills, tape.adl
     shocked = np.append(steps["kind"] == StepKind.SHOCK, False)[fills["step"]]
@@ -192,7 +192,7 @@ class Tree:
 
 def tree(tape: Tape) -> Tree:
     """Return the cascade's tree of a run as data."""
-    _check(tape)
+    check_tape(tape)
     steps = tape.steps
     kind = steps["kind"].astype(np.int64)
     chosen = np.isin(kind, NODES)
@@ -266,7 +266,8 @@ def pushed(tape: Tape) -> int:
     return 1 if len(marks) and marks[-1] > marks[0] else -1
 
 
-def _check(tape: object) -> None:
+def check_tape(tape: object) -> None:
+    """Refuse what is no tape."""
     if not isinstance(tape, Tape):
         hint = "run a scenario first: oc.run(scenario)"
         raise InputTypeError("tape", "a Tape", tape, hint=hint)
