@@ -22,7 +22,7 @@ NUMBERS = ("orders", "value", "fee", "taker_fee", "slippage", "penalty", "lost_e
 SHOWN = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Costs:
     """One row an account that sent a liquidation order, by venue and account; whole units.
 
@@ -52,6 +52,9 @@ class Costs:
         named = {"venue": self.venue, "account": self.account, **self.numbers}
         columns = [column.tolist() for column in named.values()]
         return [dict(zip(named, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def __repr__(self) -> str:
+        return f"<Costs of {len(self):,} accounts in {self.settle}>"
 
     def _repr_html_(self) -> str:
         order = np.argsort(-self.numbers["lost_equity"], kind="stable")[:SHOWN].tolist()

@@ -61,7 +61,7 @@ METRICS = (
 NAMES = tuple(metric.name for metric in METRICS)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Ablation:
     """The table: `values[column, seed, metric]` in people's units, nan where there is none.
 
@@ -150,7 +150,7 @@ class Ablation:
             notes.append("one seed: no intervals")
         return notes + [f"left out: {name}: {why}" for name, why in self.left_out.items()]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = self.cells()
         wide = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = [f"Safeguards of {self.scenario}"]

@@ -19,7 +19,7 @@ from ordercascade.errors import InputError
 BUCKETS_MAX = 20_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Curve:
     """R(p) of one market in one direction, by windows that follow each other from the mark.
 
@@ -42,7 +42,7 @@ class Curve:
         return float(found.max()) if len(found) else 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Matrix:
     """K[i, j]: how far market i falls by what a unit fall of market j makes liquidatable.
 

@@ -34,7 +34,7 @@ BUCKET, SPAN, WALL = 0.005, 0.5, 0.05
 BUCKETS_MAX = 100_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Histogram:
     """Lots by bucket on one side of a mark, nearest first; `beyond` is what lies further, or never.
 
@@ -83,7 +83,7 @@ class Error:
     true_wall: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class MarketMap:
     """One market: each position with the tick at which its scope is liquidatable, nearest first.
 
@@ -102,6 +102,9 @@ class MarketMap:
     never_long: int
     never_short: int
     entries: tuple[Floats, Ints]  # entry in ticks and signed lots of all positions
+
+    def __repr__(self) -> str:
+        return f"<MarketMap {self.desk.name!r}: {len(self.size):,} positions>"
 
     def histogram(self, way: int, *, bucket: float = BUCKET, span: float = SPAN) -> Histogram:
         """Return the truth by buckets of `bucket` of the mark: longs (way -1) or shorts (1)."""
@@ -165,7 +168,7 @@ class MarketMap:
         return Histogram(way, mark, width, held, float(lots[place >= count].sum()) + never)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class LiquidationMap:
     """The maps of all markets, by name."""
 

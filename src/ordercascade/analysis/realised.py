@@ -26,7 +26,7 @@ NODES = (StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL)
 LINES_MAX = 200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Generations:
     """Volumes by generation: `shock` from outside, and what was forced, by who absorbed it.
 
@@ -131,7 +131,7 @@ def _by(steps: Any, step: Any, amounts: Ints, count: int) -> Ints:
     return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tree:
     """Who set off whom: one row a node, in the order of steps; `parent` is a row, -1 for a root.
 
@@ -151,6 +151,9 @@ class Tree:
 
     def __len__(self) -> int:
         return len(self.step)
+
+    def __repr__(self) -> str:
+        return f"<Tree of {len(self):,} nodes>"
 
     def children(self, row: int) -> list[int]:
         """Return the rows that a row set off."""

@@ -36,7 +36,7 @@ POINTS_MAX = 10_000
 ONE = np.ones(1, dtype=np.int64)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Path:
     """R along a run: after the opening and after sampled changes of a mark."""
 
@@ -52,7 +52,7 @@ class Path:
         return (int(self.step[at]), float(finite[at])) if finite[at] >= 0 else (-1, 0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Criticality:
     """What `criticality()` found; `generations` and `path` are None before a run.
 
@@ -142,7 +142,7 @@ class Criticality:
 
         return drawn(self)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [
             f"Criticality of {self.name}, {'falling' if self.way == DOWN else 'rising'}",
             f"  R at the opening {self.r_initial:.3f}, highest on the way {self.r_max:.3f}"

@@ -26,7 +26,7 @@ Key: TypeAlias = tuple[int, int]  # venue, market
 DOWN, UP = -1, 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Desk:
     """A market as it stands: units, mark in ticks, resting lots by price, best price first."""
 
@@ -55,7 +55,7 @@ class Desk:
         return -(size * self.multiplier) // price
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class State:
     """Markets, and one row a user's position; `trigger` is in ticks, 0 where no tick does it.
 
@@ -77,6 +77,9 @@ class State:
     equity: Ints  # of its scope
     required: Ints  # maintenance of its scope
     collateral: Ints  # of its scope
+
+    def __repr__(self) -> str:
+        return f"<State after step {self.step}: {len(self.size):,} positions>"
 
     def first_leg(self) -> npt.NDArray[np.intp]:
         """Return for each row the row of the leg that its scope's first order would close.
