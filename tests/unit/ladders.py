@@ -40,8 +40,13 @@ def account(name: str, slack: int, mark: int, legs: dict[str, int]) -> str:
     return text
 
 
-def ladder(*, depth: int, gap: int, lots: int, sale: int, accounts: int) -> oc.Scenario:
-    """`depth` lots bid at each tick, an account of `lots` liquidatable every `gap` ticks."""
+def ladder(
+    *, depth: int, gap: int, lots: int, sale: int, accounts: int, weight: str = "1"
+) -> oc.Scenario:
+    """`depth` lots bid at each tick, an account of `lots` liquidatable every `gap` ticks.
+
+    `weight` is the own book's in the mark; the rest is an outside price that stands still.
+    """
     reach = -(-(sale + accounts * lots) // depth) + gap * (accounts + 2)
     mark = 20 * max(reach, 1_000)  # so high that maintenance hardly moves with the price
     text = HEAD.format(name="ladder") + MARKET.format(
@@ -54,6 +59,8 @@ accounts = {accounts}
 size = {lots}
 liquidation_price = {{ kind = "ladder", first = {mark - gap}, step = {gap} }}
 """
+    leaning = f'oracle = {{ kind = "last", own_book_weight = {weight}, index = {mark} }}\nbook ='
+    text = text.replace("book =", leaning) if weight != "1" else text
     return oc.Scenario.from_toml(text + SHOCK.format(name="TOY", size=sale))
 
 

@@ -21,45 +21,10 @@ from ordercascade.analysis import (
     tree,
 )
 from ordercascade.analysis.density import matrix
-from ordercascade.analysis.state import DOWN, Fold, state
-from unit.ladders import coupled, ladder
+from ordercascade.analysis.state import DOWN, state
+from unit.ladders import HEAD, MARKET, account, coupled, ladder
 
 pytest.importorskip("ordercascade.core.world")
-
-
-# The state is the engine's own.
-
-
-@pytest.mark.parametrize("name", ["btc-cascade", "contagion", "short-squeeze", "two-market-cross"])
-def test_what_is_folded_from_a_tape_is_what_stands_in_the_engine(name: str) -> None:
-    """Positions, money, margin, trigger ticks of all scopes, and books, at four steps."""
-    scenario = oc.scenarios.load(name)
-    tape = oc.run(scenario, progress=False)
-    fold, steps = Fold(tape), len(tape.steps)
-    for step in (-1, 0, steps // 2, steps - 1):
-        found, world = fold.to(step), oc.world_at(scenario, step)._open()
-        for row in range(0, len(found.size), max(1, len(found.size) // 150)):
-            venue = world.venue(int(found.scope[row]) >> 32)
-            scope, market = (
-                int(found.scope[row]) & 0xFFFFFFFF,
-                found.desks[found.market[row]].key[1],
-            )
-            assert venue.position(scope, market) == (found.size[row], found.cost[row])
-            assert venue.collateral(scope) == found.collateral[row]
-            assert venue.equity(scope) == found.equity[row]
-            assert venue.maintenance(scope) == found.required[row]
-            assert (venue.liquidation_price(scope, market) or 0) == found.trigger[row]
-        for desk in found.desks:
-            for side, (price, lots) in enumerate((desk.bids, desk.asks)):
-                depth = world.venue(desk.key[0]).depth(desk.key[1], side, 10**6)
-                assert depth == list(zip(price.tolist(), lots.tolist(), strict=True))
-
-
-def test_a_fold_only_goes_forwards() -> None:
-    fold = Fold(oc.run(oc.scenarios.load("t2a"), progress=False))
-    fold.to(4)
-    with pytest.raises(oc.InputError, match="must not go back"):
-        fold.to(3)
 
 
 # One market.
@@ -114,17 +79,19 @@ def test_the_poisson_ladder_has_r_of_its_law_in_the_mean() -> None:
     gap=st.integers(1, 9),
     lots=st.integers(1, 60),
     sale=st.integers(1, 2_000),
+    weight=st.sampled_from(["1", "0.5", "0.3"]),
 )
 def test_a_forecast_is_what_the_engine_does_generation_by_generation(
-    depth: int, gap: int, lots: int, sale: int
+    depth: int, gap: int, lots: int, sale: int, weight: str
 ) -> None:
-    scenario = ladder(depth=depth, gap=gap, lots=lots, sale=sale, accounts=40)
+    scenario = ladder(depth=depth, gap=gap, lots=lots, sale=sale, accounts=40, weight=weight)
     found = criticality(oc.run(scenario, progress=False))
     told = criticality(scenario).forecast
     assert told is not None
     if not told.exhausted:
         assert found.r_by_generation == told.r_by_generation
-        assert found.amplification == told.amplification
+        if weight == "1":
+            assert found.amplification == told.amplification
         assert found.forecast == told
 
 
@@ -144,6 +111,22 @@ def test_r_of_a_linear_ladder_is_what_is_realised_in_the_fine_tick_limit(
     assert after.amplification == pytest.approx(1 / (1 - r), rel=0.02)
     assert after.generations is not None
     assert after.generations.pooled == pytest.approx(r, abs=0.01)
+
+
+@pytest.mark.parametrize(("weight", "share"), [("0.5", 0.5), ("0.25", 0.25)])
+def test_the_own_book_s_weight_in_the_mark_multiplies_r(weight: str, share: float) -> None:
+    """MECHANISMS §0: R goes to w R, so the mark falls by w / (1 - w R) of the sale's depth."""
+    sizes = {"depth": 20, "gap": 1, "lots": 16, "sale": 6_000, "accounts": 2_000}
+    found = criticality(ladder(**sizes, weight=weight))
+    assert found.r_initial == pytest.approx(0.8 * share, rel=0.01)
+    marks = oc.run(ladder(**sizes, weight=weight), progress=False).summary()
+    fall = marks["first_mark"] - marks["last_mark"]
+    assert fall == pytest.approx(300 * share / (1 - 0.8 * share), rel=0.02)
+
+
+def test_a_mark_from_outside_alone_has_no_feedback() -> None:
+    index = 'venue.market[0].oracle={ kind = "index", index = 100 }'
+    assert criticality(oc.scenarios.load("uniform-ladder", index)).r_initial == 0
 
 
 # Laws of impact and tranches.
@@ -212,6 +195,21 @@ def test_a_market_that_nobody_sells_is_reached_through_cross_accounts() -> None:
     assert k.names == ("ALPHA", "BETA")
     assert k.k[1, 0] > 0
     assert k.k[0, 0] == 0
+
+
+def test_a_leg_that_is_bought_back_pushes_the_other_way() -> None:
+    """Long 10 A, short 30 B: a fall of A closes the short, and buying B is a negative fall of it.
+
+    Due 4 ticks of A down (slack 38 of 9.5 a tick): 30 lots in a window of 5 ticks over 1 lot a
+    tick of B's asks: K_BA = -30 / 5 / 1.
+    """
+    text = HEAD.format(name="hedged")
+    text += MARKET.format(name="A", mark=1_000, levels=90, depth=1)
+    text += MARKET.format(name="B", mark=1_000, levels=90, depth=1)
+    text += account("hedger", 38, 1_000, {"A": 10, "B": 30}).replace("long", "short")
+    text = text.replace('"A"\nside = "short"', '"A"\nside = "long"')
+    k = matrix(state(oc.Scenario.from_toml(text)), DOWN, share=0.005)
+    assert k.k.tolist() == [[0, 0], [-6, 0]]
 
 
 # By mechanism, by generation, by parent.

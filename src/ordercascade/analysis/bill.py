@@ -15,6 +15,7 @@ import numpy as np
 
 from ordercascade.analysis.realised import check_tape
 from ordercascade.analysis.state import Ints
+from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import PostReason, Side
 from ordercascade.tape import Tape
 
@@ -113,9 +114,8 @@ def _at_mark(tape: Tape) -> Ints:
     ideal = np.zeros(len(lots), dtype=np.int64)
     for market in tape.markets:
         here = (found["venue"] == market["venue"]) & (found["market"] == market["id"])
-        k = int(market["multiplier"])
-        linear = market["kind"] != "inverse"
-        ideal[here] = lots[here] * mark[here] * k if linear else lots[here] * k // mark[here]
+        kind, terms = kind_of(market["kind"]), int(market["multiplier"])
+        ideal[here] = np.abs(worth(kind, terms, -lots[here], mark[here]))
     return ideal
 
 

@@ -1,8 +1,8 @@
 """How far a sale would go, from the opening alone: the fixed point of price and liquidations.
 
 Lots sold reach a price; that price makes lots liquidatable; those are sold. One market by itself,
-whole positions, orders to the market, no fees, nothing refills: then it is what the engine does,
-generation by generation. spec/MECHANISMS.md §0.
+whole positions, orders to the market, marks by the last trade, no fees, nothing refills: then it is
+what the engine does, generation by generation. spec/MECHANISMS.md §0.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def forecast(state: State, index: int, way: int, lots: int) -> Forecast:
         exhausted = at >= len(deep)
         last = int(price[min(at, len(deep) - 1)])
         prices.append(last)
-        # The mark leans on an outside price where one is given; halves go up. SEMANTICS §3.
-        moved = (round(desk.weight * last + (1 - desk.weight) * desk.mark) - desk.mark) * way
+        moved = (desk.marked(last) - desk.mark) * way
         hit = int(np.searchsorted(away, moved, side="right"))
         total = sale + (int(due[hit - 1]) if hit else 0)
         if total == sold:

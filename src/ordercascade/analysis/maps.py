@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ordercascade.analysis.density import check_share
 from ordercascade.analysis.state import DOWN, UP, Desk, Floats, Ints, State, state
 from ordercascade.checks import whole
+from ordercascade.enums import MarketKind
 from ordercascade.errors import InputError
 from ordercascade.scenario import Scenario
 from ordercascade.tape import Tape
@@ -243,7 +244,7 @@ def _market_map(found: State, index: int) -> MarketMap:
 def _entries(desk: Desk, size: Ints, cost: Ints) -> Floats:
     """Return average entry prices in ticks: C / (q m), inverse -q m / C. SEMANTICS §1."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        if desk.linear:
+        if desk.kind == MarketKind.LINEAR:
             return np.asarray(cost / (size * float(desk.multiplier)))
         return np.asarray(-size * float(desk.multiplier) / cost)
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordercascade.analysis.state import Ints
+from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, Side, StepKind
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.tape import Tape
@@ -119,9 +120,8 @@ def _values(tape: Tape, markets: Any, rows: Any) -> Ints:
     value = np.zeros(len(size), dtype=np.int64)
     for (v, m), found in markets.items():
         here = (venue == v) & (market == m)
-        k = int(found["multiplier"])
-        linear = found["kind"] != "inverse"
-        value[here] = (price * size * k if linear else size * k // price)[here]
+        kind, terms = kind_of(found["kind"]), int(found["multiplier"])
+        value[here] = np.abs(worth(kind, terms, -size[here], price[here]))
     return value
 
 

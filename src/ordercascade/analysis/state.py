@@ -12,9 +12,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.enums import HolderKind, LegRule, PostReason, Side
+from ordercascade.analysis.margins import Margin, margin_of
+from ordercascade.contracts import kind_of, worth
+from ordercascade.enums import HolderKind, LegRule, MarketKind, PostReason, PriceSource, Side
 from ordercascade.errors import InputError, InputTypeError
-from ordercascade.margin import Schedule, trigger_price, what_if
+from ordercascade.exact import PPM
+from ordercascade.margin import trigger_price
 from ordercascade.run import World
 from ordercascade.scenario import Scenario
 from ordercascade.tape import Tape
@@ -36,13 +39,24 @@ class Desk:
     lot: float
     cash: float  # of the smallest settlement unit
     settle: str
-    linear: bool
+    kind: MarketKind
     multiplier: int
-    weight: float  # of the own book in the mark, in [0, 1]
+    weight_ppm: int  # of the own book in the mark; the rest is the outside price's
+    index: int  # the outside price in ticks, 0 without one
     mark: int
     bids: tuple[Ints, Ints]  # prices falling, lots
     asks: tuple[Ints, Ints]  # prices rising, lots
-    schedule: Schedule
+    margin: Margin
+
+    @property
+    def weight(self) -> float:
+        """The own book's weight in the mark, in [0, 1]: it multiplies R."""
+        return self.weight_ppm / PPM
+
+    def marked(self, last: int) -> int:
+        """Return the mark once the last trade is at a price: by weight, halves up. SEMANTICS §3."""
+        outside = 2 * (PPM - self.weight_ppm) * self.index
+        return max(1, (2 * self.weight_ppm * last + outside + PPM) // (2 * PPM))
 
     def rests(self, way: int) -> tuple[Ints, Ints]:
         """Return what a move `way` (DOWN, UP) has to eat."""
@@ -50,9 +64,7 @@ class Desk:
 
     def value(self, size: Ints, price: int) -> Ints:
         """Return the value of positions at a price. SEMANTICS §1."""
-        if self.linear:
-            return size * (price * self.multiplier)
-        return -(size * self.multiplier) // price
+        return worth(self.kind, self.multiplier, size, price)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -121,7 +133,7 @@ class Fold:
         self._tape = tape
         self._step = -2
         self._keys: list[Key] = [(int(m["venue"]), int(m["id"])) for m in tape.markets]
-        self._schedules = [_schedule(tape, m) for m in tape.markets]
+        self._margins = [margin_of(tape, market) for market in tape.markets]
         self._venue = np.append(tape.steps["venue"], 0).astype(np.int64)
         self._read_books()
         self._read_accounts()
@@ -238,9 +250,10 @@ class Fold:
         adl, rows = self._tape.adl, self._rows("adl", span)
         venue = self._venue[adl["step"][rows]]
         place = self._places(venue, adl["market"][rows])
-        inverse = np.array([m["kind"] == "inverse" for m in self._tape.markets] + [False])
-        cost = adl["cost"][rows].astype(np.int64)
-        lots = adl["lots"][rows] * np.where((cost >= 0) ^ inverse[place], 1, -1)
+        cost, lots = adl["cost"][rows].astype(np.int64), adl["lots"][rows].astype(np.int64)
+        # Of a linear contract longs cost more than 0, of an inverse one shorts do.
+        inverse = np.array([m["kind"] == "inverse" for m in self._tape.markets] + [False])[place]
+        lots = np.where((cost < 0) ^ inverse, -lots, lots)
         for column, sign in (("scope_from", -1), ("scope_to", 1)):
             at, known = self._find(venue << 32 | adl[column][rows])
             known &= place >= 0
@@ -280,9 +293,7 @@ class Fold:
             if not rows.any() or desk.mark < 1:
                 continue
             gained[rows] = desk.value(size[rows], desk.mark) - cost[rows]
-            at_mark = np.array([desk.mark])
-            asked = what_if(desk.schedule, at_mark, size[rows], cost[rows], 0)
-            needed[rows] = np.asarray(asked[1]).reshape(-1)
+            needed[rows] = desk.margin.need(size[rows], cost[rows], desk.mark)
         np.add.at(equity, at, gained)
         np.add.at(required, at, needed)
         trigger = np.zeros_like(size)
@@ -290,7 +301,7 @@ class Fold:
             rows = market == index
             if rows.any() and desk.mark >= 1:
                 trigger[rows] = trigger_price(
-                    desk.schedule,
+                    desk.margin.schedule,
                     size[rows],
                     cost[rows],
                     self._money[at[rows]],
@@ -326,7 +337,10 @@ class Fold:
             price, lots = price[lots > 0], lots[lots > 0].copy()
             sides.append((price[::-1], lots[::-1]) if side == Side.BID else (price, lots))
         mark = int(self._marks[index]) or _middle(*sides)
-        weighed = int(market.get("own_weight_ppm", 10**6)) / 10**6 if self._indices[index] else 1.0
+        outside = int(self._indices[index])
+        weight = int(market.get("own_weight_ppm", PPM)) if outside else PPM
+        if outside and market.get("source") == PriceSource.INDEX:
+            weight = 0
         names = [m["name"] for m in self._tape.markets]
         venues = {int(v["id"]): str(v["name"]) for v in self._tape.venues}
         name = str(market["name"])
@@ -339,13 +353,14 @@ class Fold:
             lot=float(market["lot_size"]),
             cash=10.0 ** -int(market["decimals"]),
             settle=str(market["settle"]),
-            linear=market["kind"] != "inverse",
+            kind=kind_of(market["kind"]),
             multiplier=int(market["multiplier"]),
-            weight=weighed,
+            weight_ppm=weight,
+            index=outside,
             mark=mark,
             bids=sides[0],
             asks=sides[1],
-            schedule=self._schedules[index],
+            margin=self._margins[index],
         )
 
 
@@ -353,25 +368,6 @@ def _middle(bids: tuple[Ints, Ints], asks: tuple[Ints, Ints]) -> int:
     """Return the middle of a book, its only side's best price, or 0."""
     tops = [int(side[0][0]) for side in (bids, asks) if len(side[0])]
     return sum(tops) // len(tops) if tops else 0
-
-
-def _schedule(tape: Tape, market: Any) -> Schedule:
-    """Return a market's margin schedule as its tape says it."""
-    if "brackets" not in market:
-        rule = "must carry the market's brackets: run its scenario again"
-        raise InputError("source", str(market["name"]), rule)
-    venue = next((v for v in tape.venues if v["id"] == market["venue"]), {})
-    return Schedule(
-        "tiers" if len(market["brackets"]) < 2 or _continuous(market["brackets"]) else "slab",
-        rows=[tuple(int(cell) for cell in row) for row in market["brackets"]],
-        multiplier=int(market["multiplier"]),
-        contract="inverse" if market["kind"] == "inverse" else "linear",
-        strict=bool(venue.get("trigger_strict", True)),
-    )
-
-
-def _continuous(rows: Any) -> bool:
-    return any(int(row[2]) for row in rows)
 
 
 def _leg(tape: Tape, venue: int) -> int:
