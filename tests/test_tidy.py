@@ -56,12 +56,11 @@ CORRIDORS = [
         " books populations staging schedules marks plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
-    (4, "analysis"),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures outcome story lab sheet"),
+    (4, "figures analysis outcome story lab sheet"),  # the stepper offers an ablation
     (4, "replay audit"),
-    (5, "report bookview presetview cli __main__"),
+    (5, "report ablateview bookview presetview cli __main__"),
 ]
 RANK = {
     room: (layer, corridor, place)

@@ -20,7 +20,7 @@ from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
-from ordercascade.scenario import Scenario
+from ordercascade.scenario import Scenario, hash_of
 from ordercascade.venue import Owners, Venue
 
 if TYPE_CHECKING:
@@ -299,13 +299,14 @@ def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:
 
 
 def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
+    text, inputs = scenario.to_toml(), scenario.inputs()
     return meta_of(scenario.venues) | {
         "name": scenario.name,
         "about": scenario.about,
         "seed": scenario.seed,
-        "scenario": scenario.to_toml(),
-        "config_hash": scenario.config_hash(),
-        "inputs": scenario.inputs(),
+        "scenario": text,
+        "config_hash": hash_of(text, inputs),
+        "inputs": inputs,
         "accounts": [
             {"venue": index, "id": account, "name": name}
             for index, owners in enumerate(built.owners)
