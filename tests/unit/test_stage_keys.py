@@ -179,7 +179,8 @@ def test_every_stage_of_the_engine_can_be_said() -> None:
         ),
         ("limit_price = { mode = 'market' }\nlimit = 'market'", "limit and limit_price say"),
         (
-            "limit_price = { mode = 'fillable' }\nliquidation = [{ kind = 'tranche', fraction = 1 }]",
+            "limit_price = { mode = 'fillable' }\n"
+            "liquidation = [{ kind = 'tranche', fraction = 1 }]",
             "venue[0].limit_price: needs the size said by tranche",
         ),
         ("fee_in_trigger = 0.0000001", "venue[0].fee_in_trigger: must not be finer than a ppm"),

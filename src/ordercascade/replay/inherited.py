@@ -102,6 +102,8 @@ class Inherited:
         self.scope, self.costs, self.parent = scope, {}, None
         told, turn.taken_over = turn.taken_over == scope, -1
         cooling = turn.step3 < 0
+        if not cooling and not told and progress.pending and self._healed(scope):
+            progress.end()
         if not stage.terms.bracketed:
             stage.findings.gap("takeovers", UNBRACKETED)
         else:
@@ -126,6 +128,17 @@ class Inherited:
         else:
             unit = {m: marks[m] * stage.plain[m].multiplier for m, _, _ in held.legs}
             self.costs = {market: size * unit[market] for market, size, _ in held.legs}
+
+    def _healed(self, scope: int) -> bool:
+        """Say if a scope that waits was healthy or flat at a step 3 since its last order."""
+        stage = self.stage
+        if not stage.terms.judges:
+            return False
+        for at, marks in self.turn.points[stage.liquidation(scope).rounds :]:
+            held = stage.ledger.held_before(scope, at)
+            if not held.legs or healthy(held, marks, stage.terms):
+                return True
+        return False
 
     def _first(self, step: Step, held: Held) -> None:
         """Taken over instead of an order: its parent is that of the order it would have sent."""
