@@ -53,12 +53,12 @@ CORRIDORS = [
         3,
         "exact margin keys record market data stagekeys config safeguards toml override presets"
         " books populations staging schedules plan agenda scenario scenarios"
-        " tables frames summary tape_file tape engine venue run",
+        " tables frames handed summary tape_file tape engine venue run",
     ),
     (4, "analysis"),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures outcome story lab sheet"),
+    (4, "figures inheritance outcome story lab sheet"),
     (4, "replay audit"),
     (5, "report bookview presetview cli __main__"),
 ]
