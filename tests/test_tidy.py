@@ -54,11 +54,12 @@ CORRIDORS = [
         3,
         "exact margin keys record market data stagekeys config safeguards toml override presets"
         " books populations staging schedules marks plan agenda scenario scenarios"
-        " tables frames summary tape_file tape engine venue run",
+        " tables frames handed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures analysis outcome story lab sheet"),  # the stepper offers an ablation
+    # The stepper offers an ablation.
+    (4, "figures analysis inheritance outcome story lab sheet"),
     (4, "replay audit"),
     (5, "report ablateview bookview presetview cli __main__"),
 ]
