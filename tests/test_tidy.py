@@ -46,8 +46,9 @@ CORRIDORS = [
         2,
         "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
         " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
-        " core.insured core.variation core.takeover core.stages core.listing core.questions"
-        " core.closeout core.settle core.venue core.monitor core.world core.changing",
+        " core.insured core.variation core.funding core.takeover core.stages core.listing"
+        " core.questions core.closeout core.settle core.due core.venue core.monitor core.world"
+        " core.changing",
     ),
     (
         3,

@@ -118,6 +118,7 @@ class StepKind(IntEnum):
     AGENTS = 11
     BOUND = 12
     PAYMENT = 13
+    FUNDING = 14
 
 
 class Outcome(IntEnum):
@@ -147,6 +148,7 @@ class PostReason(IntEnum):
     DEPOSIT = 9
     WITHDRAWAL = 10
     TAKEOVER = 11
+    FUNDING = 12
 
 
 class NoteKind(IntEnum):
@@ -155,6 +157,7 @@ class NoteKind(IntEnum):
     BOUND_REACHED = 0
     ADL_EXTERNAL = 1
     FUND_EMPTY = 2
+    FUNDING = 3  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
 
 
 class MarketKind(IntEnum):
@@ -162,6 +165,14 @@ class MarketKind(IntEnum):
 
     LINEAR = 0
     INVERSE = 1
+
+
+class FundingRule(IntEnum):
+    """How a market's funding rate is found where none is given: core/funding.pyx."""
+
+    NONE = 0
+    PREMIUM = 1
+    SKEW = 2
 
 
 class PriceSource(IntEnum):

@@ -15,6 +15,7 @@ from ordercascade.enums import (
     AdlWhen,
     CancelPolicy,
     FeeTo,
+    FundingRule,
     HolderKind,
     LegRule,
     MarketKind,
@@ -50,6 +51,7 @@ PAIRS: list[tuple[str, str, type[IntEnum], bool]] = [
     ("core/records.pxd", "", OrderFlag, False),  # NONE has no bit.
     ("core/records.pxd", "REJECT_", Reject, True),
     ("core/contracts.pxd", "", MarketKind, True),
+    ("core/funding.pxd", "FUNDING_", FundingRule, True),
     ("core/ledger.pxd", "", HolderKind, True),
     ("core/state.pxd", "STEP_", StepKind, False),
     ("core/state.pxd", "", Outcome, True),

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ordercascade.enums import HolderKind, MarkRefresh, NoteKind, PostReason, Side, StepKind
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
+from ordercascade.replay.funding import funding_due
 from ordercascade.replay.ledger import OUTSIDE, Due
 from ordercascade.replay.losses import Losses
 from ordercascade.replay.margins import liquidatable
@@ -219,6 +220,8 @@ class Player:
             due, notes = losses.adl(step, *self.rows.adl.at(k))
         elif step.kind == StepKind.WATERFALL:
             due, notes = losses.waterfall(step, postings)
+        elif step.kind == StepKind.FUNDING:
+            due, notes = funding_due(stage, step, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)

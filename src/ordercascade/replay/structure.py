@@ -20,7 +20,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 SHOCK, MARK, LIQUIDATION = StepKind.SHOCK, StepKind.MARK, StepKind.LIQUIDATION
 WATERFALL, ADL = StepKind.WATERFALL, StepKind.ADL
-AGENTS, BOUND = StepKind.AGENTS, StepKind.BOUND
+AGENTS, BOUND, FUNDING = StepKind.AGENTS, StepKind.BOUND, StepKind.FUNDING
 ORDERED = (SHOCK, LIQUIDATION, AGENTS)  # kinds of step that may send an order
 PER_ASSET = (
     HolderKind.EXTERNAL,
@@ -153,10 +153,11 @@ class _Judge:
         self.count("steps")
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
         market, scope, cause = self.columns("steps", "market", "scope", "cause_market")
-        kinds = [int(kind) for kind in (SHOCK, MARK, LIQUIDATION, WATERFALL, ADL, AGENTS, BOUND)]
+        known = (SHOCK, MARK, LIQUIDATION, WATERFALL, ADL, AGENTS, BOUND, FUNDING)
+        kinds = [int(kind) for kind in known]
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
-        placed = np.isin(kind, [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL)])
+        placed = np.isin(kind, [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL, FUNDING)])
         asset = self.clearing(venue, market)
         self.hold("steps", "market", np.where(placed, asset >= 0, market == -1), "fit its kind")
         about = np.isin(kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL)])
