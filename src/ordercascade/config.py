@@ -13,7 +13,15 @@ from msgspec import Meta
 
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
-from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.keys import (
+    Book,
+    Count,
+    FundingConfig,
+    FundingRuleConfig,
+    PopulationConfig,
+    Strict,
+    Whole,
+)
 from ordercascade.record import Record
 
 # Keys of later work and the valid key nearest to each.
@@ -31,7 +39,6 @@ LATER = {
     "margin_call": "trigger_strict",
     "haircut": "brackets",
     "lending": "transfer",
-    "funding": "fees",
     "ema_tau_s": "own_book_weight",
     "window_s": "own_book_weight",
     "latency_s": "own_book_weight",
@@ -164,6 +171,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     oracle: OracleConfig | None = None
     brackets: tuple[Bracket, ...] | BracketFile | None = None
     book: Book | None = None
+    funding: FundingRuleConfig | None = None
 
 
 class PositionConfig(Strict, frozen=True, kw_only=True):
@@ -256,6 +264,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     shock: tuple[ShockConfig, ...] = ()
     index: tuple[IndexConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
+    funding: tuple[FundingConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

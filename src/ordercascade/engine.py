@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
+from ordercascade.agenda import funding_terms
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -36,7 +37,9 @@ def raise_venue(world: Any, plan: VenuePlan) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
     venue = world.venue(world.add_venue(asset_count=1, **plan.arguments))
     for item in plan.markets:
-        venue.add_market(asset=0, **item.arguments)
+        number = venue.add_market(asset=0, **item.arguments)
+        if terms := funding_terms(item):
+            venue.set_funding(number, **terms)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue

@@ -270,6 +270,9 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         )
     for tick in scenario.agenda.ticks:
         world.schedule_index(tick.time_ns, tick.venue, tick.market, tick.price)
+    for paid in scenario.agenda.fundings:
+        terms = {"rate_ppb": paid.rate_ppb, "every_ns": paid.every_ns, "times": paid.times}
+        world.schedule_funding(paid.time_ns, paid.venue, paid.market, **terms)
     for transfer in scenario.agenda.transfers:
         names = owners[transfer.venue].names
         if transfer.account not in names:
