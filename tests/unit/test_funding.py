@@ -108,18 +108,6 @@ def test_an_inverse_long_pays_in_coins_of_its_unfloored_worth() -> None:
     assert not any(world.venue(0).audit().values())
 
 
-def test_a_series_pays_so_many_times_and_a_gap_is_made_up_in_order() -> None:
-    """BAD_INPUTS F05: each once, at its own time, however late the settlement is; no more than
-    `times`."""
-    world, (long, _) = world_of(3, -3)
-    world.schedule_funding(5 * SECOND, 0, 0, rate_ppb=10_000_000, every_ns=SECOND, times=4)
-    assert world.settle(100 * SECOND) == 4
-    times = [t for kind, t in rows(world, "steps", "kind", "time_ns") if kind == StepKind.FUNDING]
-    assert times == [5 * SECOND, 6 * SECOND, 7 * SECOND, 8 * SECOND]
-    assert world.run() == 0
-    assert world.venue(0).collateral(long) == BILLION - 4 * 30
-
-
 def test_funding_comes_after_price_ticks_and_before_transfers_and_orders() -> None:
     world, _ = world_of(3, -3)
     world.schedule_shock(5, 0, 0, Side.BID, size=1)
@@ -209,30 +197,6 @@ def test_a_payment_that_would_pass_a_cells_bound_is_not_made_and_the_tape_says_s
     assert (NoteKind.FUNDING, BILLION, 0) in rows(world, "notes", "kind", "a", "b")
     assert paid(world) == {}
     assert venue.collateral(scope) == 2**60 - 1
-
-
-@pytest.mark.parametrize(
-    "terms",
-    [
-        {"rate_ppb": BILLION + 1},
-        {"rate_ppb": -BILLION - 1},
-        {"rate_ppb": float("nan")},
-        {"rate_ppb": 0.5},
-        {"rate_ppb": True},
-        {"times": 0},
-        {"times": 2},  # every_ns is 0
-        {"times": 10**6 + 1, "every_ns": 1},
-        {"times": 2, "every_ns": -1},
-        {"every_ns": "1"},
-    ],
-)
-def test_a_schedule_out_of_range_is_refused_and_nothing_is_planned(terms: dict[str, Any]) -> None:
-    """BAD_INPUTS A25."""
-    world, _ = world_of(3, -3)
-    before = world.state_hash()
-    with pytest.raises((oc.InputError, oc.InputTypeError)):
-        world.schedule_funding(5, 0, 0, **terms)
-    assert world.state_hash() == before
 
 
 @pytest.mark.parametrize(

@@ -73,25 +73,6 @@ def test_values_are_floored_for_both_signs_and_a_trade_has_one_cost() -> None:
     assert not any(venue.audit().values())
 
 
-def test_a_lot_worth_less_than_a_unit_costs_nothing_and_the_sums_hold() -> None:
-    """BAD_INPUTS E19: K = 1 unit * tick at a price of 1,000."""
-    world = World()
-    world.add_venue()
-    venue = world.venue(0)
-    venue.add_market(kind=MarketKind.INVERSE, price_max=1_000, size_max=100, last=1_000)
-    people = [venue.open_account() for _ in range(2)]
-    scopes = [venue.deposit(account, 0, 10) for account in people]
-    world.start()
-    for side, account in zip((Side.BID, Side.ASK), people, strict=True):
-        assert venue.submit(account, 0, side, 1_000, 1) >= 0
-    assert [venue.position(scope, 0) for scope in scopes] == [(1, 0), (-1, 0)]
-    assert [venue.equity(scope) for scope in scopes] == [9, 10]
-    for side, account in zip((Side.ASK, Side.BID), people, strict=True):
-        venue.submit(account, 0, side, 1_000, 1)
-    assert [venue.position(scope, 0) for scope in scopes] == [(0, 0), (0, 0)]
-    assert not any(venue.audit().values())
-
-
 def test_a_reduction_keeps_the_floored_part_of_the_cost_and_a_flip_starts_anew() -> None:
     """Cost -29,998 of 3 lots: 1 lot left costs floor(-29,998 / 3) = -10,000."""
     world = inverse_world(last=20_001)
@@ -269,20 +250,6 @@ def test_what_an_inverse_market_refuses(changes: dict[str, Any], said: str) -> N
     with pytest.raises((oc.ConfigError, oc.InputError, oc.InputTypeError), match=said):
         world.venue(0).add_market(**{"size_max": 10**6} | given | changes)
     assert world.venue(0).add_market(**given, size_max=10**6) == 0
-
-
-def test_the_price_of_an_inverse_market_starts_at_one_tick() -> None:
-    """BAD_INPUTS D07: there is no price 0 at which a lot would be worth endlessly much."""
-    world = inverse_world()
-    venue = world.venue(0)
-    account = venue.open_account()
-    venue.deposit(account, 0, 10**15)
-    with pytest.raises(oc.InputError, match="price"):
-        venue.seed_level(0, Side.BID, 0, 1)
-    world.start()
-    assert venue.submit(account, 0, Side.BID, 1, 1) > 0
-    with pytest.raises(oc.InputError):
-        venue.set_index(0, 0)
 
 
 def test_size_max_bounds_positions_as_in_a_linear_market() -> None:
