@@ -44,16 +44,16 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
-        " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
-        " core.insured core.variation core.funding core.takeover core.stages core.listing"
-        " core.questions core.closeout core.settle core.due core.venue core.monitor core.world"
-        " core.changing",
+        "mechanisms core.state core.statecopy core.bounds core.initial core.gates core.flock"
+        " core.watch core.opening core.steps core.outside core.users core.bulk core.losses"
+        " core.pairs core.insured core.variation core.funding core.takeover core.stages"
+        " core.listing core.questions core.closeout core.settle core.due core.venue core.monitor"
+        " core.world core.changing",
     ),
     (
         3,
-        "exact margin keys record market data config safeguards toml override presets books"
-        " populations plan agenda scenario scenarios"
+        "exact margin keys record market data stagekeys config safeguards toml override presets"
+        " books populations staging schedules plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
     (4, "analysis"),

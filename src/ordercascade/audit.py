@@ -157,5 +157,5 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     ended = tape.meta["stop"] in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
     if ended and (tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)):
         player.check_nobody_left()
-    for stage, turn, _ in player.cast.values():
+    for stage, turn, *_ in player.cast.values():
         check_parents(stage, turn)

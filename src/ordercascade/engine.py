@@ -16,7 +16,9 @@ from ordercascade.agenda import funding_terms
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
-from ordercascade.plan import VenuePlan
+from ordercascade.plan import MarketPlan, VenuePlan
+from ordercascade.schedules import schedule_of
+from ordercascade.staging import policy_of
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -33,11 +35,19 @@ def default_engine() -> Any:
     return import_module("ordercascade.core.world")
 
 
+def stages_of(plan: VenuePlan) -> dict[str, Any]:
+    """Return what a venue's stages add to the arguments of `add_venue`."""
+    policy, stages = plan.staged
+    found: dict[str, Any] = {"policy": policy_of(policy)} if policy else {}
+    return found | {"stages": dict(stages)} if stages else found
+
+
 def raise_venue(world: Any, plan: VenuePlan) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
-    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments))
+    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments, **stages_of(plan)))
     for item in plan.markets:
-        number = venue.add_market(asset=0, **item.arguments)
+        margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
+        number = venue.add_market(asset=0, **item.arguments, **margin)
         if terms := funding_terms(item):
             venue.set_funding(number, **terms)
     if plan.fund:
@@ -98,6 +108,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "preset": venue.config.preset,
                 "trigger_strict": bool(venue.arguments["trigger_strict"]),
                 "rules": {name: int(rule) for name, rule in venue.arguments.items()},
+                **_stages_told(venue),
             }
             for index, venue in enumerate(venues)
         ],
@@ -115,7 +126,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "multiplier": item.market.multiplier,
                 "price_max": item.market.price_max,
                 "size_max": item.market.size_max,
-                "brackets": [list(row) for row in item.arguments["brackets"]],
+                **_margin_told(item),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
             }
             for index, venue in enumerate(venues)
@@ -124,6 +135,26 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
         "accounts": [],
         "populations": [],
     }
+
+
+def _stages_told(venue: VenuePlan) -> dict[str, Any]:
+    """Return what the tape says of a venue's stages; nothing where there are none."""
+    parts = {"tranches": venue.staged.policy, "stages": venue.staged.stages}
+    return {
+        part: {name: int(value) for name, value in numbers.items()}
+        for part, numbers in parts.items()
+        if numbers
+    }
+
+
+def _margin_told(item: MarketPlan) -> dict[str, Any]:
+    """Return what the tape says of a market's margin: its brackets, or the schedule instead."""
+    if item.margins is None:
+        return {"brackets": [list(row) for row in item.arguments["brackets"]]}
+    said = dict(item.margins.arguments)
+    if "rows" in said:
+        said["rows"] = [list(row) for row in said["rows"]]
+    return {"schedule": {"kind": item.margins.kind, **said}}
 
 
 def tape_of(world: Any, meta: dict[str, Any]) -> Tape:

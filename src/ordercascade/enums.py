@@ -87,6 +87,7 @@ class Reject(IntEnum):
     AUCTION = -17
     DUPLICATE_ID = -18
     NO_OVERLAP = -19
+    GATED = -20
 
 
 class HolderKind(IntEnum):

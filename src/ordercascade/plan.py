@@ -27,7 +27,6 @@ from ordercascade.data.brackets import EngineBracket, read_brackets, schedule
 from ordercascade.data.positions import Opening, opening, read_positions
 from ordercascade.enums import (
     AdlRule,
-    AdlTrigger,
     CancelPolicy,
     FeeTo,
     LegRule,
@@ -42,6 +41,8 @@ from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
 from ordercascade.market import Market
 from ordercascade.populations import Cohort, cohort, judge
+from ordercascade.schedules import Margins, brackets_like, exactly_bracketed, margins
+from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
@@ -54,6 +55,7 @@ class MarketPlan(NamedTuple):
     config: MarketConfig
     path: str
     arguments: Arguments
+    margins: Margins | None = None  # the schedule in place of the brackets
 
     def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
         """Return the mark its oracle would give: own price and index by weight, halves up.
@@ -95,6 +97,7 @@ class VenuePlan(NamedTuple):
     arguments: Arguments
     markets: tuple[MarketPlan, ...]
     fund: int
+    staged: Staged = Staged({}, {})
 
 
 class Account(NamedTuple):
@@ -117,7 +120,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         raise ConfigError(f"{path}.oracle.index", "belongs to a market's oracle")
     fees = _fees(config.fees or FeesConfig(), f"{path}.fees")
     markets = tuple(
-        _market_plan(market, fees, config.preset, path=f"{path}.market[{index}]", base=base)
+        _market_plan(market, fees, config, path=f"{path}.market[{index}]", base=base)
         for index, market in enumerate(config.market)
     )
     first = markets[0].market if markets else None
@@ -129,8 +132,24 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         if fund < 0:
             raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
     said = [account.name for account in config.account]
-    judge(config.population, [item.market for item in markets], said, path)
-    return VenuePlan(config.name, config, path, arguments, markets, fund)
+    units = [item.market for item in markets]
+    judge(config.population, units, said, path)
+    _judge_laws(config, path)
+    stages = staged(config, units, path)
+    return VenuePlan(config.name, config, path, arguments, markets, fund, stages)
+
+
+def _judge_laws(config: VenueConfig, path: str) -> None:
+    """Liquidation prices are laid out by brackets at the mark."""
+    odd = [m.name for m in config.market if not exactly_bracketed(m.schedule, config)]
+    for index, crowd in enumerate(config.population):
+        named = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
+        if crowd.liquidation_price is not None and (found := [m for m in named if m in odd]):
+            rule = (
+                "needs brackets, or a flat schedule, at the mark and without a fee; give leverage"
+            )
+            at = f"{path}.population[{index}].liquidation_price"
+            raise ConfigError(at, rule, found[0])
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
@@ -181,7 +200,7 @@ def cohorts(
 
 
 def _market_plan(
-    config: MarketConfig, fees: Arguments, preset: str, *, path: str, base: Path
+    config: MarketConfig, fees: Arguments, venue: VenueConfig, *, path: str, base: Path
 ) -> MarketPlan:
     market = Market(
         located(f"{path}.name", lambda text: name(f"{path}.name", text), config.name),
@@ -195,26 +214,30 @@ def _market_plan(
     )
     oracle = config.oracle or OracleConfig()
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight
+    rows = _brackets(market, config, venue.preset, path=path, base=base)
     arguments = {
         "kind": kind_of(market.kind),
         "multiplier": market.multiplier,
         "price_max": market.price_max,
         "size_max": market.size_max,
-        "brackets": _brackets(market, config, preset, path=f"{path}.brackets", base=base),
+        "brackets": rows,
         "source": PriceSource[(oracle.kind or "last").upper()],
         "own_weight_ppm": located(f"{path}.oracle", ppm, "own_book_weight", weight),
         "index": price_of(market, oracle.index, f"{path}.oracle.index"),
         "last": price_of(market, config.last, f"{path}.last"),
     }
-    return MarketPlan(market, config, path, arguments | fees)
+    found = margins(market, config.schedule, rows, venue, f"{path}.schedule")
+    return MarketPlan(market, config, path, arguments | fees, found)
 
 
 def _brackets(
     market: Market, config: MarketConfig, preset: str, *, path: str, base: Path
 ) -> list[EngineBracket]:
-    source = config.brackets
+    if config.schedule is not None:
+        return brackets_like(market, config.schedule, f"{path}.schedule")
+    source, path = config.brackets, f"{path}.brackets"
     if source is None:
-        rule = f"preset {preset!r} has no brackets of {market.name!r}; give brackets"
+        rule = f"preset {preset!r} has no brackets of {market.name!r}; give brackets or a schedule"
         raise ConfigError(path, rule)
     if isinstance(source, BracketFile):
         symbol = source.symbol or market.name
@@ -242,11 +265,11 @@ def _rules(config: VenueConfig, path: str) -> Arguments:
         "residual": word(Residual, config.residual),
         "social": bool(config.social),
         "buffer_ppm": located(path, ppm, "exit_buffer", config.exit_buffer or 0),
-        "liquidation_fee_ppm": located(path, ppm, "liquidation_fee", config.liquidation_fee or 0),
+        "liquidation_fee_ppm": fee_ppm(config, path),
         "liquidation_fee_to": word(FeeTo, config.liquidation_fee_to),
         "liquidation_pays_taker": bool(config.liquidation_pays_taker),
         "adl_rule": word(AdlRule, adl.rule if adl else None),
-        "adl_trigger": word(AdlTrigger, adl.trigger if adl else None),
+        "adl_trigger": adl_trigger(config),
     }
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
-from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
+from ordercascade.engine import default_engine, meta_of, raise_venue, stages_of, tape_of
 from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
@@ -89,7 +89,7 @@ class World:
 
         Only venues' rules and the weights of oracles may differ: what the present round has planned
         stays planned, and a fund gets the difference of the two balances, down to nothing.
-        ConfigError for any other difference, and for another `trigger_strict`.
+        ConfigError for any other difference, for another `trigger_strict`, and for other stages.
         """
         from ordercascade.core.changing import change
 
@@ -103,6 +103,7 @@ class World:
         for index, (before, after) in enumerate(pairs):
             if before.arguments["trigger_strict"] != after.arguments["trigger_strict"]:
                 raise ConfigError(f"venue[{index}].trigger_strict", "must stay as it is in a run")
+            _same_stages(before, after, f"venue[{index}]")
             fund = None
             if after.fund != before.fund:
                 venue = self._open().venue(index)
@@ -112,7 +113,8 @@ class World:
                 (item.arguments["source"], item.arguments["own_weight_ppm"])
                 for item in after.markets
             ]
-            change(self._open(), index, fund=fund, weights=weights, **after.arguments)
+            rules = after.arguments | stages_of(after)
+            change(self._open(), index, fund=fund, weights=weights, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
             "scenario": scenario.to_toml(),
@@ -317,6 +319,18 @@ def _same_index(before: Scenario, after: Scenario) -> None:
             if one.arguments["index"] != two.arguments["index"]:
                 rule = "must be the same: a run keeps the outside price it began with"
                 raise ConfigError(f"{two.path}.oracle.index", rule)
+
+
+def _same_stages(before: VenuePlan, after: VenuePlan, path: str) -> None:
+    """Refuse other stages, and what would forget the past of a window."""
+    for key, was, will in (
+        ("takeover", before.staged.stages, after.staged.stages),
+        ("mm_base", [m.margins for m in before.markets], [m.margins for m in after.markets]),
+    ):
+        if was != will:
+            raise ConfigError(f"{path}.{key}", "and all stages and schedules must stay in a run")
+    if "capacity" in before.staged.policy:
+        raise ConfigError(f"{path}.tranche", "of a window must stay: its past would be forgotten")
 
 
 def _ruleless(scenario: Scenario) -> ScenarioConfig:

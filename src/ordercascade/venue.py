@@ -378,6 +378,8 @@ class Venue:
             lots += abs(size)
             if size:
                 maintenance += item.maintenance(abs(value))
+        if any(item.margins for item in self._plan.markets):
+            equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
         short = equity < maintenance
         if not self._plan.arguments["trigger_strict"]:
             short = equity <= maintenance

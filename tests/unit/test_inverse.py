@@ -314,3 +314,56 @@ def test_external_is_the_other_side_of_an_inverse_opening() -> None:
     world.start()
     outside = venue.holder(HolderKind.EXTERNAL, 0)
     assert venue.position(outside, 0) == (-7, K * 7 // 20_000)
+
+
+SCENARIO = """
+schema = 1
+name = "coins"
+seed = 3
+
+[[venue]]
+name = "perp"
+preset = "simple"
+RULES
+[venue.fund]
+balance = "0.5"
+
+[[venue.market]]
+name = "BTCUSD"
+kind = "inverse"
+tick_size = "0.5"
+lot_size = "1"
+settle = "BTC"
+decimals = 8
+brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 100 }]
+book = { kind = "ladder", mid = "60000.25", step = "10", levels = 400, size = "3000" }
+
+[[venue.population]]
+market = "BTCUSD"
+accounts = 300
+long_share = 0.8
+leverage = { values = [10, 25, 50], weights = [1, 1, 1] }
+notional = { kind = "lognormal", median = "0.05", sigma = 1.0 }
+entry = { kind = "normal", sigma_bps = 30 }
+
+[[shock]]
+at_s = 1
+side = "ask"
+notional = "9"
+
+[[funding]]
+at_s = 2
+rate = "0.001"
+"""
+
+
+@pytest.mark.parametrize("rules", ["", 'mm_base = "entry"', 'leg = "worst_pnl"'])
+def test_a_scenario_in_coins_cascades_and_its_tape_passes_the_audit(rules: str) -> None:
+    tape = oc.run(oc.Scenario.from_toml(SCENARIO.replace("RULES", rules)))
+    found = oc.audit(tape)
+    assert found.ok, found
+    summary = tape.summary()
+    assert summary["liquidations"] > 50
+    assert set(summary["money_check"].values()) == {0}
+    # 9 BTC at the mark are 540,000 USD: 180 levels, on average 900 USD or 1.5 % below.
+    assert summary["shock_notional"] == pytest.approx(9 * SATOSHI * 60_000 / 59_095, rel=1e-4)

@@ -11,6 +11,7 @@ from ordercascade.core.events cimport (
     LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
     log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
 )
+from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
@@ -323,6 +324,8 @@ cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 no
     """The table of SEMANTICS §5 for a scope that sent an order, on the standing marks."""
     cdef Margin m = margin_of(s, scope, False)
     note_scope(s, scope, &m)
+    if m.equity < 0:
+        gates_trouble(s)
     if not m.flat:
         if _healthy(s, &m):
             set_outcome(s, row, HEALTHY)

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
+from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
@@ -35,7 +36,9 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
     cdef int32_t scope = ledger_scope(&s.ledger, account, -1, asset)
     if scope == NIL:
         scope = new_scope(s, account, asset, NIL)
-    if money_fits(s, scope, amount) and (amount > 0 or free_collateral(s, scope) >= -amount):
+    if money_fits(s, scope, amount) and (amount > 0 or (
+            free_collateral(s, scope) >= -amount and gates_refuse(s, scope, -amount) == 0)):
+        gates_move(s, asset, amount)
         ledger_deposit(&s.ledger, scope, amount)
         write_outside(s, step, scope, amount)
         touch(s, scope)

@@ -45,6 +45,7 @@ cdef enum:
     REJECT_AUCTION = -17
     REJECT_DUPLICATE_ID = -18
     REJECT_NO_OVERLAP = -19
+    REJECT_GATED = -20
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType

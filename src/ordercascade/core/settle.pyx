@@ -13,12 +13,13 @@ from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step,
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
-from ordercascade.core.ledger cimport Position, ledger_flat
+from ordercascade.core.gates cimport gates_trouble
+from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
 from ordercascade.core.schedule cimport BY_LOTS
-from ordercascade.core.slab cimport NIL, push, slab_grow
+from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
     price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
@@ -128,6 +129,7 @@ cdef int _below_zero(State* s) except -1 nogil:
         if sc.pending and sc.retry_ns > s.time_ns:
             m = margin_of(s, scope, False)
             if not m.flat and m.equity < 0:
+                gates_trouble(s)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -136,9 +138,34 @@ cdef int _below_zero(State* s) except -1 nogil:
     return 0
 
 
+cdef void _look_ahead(const State* s) noexcept nogil:
+    """Ask early for what the entries after next will touch: they lie all over memory."""
+    cdef int64_t left = s.queue_count - s.cursor
+    cdef const Entry* e = &s.queue[s.cursor]
+    cdef const Holder* h
+    cdef int32_t p
+    if left > 24:
+        oc_prefetch(&s.ledger.holders[e[24].scope])
+        oc_prefetch(&s.scopes[e[24].scope])
+        oc_prefetch(<const char*>&s.scopes[e[24].scope] + 64)
+    if left > 16:
+        h = &s.ledger.holders[e[16].scope]
+        oc_prefetch(&s.ledger.accounts[h.account])
+        if h.first != NIL:
+            oc_prefetch(&s.ledger.positions[h.first])
+            oc_prefetch(&s.triggers.nodes[h.first])
+    if left > 8:
+        p = s.ledger.holders[e[8].scope].first
+        if p != NIL and s.ledger.positions[p].market_next != NIL:
+            oc_prefetch(&s.ledger.positions[s.ledger.positions[p].market_next])
+        if p != NIL and s.ledger.positions[p].market_previous != NIL:
+            oc_prefetch(&s.ledger.positions[s.ledger.positions[p].market_previous])
+
+
 cdef int _queue(State* s) except -1 nogil:
     """Step 5: the next entry of the queue."""
     if s.cursor < s.queue_count:
+        _look_ahead(s)
         s.cursor += 1
         return execute(s, &s.queue[s.cursor - 1])
     s.phase = ROUND_TABLE
@@ -288,6 +315,8 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     cdef const Market* m = &s.markets[position.market]
     cdef int sign = 1 if position.size > 0 else -1
     cdef Wide base
+    if at.equity < 0:
+        gates_trouble(s)
     out.scope = scope
     out.market = position.market
     out.size = position.size

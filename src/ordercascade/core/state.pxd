@@ -159,6 +159,28 @@ ctypedef struct Funding:        # how a market's funding rate is found; all 0: i
     int64_t cap_ppb             # the rate lies within +- this
     int64_t share               # a payment is one of so many that the formula's period has
 
+cdef enum:
+    LIMITERS = 4            # rates of withdrawal that a venue may have
+
+ctypedef struct Limiter:        # a rate of withdrawal, core/gates
+    TimeNs window_ns
+    Ppm share_ppm
+    Cash least
+
+ctypedef struct Gates:          # what stands before money that leaves; all 0: nothing
+    int8_t on
+    int8_t troubled             # 1: a scope was seen below zero ...
+    TimeNs troubled_at          # ... last at this time
+    TimeNs stop_ns
+    Ppm stays_ppm
+    int32_t limiter_count
+    Limiter limiters[4]
+
+ctypedef struct Room:           # what may still leave by each rate, of one asset
+    int8_t known                # 0: nothing has moved yet, the rates are at their baselines
+    TimeNs at                   # as of this time
+    Cash left[4]
+
 ctypedef struct Market:
     Book book
     void* oracle                # borrowed Oracle; the venue object owns it
@@ -244,6 +266,9 @@ cdef enum:                      # what is left to do of the order just executed
 ctypedef struct State:
     Rules rules
     Stages stages
+    Gates gates
+    Room* rooms                 # by asset; only with limiters
+    int64_t room_capacity
     Ledger ledger
     Triggers triggers
     Market* markets

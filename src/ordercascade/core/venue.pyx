@@ -11,6 +11,7 @@ from ordercascade.core.book cimport book_best, book_clear, book_init, book_submi
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.funding cimport set_terms
+from ordercascade.core.gates cimport set_gates
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -94,7 +95,8 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None):
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
+                   backstop=None):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -111,6 +113,7 @@ cdef class Venue:
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
         set_stages(&self.s.stages, stages)
+        set_gates(&self.s, gates)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
 
@@ -400,7 +403,7 @@ cdef class Venue:
         return self._whole_again(user_deposit(&self.s, account, asset, amount, &self.torn))
 
     def withdraw(self, account, asset, amount):
-        """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
+        """Take out of the cross scope: 0, Reject.INSUFFICIENT if margin forbids it, or GATED."""
         self._idle()
         account = self._account(account)
         asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
@@ -443,7 +446,7 @@ cdef class Venue:
         m = self._market(market)
         order.type, order.side, order.tif, order.flags = self._judged(
             check_order, type, side, tif, flags)
-        order.price = self._price(m, price, 1) if order.type == LIMIT else 1
+        order.price = self._price(m, price, 1) if order.type == LIMIT else 0
         order.size = self._int("size", size, 1, self.s.markets[m].size_max)
         return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
@@ -485,8 +488,8 @@ cdef class Venue:
         """Close lots of a scope against another that holds the other side, at the first one's
         bankruptcy quote: 0, or Reject.NO_OVERLAP if the other cannot afford it."""
         self._started()
-        mine = self.s.ledger.positions[self._leg(self._scope(scope), market)].size
-        its = self.s.ledger.positions[self._leg(self._scope(other), market)].size
+        mine = self.s.ledger.positions[self._leg(scope, market)].size
+        its = self.s.ledger.positions[self._leg(other, market)].size
         if (mine > 0) == (its > 0):
             raise InputError("other", other, "must hold the other side")
         lots = self._int("lots", lots, 1, min(absolute(mine), absolute(its)))

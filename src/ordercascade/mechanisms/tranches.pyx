@@ -306,9 +306,12 @@ cdef class Tranches(LiquidationPolicy):
             return self
         other = Tranches.__new__(
             Tranches, self.rule, self.limit, limit_all=self.limit_all,
-            block_value=self.block_value, cooldown_ns=self.cooldown_ns, spread_ppm=self.spread_ppm,
-            adjustment_ppm=self.adjustment_ppm, range_ppm=self.range_ppm, capacity=self.capacity,
-            window_ns=self.window_ns, skew_max=self.skew_max)
+            portion_ppm=self.portion_ppm, min_value=self.min_value, block_value=self.block_value,
+            cooldown_ns=self.cooldown_ns, ramp_ns=self.ramp_ns, target_ppm=self.target_ppm,
+            buffer_ppm=self.buffer_ppm, cost_ppm=self.cost_ppm, round_up=self.round_up,
+            tiers=self.tiers, spread_ppm=self.spread_ppm, adjustment_ppm=self.adjustment_ppm,
+            range_ppm=self.range_ppm, capacity=self.capacity, window_ns=self.window_ns,
+            skew_max=self.skew_max)
         other.sales = <Sale*>slab_copy(self.sales, self.sale_capacity, sizeof(Sale))
         other.sale_capacity = self.sale_capacity
         other.sale_count = self.sale_count

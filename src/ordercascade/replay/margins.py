@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ordercascade.contracts import price_of
+from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.terms import PPM, Brackets, MarketTerms, VenueTerms
 
 TICK_MAX = 2**31 - 1
@@ -46,11 +47,12 @@ def standing_of(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> Sta
         value = markets[market].worth(size, marks[market])
         equity += value - cost
         exposure += abs(value)
-        maintenance += brackets_of(markets[market]).maintenance(abs(value))
+        maintenance += brackets_of(markets[market]).maintenance(size, value, cost)
     return Standing(equity, maintenance, exposure)
 
 
-def brackets_of(market: MarketTerms) -> Brackets:
+def brackets_of(market: MarketTerms) -> Brackets | Schedule:
+    """Return what a market asks of positions: its brackets, or its schedule."""
     if market.brackets is None:
         raise LookupError(f"market {market.id} has no brackets")
     return market.brackets
@@ -96,7 +98,9 @@ def handover(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> dict[i
         market, _, cost = held.legs[0]
         return {market: cost - held.collateral}
     values = {m: markets[m].worth(size, marks[m]) for m, size, _ in held.legs}
-    weights = {m: brackets_of(markets[m]).maintenance(abs(v)) for m, v in values.items()}
+    weights = {
+        m: brackets_of(markets[m]).maintenance(size, values[m], cost) for m, size, cost in held.legs
+    }
     shares = split(equity_of(held, marks, markets), weights)
     return {market: value - shares[market] for market, value in values.items()}
 

@@ -129,7 +129,9 @@ class Scan:
             marks = self.peeks(market)[low:high]
             value = worth(terms.kind, terms.multiplier, np.full_like(marks, size), marks)
             equity += value - cost
-            need += maintenance_of(brackets_of(terms), np.abs(value))
+            brackets = brackets_of(terms)
+            if isinstance(brackets, Brackets):  # _fits has seen to it
+                need += maintenance_of(brackets, np.abs(value))
         return np.asarray(equity < need if self.stage.terms.strict else equity <= need)
 
     def _fits(self, held: Held) -> bool:
@@ -137,6 +139,8 @@ class Scan:
         total = abs(held.collateral)
         for market, size, cost in held.legs:
             terms = self.stage.plain[market]
+            if not isinstance(terms.brackets, Brackets):
+                return False
             most = int(self.peeks(market).max(initial=1)) if terms.kind == MarketKind.LINEAR else 1
             total += abs(cost) + abs(size) * most * terms.multiplier
         return total < CELL_MAX

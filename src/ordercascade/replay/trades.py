@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
 from ordercascade.contracts import paid
@@ -78,7 +79,7 @@ def play_trades(
 
 
 def _expect_no_order(stage: Stage, step: Step) -> None:
-    sends = step.kind == StepKind.LIQUIDATION or (
+    sends = step.kind in (StepKind.LIQUIDATION, StepKind.DISPOSAL) or (
         step.kind == StepKind.SHOCK and step.cause_market < 0
     )
     if sends:
@@ -184,9 +185,18 @@ def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[F
         value += abs(paid(terms.kind, terms.multiplier, fill.size, fill.price))
         _enter_fill(stage, step, market, row, fill, due)
     if fills[1]:
-        market.noted, market.last = worst != market.last, worst
+        market.noted = _moved_last(stage, step, market.last, [fill.price for fill in fills[1]])
+        if step.kind != StepKind.DISPOSAL:
+            market.last = worst
         market.trade_step = step.step
     return Traded(lots, value, worst, levels, due)
+
+
+def _moved_last(stage: Stage, step: Step, last: int, prices: list[int]) -> bool:
+    """Say if a row of marks is due: fills that are settled one by one move the price one by one."""
+    if step.kind == StepKind.LIQUIDATION and stage.terms.stages.insured:
+        return any(before != after for before, after in pairwise([last, *prices]))
+    return prices[-1] != last
 
 
 def _name_cell(stage: Stage, row: int, fill: Fill, order: Order, taker_order: int) -> None:
@@ -236,7 +246,9 @@ def _enter_fill(
     cost = paid(terms.kind, terms.multiplier, fill.size, fill.price)
     value = abs(cost)
     sign = 1 - 2 * fill.taker_side
-    taker = ledger.holder_of(fill.taker_account, terms.id, terms.asset)
+    taker = step.scope  # the fund or the vault, which sells what it took over
+    if step.kind != StepKind.DISPOSAL:
+        taker = ledger.holder_of(fill.taker_account, terms.id, terms.asset)
     maker = ledger.holder_of(fill.maker_account, terms.id, terms.asset)
     for holder, way in ((taker, sign), (maker, -sign)):
         profit = ledger.enter(holder, terms.id, way * fill.size, way * cost, step.step)
@@ -290,6 +302,7 @@ def _check_priority(
                           done.worst)  # fmt: skip
     wants = order.type in (OrderType.LIMIT, OrderType.MARKET) and done.lots < order.size
     wants = wants and not _refused(order, done)
+    wants = wants and not stage.terms.stages.insured  # check_refusal() looks at those
     if wants and best and _within(order.side, limit, best):
         want = f"be filled while {best} is within its limit"
         findings.fail("orders", "orders", row, "filled", want, order.filled)
@@ -326,6 +339,8 @@ def _check_order(
     findings.rows["orders"] += 1
     same("orders", "orders", row, filled=(done.lots, order.filled))
     user = step.kind == StepKind.AGENTS
+    if step.kind == StepKind.DISPOSAL:
+        return
     same("orders", "orders", row, order_id=(max(0, order.result), order.order_id))
     if not user:
         empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood
