@@ -46,9 +46,9 @@ CORRIDORS = [
         2,
         "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial"
         " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
-        " core.users core.bulk core.losses core.pairs core.insured core.variation core.takeover"
-        " core.stages core.listing core.questions core.closeout core.reopening core.settle"
-        " core.venue core.monitor core.world core.changing core.dislocation",
+        " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
+        " core.takeover core.stages core.listing core.questions core.closeout core.reopening"
+        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation",
     ),
     (
         3,

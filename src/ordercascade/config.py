@@ -13,7 +13,15 @@ from msgspec import Meta
 
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
-from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.keys import (
+    Book,
+    Count,
+    FundingConfig,
+    FundingRuleConfig,
+    PopulationConfig,
+    Strict,
+    Whole,
+)
 from ordercascade.record import Record
 from ordercascade.stagekeys import Schedule, SocialConfig, StageRules, judge_spellings
 
@@ -30,7 +38,6 @@ LATER = {
     "margin_call": "trigger_strict",
     "haircut": "brackets",
     "lending": "transfer",
-    "funding": "fees",
     "hedge": "margin",
 }
 LATER_VALUES = frozenset(
@@ -185,6 +192,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     brackets: tuple[Bracket, ...] | BracketFile | None = None
     schedule: Schedule | None = None
     book: Book | None = None
+    funding: FundingRuleConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -293,6 +301,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     index: tuple[IndexConfig, ...] = ()
     dislocation: tuple[DislocationConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
+    funding: tuple[FundingConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

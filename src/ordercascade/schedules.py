@@ -49,6 +49,8 @@ def margins(
         "fee_ppm": located(path.rpartition(".market")[0], ppm, "fee_in_trigger", fee, high=PPM - 1),
         "strict": venue.trigger_strict is not False,
     }
+    if market.kind != "linear":
+        common["contract"] = market.kind
     if config is None:
         return Margins("tiers", common | {"rows": rows})
     kind, numbers = _TABLES[type(config)](config, market, path)

@@ -66,7 +66,8 @@ class Inherited:
         cost, lots = self.costs.pop(market, row.cost), abs(size)
         if partial:
             lots = row.lots
-            cost = stage.plain[market].worth(self._signed(size, lots), stage.markets[market].mark)
+            moved, mark = self._signed(size, lots), stage.markets[market].mark
+            cost = stage.plain[market].worth(moved, mark)
         taker = self.taker(asset)
         findings.same(
             "takeovers", "adl", first,

@@ -18,6 +18,7 @@ from ordercascade.enums import (
 from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
+from ordercascade.replay.funding import funding_due
 from ordercascade.replay.inherited import Inherited, mend
 from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
@@ -256,6 +257,8 @@ class Player:
             due, notes = losses.waterfall(step, postings)
         elif step.kind == StepKind.SHOCK:
             notes = told_lies(stage, self.rows.notes.at(k)[1])
+        elif step.kind == StepKind.FUNDING:
+            due, notes = funding_due(stage, step, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)

@@ -20,7 +20,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 SHOCK, MARK, LIQUIDATION = StepKind.SHOCK, StepKind.MARK, StepKind.LIQUIDATION
 WATERFALL, ADL = StepKind.WATERFALL, StepKind.ADL
-AGENTS, BOUND = StepKind.AGENTS, StepKind.BOUND
+AGENTS, BOUND, FUNDING = StepKind.AGENTS, StepKind.BOUND, StepKind.FUNDING
 TAKEOVER, DISPOSAL, PAYMENT = StepKind.TAKEOVER, StepKind.DISPOSAL, StepKind.PAYMENT
 ORDERED = (SHOCK, LIQUIDATION, AGENTS, DISPOSAL)  # kinds of step that may send an order
 TAKERS = (HolderKind.FUND, HolderKind.VAULT)
@@ -156,10 +156,10 @@ class _Judge:
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
         market, scope, cause = self.columns("steps", "market", "scope", "cause_market")
         written = (SHOCK, MARK, LIQUIDATION, TAKEOVER, DISPOSAL, WATERFALL, ADL, AGENTS, BOUND)
-        kinds = [int(each) for each in (*written, PAYMENT)]
+        kinds = [int(each) for each in (*written, PAYMENT, FUNDING)]
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
-        placed = [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL)]
+        placed = [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING)]
         asset = self.clearing(venue, market)
         fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
         fits |= (kind == PAYMENT) & (asset >= 0)
