@@ -18,7 +18,6 @@ from ordercascade.record import Record
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
-    "breaker": "liquidation",
     "agent": "shock",
     "maker": "book",
     "flow": "shock",
@@ -104,6 +103,23 @@ class LiquidationConfig(Strict, frozen=True, kw_only=True):
             raise ValueError("kind 'tranche' needs a fraction")
 
 
+class BreakerConfig(Strict, frozen=True, kw_only=True):
+    """When trading is limited or stops; which keys a kind takes says brakes.py."""
+
+    kind: Literal["price_band", "halt", "lag_pause", "gas_pause"]
+    scope: Literal["liquidations", "all"] = "liquidations"
+    band_pct: Exact | None = None
+    ref_window_s: Exact | None = None
+    halt_s: Exact | None = None
+    halt_max_s: Exact | None = None
+    release: Literal["at_once", "auction", "drip"] | None = None
+    drip_fraction: Exact | None = None
+    drip_s: Exact | None = None
+    gas_gwei: Whole | None = None
+    gas_beta: Exact | None = None
+    gas_pause_gwei: Whole | None = None
+
+
 class Rules(Strict, frozen=True, kw_only=True):
     """What a preset says and a venue may override; None = not said here."""
 
@@ -128,6 +144,7 @@ class Rules(Strict, frozen=True, kw_only=True):
     fees: FeesConfig | None = None
     oracle: OracleConfig | None = None
     liquidation: tuple[LiquidationConfig, ...] | None = None
+    breaker: tuple[BreakerConfig, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.ordering is not None and (self.mark_refresh or self.queue):

@@ -34,7 +34,7 @@ def default_engine() -> Any:
 
 def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
-    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments))
+    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments, **plan.guards()))
     for item in plan.markets:
         fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
         venue.add_market(asset=0, **item.arguments, **fed)
@@ -96,6 +96,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "preset": venue.config.preset,
                 "trigger_strict": bool(venue.arguments["trigger_strict"]),
                 "rules": {name: int(rule) for name, rule in venue.arguments.items()},
+                **({"breakers": [_numbers(each) for each in venue.breakers]} if venue.breakers else {}),
             }
             for index, venue in enumerate(venues)
         ],
@@ -123,6 +124,10 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
         "accounts": [],
         "populations": [],
     }
+
+
+def _numbers(arguments: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in arguments.items()}
 
 
 def tape_of(world: Any, meta: dict[str, Any]) -> Tape:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ordercascade.books import Levels
+from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import SPAN_NS_MAX, check_pace
 from ordercascade.config import (
     AccountConfig,
@@ -41,6 +42,7 @@ from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
 from ordercascade.market import Market
 from ordercascade.marks import feed_numbers
+from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
 from ordercascade.populations import Cohort, cohort, judge
 
@@ -107,6 +109,12 @@ class VenuePlan(NamedTuple):
     arguments: Arguments
     markets: tuple[MarketPlan, ...]
     fund: int
+    breakers: tuple[Arguments, ...] = ()
+
+    def guards(self) -> Arguments:
+        """Return fresh circuit breakers as an argument of `add_venue`; none without any."""
+        made = [Breaker(**numbers) for numbers in self.breakers]
+        return {"breakers": made} if made else {}
 
 
 class Account(NamedTuple):
@@ -142,7 +150,11 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
             raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
     said = [account.name for account in config.account]
     judge(config.population, [item.market for item in markets], said, path)
-    return VenuePlan(config.name, config, path, arguments, markets, fund)
+    breakers = tuple(
+        breaker_numbers(each, f"{path}.breaker[{index}]")
+        for index, each in enumerate(config.breaker or ())
+    )
+    return VenuePlan(config.name, config, path, arguments, markets, fund, breakers)
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:

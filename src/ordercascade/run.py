@@ -117,7 +117,13 @@ class World:
                 for old, new in zip(before.markets, after.markets, strict=True)
             ]
             change(
-                self._open(), index, fund=fund, weights=weights, oracles=oracles, **after.arguments
+                self._open(),
+                index,
+                fund=fund,
+                weights=weights,
+                oracles=oracles,
+                **after.arguments,
+                **({"breakers": "keep"} if before.breakers == after.breakers else after.guards()),
             )
         self._meta = self._meta | {
             "name": scenario.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordercascade.enums import Outcome, Side, StepKind
-from ordercascade.figures import Figures, plural
+from ordercascade.figures import GATE_WORDS, Figures, plural
 
 
 def word_of(kind: StepKind) -> str:
@@ -13,6 +13,8 @@ def word_of(kind: StepKind) -> str:
         StepKind.SHOCK: "outside event",
         StepKind.MARK: "mark change",
         StepKind.AGENTS: "user's action",
+        StepKind.RESUME: "trading resumes",
+        StepKind.AUCTION: "call auction",
     }
     return words.get(kind, kind.name.lower().replace("_", " "))
 
@@ -52,6 +54,8 @@ def line_of(f: Figures, k: int) -> str:
         return f"{units.name} mark {units.move(before, after)}"
     if kind == StepKind.SHOCK:
         return _shock_line(f, k)
+    if kind in GATE_WORDS:
+        return f"{f.market('steps', k).name} {GATE_WORDS[kind]}"
     if kind == StepKind.BOUND:
         return "a bound was reached: not a resting place"
     return word_of(kind)
