@@ -52,7 +52,7 @@ CORRIDORS = [
     (
         3,
         "exact margin keys record market data config safeguards toml override presets books"
-        " populations marks brakes plan agenda scenario scenarios"
+        " populations marks brakes slices plan agenda scenario scenarios"
         " tables frames summary tape_file tape engine venue run",
     ),
     (4, "analysis"),

@@ -95,7 +95,8 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "name": venue.name,
                 "preset": venue.config.preset,
                 "trigger_strict": bool(venue.arguments["trigger_strict"]),
-                "rules": {name: int(rule) for name, rule in venue.arguments.items()},
+                "rules": {n: int(rule) for n, rule in venue.arguments.items() if n != "policy"},
+                **({"slices": list(venue.arguments["policy"].parts)} if "policy" in venue.arguments else {}),
                 **({"breakers": [_numbers(each) for each in venue.breakers]} if venue.breakers else {}),
             }
             for index, venue in enumerate(venues)

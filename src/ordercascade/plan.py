@@ -39,12 +39,14 @@ from ordercascade.enums import (
     ShortfallAt,
 )
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
+from ordercascade.exact import CASH_MAX, NS, PPM, Exact, located, name, plain, ppm, time_ns
 from ordercascade.market import Market
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
+from ordercascade.mechanisms.slices import Slices
 from ordercascade.populations import Cohort, cohort, judge
+from ordercascade.slices import almgren_chriss, equal, obizhaeva_wang, parts
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
@@ -291,12 +293,35 @@ def _liquidation(config: VenueConfig, market: Market | None, path: str) -> Argum
     cooldown = located(path, time_ns, "cooldown_s", policy.cooldown_s or 0)
     if cooldown > SPAN_NS_MAX:
         raise ConfigError(f"{path}.cooldown_s", "must be at most 2**61 nanoseconds", cooldown)
+    if policy.kind != "tranche":
+        return {"policy": _slices(policy, value, cooldown, path)}
     return {
         "fraction_ppm": located(path, ppm, "fraction", policy.fraction, low=1),
         "min_value": value,
         "cooldown_ns": cooldown,
         "then_all": policy.then == "all",
     }
+
+
+def _slices(policy: LiquidationConfig, value: int, cooldown: int, path: str) -> Slices:
+    """Return a policy of planned slices; see mechanisms/slices.pyx."""
+    seconds, count = cooldown / NS, policy.slices or 1
+    table: list[int] = []
+    if policy.kind == "equal":
+        table = parts(equal(count))
+    elif policy.kind == "almgren_chriss":
+        table = parts(almgren_chriss(count, float(policy.kappa_per_s or 0) * seconds))
+    elif policy.kind == "obizhaeva_wang":
+        table = parts(obizhaeva_wang(count, float(policy.resilience_per_s or 0) * seconds))
+    return Slices(
+        table,
+        target_ppm=located(path, ppm, "target_margin", policy.target_margin or 0),
+        cost_ppm=located(path, ppm, "cost", policy.cost or 0),
+        min_value=value,
+        cooldown_ns=cooldown,
+        share_ppm=located(path, ppm, "book_share", policy.book_share or 0),
+        depth_ppm=located(path, ppm, "book_range", policy.book_range or 0),
+    )
 
 
 def _fees(config: FeesConfig, path: str) -> Arguments:

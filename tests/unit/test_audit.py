@@ -50,7 +50,8 @@ def test_a_shipped_scenario_passes_whole(name: str) -> None:
     # What breakers decide is not decided again, and the audit says so.
     guarded = "breaker" in oc.scenarios.load(name).to_toml()
     assert all("breakers" in each for each in why) if guarded else not why
-    assert next(c.rows for c in found.checks if c.name == "parents") == len(tape)
+    if not guarded:
+        assert next(c.rows for c in found.checks if c.name == "parents") == len(tape)
 
 
 def test_the_golden_trace_passes_and_every_one_of_its_rows_was_looked_at() -> None:
