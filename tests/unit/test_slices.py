@@ -106,7 +106,7 @@ def test_a_table_is_of_what_is_held_then_and_ends_with_all() -> None:
 # ------------------------------------------------------------------ in the engine
 
 
-def sold(policy: Slices, *, bids: dict[int, int], money: int = 420_000) -> list[tuple[int, ...]]:
+def sold(policy: Slices, *, bids: dict[int, int], money: int = 40_000) -> list[tuple[int, ...]]:
     """One long of 100 at 100; an index far below makes it liquidatable for good."""
     world = World()
     world.add_venue(policy=policy, buffer_ppm=900_000)
@@ -117,7 +117,7 @@ def sold(policy: Slices, *, bids: dict[int, int], money: int = 420_000) -> list[
         venue.seed_level(0, Side.BID, price, size)
     venue.seed_level(0, Side.ASK, 101, 5)
     holding(venue, 100, 100, money)
-    world.schedule_shock(0, 0, 0, Side.ASK, size=1)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=2)
     world.start()
     run_checked(world)
     return rows(world, "liquidations", "lots_before", "lots_asked")
@@ -125,7 +125,7 @@ def sold(policy: Slices, *, bids: dict[int, int], money: int = 420_000) -> list[
 
 def test_equal_slices_are_equal_and_apart_in_time() -> None:
     policy = Slices(parts(equal(5)), cooldown_ns=7)
-    asked = sold(policy, bids={99: 1, 60: 1_000})
+    asked = sold(policy, bids={99: 1, 60: 1_000}, money=420_000)
     assert asked == [(100, 20), (80, 20), (60, 19), (41, 20), (21, 21)]
 
 
@@ -146,7 +146,7 @@ def test_a_planned_sale_restores_the_margin_that_was_asked_for() -> None:
 def test_no_order_is_larger_than_its_share_of_the_book() -> None:
     """Within 2 % of the middle (100) rest 40 lots at 99 and 98 once one is sold: a quarter is 10."""
     policy = Slices(share_ppm=250_000, depth_ppm=20_000)
-    asked = sold(policy, bids={99: 31, 98: 10, 90: 500})
+    asked = sold(policy, bids={99: 32, 98: 10, 90: 500})
     assert asked[0] == (100, 10)
     assert all(lots <= 10 for _, lots in asked[:3])
 
