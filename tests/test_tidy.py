@@ -24,9 +24,9 @@ OPTIONAL = frozenset(
 CORRIDORS = [
     (
         0,
-        "errors enums checks core.arguments core.units core.check core.slab core.ladder"
-        " core.digest core.heap core.records core.margin core.rules core.ends core.queues"
-        " core.messages core.shapes core.stream core.real core.laws",
+        "errors enums checks contracts core.arguments core.units core.contracts core.check"
+        " core.slab core.ladder core.digest core.heap core.records core.margin core.rules core.ends"
+        " core.queues core.messages core.shapes core.stream core.real core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
@@ -44,23 +44,23 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial core.flock core.watch"
-        " core.opening core.steps core.halting core.outside core.users core.bulk core.losses core.pairs"
-        " core.insured core.variation core.takeover core.stages core.questions core.closeout"
-        " core.reopening core.settle core.venue core.monitor core.world core.changing core.dislocation",
+        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial"
+        " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
+        " core.users core.bulk core.losses core.pairs core.insured core.variation core.takeover"
+        " core.stages core.listing core.questions core.closeout core.reopening core.settle"
+        " core.venue core.monitor core.world core.changing core.dislocation",
     ),
     (
         3,
-        "exact margin keys record market data config safeguards toml override presets books"
-        " populations marks brakes slices plan agenda scenario scenarios"
-        " tables frames summary tape_file tape engine venue run",
+        "exact margin keys record market data stagekeys config safeguards toml override presets"
+        " books populations staging schedules marks brakes slices policies plan agenda scenario"
+        " scenarios tables frames summary tape_file tape engine venue run",
     ),
-    (4, "analysis"),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures outcome story lab sheet"),
+    (4, "figures analysis outcome story lab sheet"),  # the stepper offers an ablation
     (4, "replay audit"),
-    (5, "report bookview presetview cli __main__"),
+    (5, "report ablateview bookview presetview cli __main__"),
 ]
 RANK = {
     room: (layer, corridor, place)

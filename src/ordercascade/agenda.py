@@ -149,7 +149,5 @@ def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int
     return names.index(wanted)
 
 
-def _time(
-    path: str, item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig
-) -> int:
+def _time(path: str, item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig) -> int:
     return located(path, time_ns, "at_s", item.at_s)

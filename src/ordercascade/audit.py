@@ -133,9 +133,7 @@ def audit(tape: Tape) -> Audit:
     return Audit(name, len(tape), findings.checks(), findings.gaps())
 
 
-def _play_or_say_why_not(
-    tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings
-) -> None:
+def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> None:
     """Play the tape, unless a venue has rules whose decisions the tape does not explain."""
     unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
     if not unexplained:
@@ -171,5 +169,5 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     ended = tape.meta["stop"] in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
     if ended and (tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)):
         player.check_nobody_left()
-    for stage, turn, _ in player.cast.values():
+    for stage, turn, *_ in player.cast.values():
         check_parents(stage, turn)

@@ -15,6 +15,7 @@ from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
 from ordercascade.record import Record
+from ordercascade.stagekeys import Schedule, SocialConfig, StageRules, judge_spellings
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
@@ -22,10 +23,8 @@ LATER = {
     "maker": "book",
     "flow": "shock",
     "arbitrageur": "index",
-    "liquidator": "liquidation",
-    "takeover": "adl",
-    "vault": "fund",
-    "disposal": "liquidation",
+    "liquidator": "takeover",
+    "vault": "takeover",
     "auction": "liquidation",
     "margin_call": "trigger_strict",
     "haircut": "brackets",
@@ -36,9 +35,14 @@ LATER = {
 LATER_VALUES = frozenset(
     (
         "median",  # oracle.kind
-        *("inverse", "spot", "option"),  # market.kind
+        *("spot", "option"),  # market.kind
         *("most_liquid", "pro_rata"),  # leg
-        *("fillable", "tier_down", "dutch"),  # limit, liquidation.kind
+        *("dutch", "ramp"),  # tranche.mode
+        *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
+        *("liquidator", "pool", "network"),  # takeover.mode
+        *("risk", "scenario"),  # schedule.type
+        *("underlying",),  # fund.scope
+        *("random", "scores"),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
         *("entropy",),  # seed
     )
@@ -49,13 +53,18 @@ class FundConfig(Strict, frozen=True, kw_only=True):
     """The insurance fund of a venue, in the settlement asset."""
 
     balance: Exact | None = None
+    scope: Literal["venue"] | None = None
+    block_loss_cap: Exact | None = None  # most that it pays for one order
+    position_cap: Exact | None = None  # value that the taker may hold, of its balance
 
 
 class AdlConfig(Strict, frozen=True, kw_only=True):
     """How and when winners are deleveraged."""
 
-    rule: Literal["queue", "pro_rata"] | None = None
-    trigger: Literal["shortfall", "unfilled"] | None = None
+    rule: Literal["queue", "pro_rata", "scope_id"] | None = None
+    trigger: Literal["shortfall", "unfilled", "untouched", "never"] | None = None
+    price: Literal["bankruptcy", "tick", "mark", "previous_mark"] | None = None
+    overlap_check: bool | None = None
 
 
 class FeesConfig(Strict, frozen=True, kw_only=True):
@@ -146,7 +155,7 @@ class BreakerConfig(Strict, frozen=True, kw_only=True):
     gas_pause_gwei: Whole | None = None
 
 
-class Rules(Strict, frozen=True, kw_only=True):
+class Rules(StageRules, frozen=True, kw_only=True):
     """What a preset says and a venue may override; None = not said here."""
 
     ordering: Literal["block_batch", "price_time", "worst_first"] | None = None
@@ -160,7 +169,7 @@ class Rules(Strict, frozen=True, kw_only=True):
     cancel: Literal["scope", "market", "none"] | None = None
     limit: Literal["market", "bankruptcy"] | None = None
     residual: Literal["account", "fund"] | None = None
-    social: bool | None = None
+    social: bool | SocialConfig | None = None
     exit_buffer: Exact | None = None
     liquidation_fee: Exact | None = None
     liquidation_fee_to: Literal["fund", "fees"] | None = None
@@ -177,18 +186,22 @@ class Rules(Strict, frozen=True, kw_only=True):
             raise ValueError("ordering says mark_refresh and queue already; give one or the other")
         if self.liquidation is not None and len(self.liquidation) > 1:
             raise ValueError("several liquidation policies at a venue do not exist yet; give one")
+        judge_spellings(self)
 
 
 class PresetConfig(Rules, frozen=True, kw_only=True):
     """A venue's rules with their brackets by market; `default` serves every other market.
 
-    `record` is what the venue does, `not_yet` what the engine lacks to run it.
+    `record` is what the venue does, `not_yet` what the engine lacks to run it, `differs` what a
+    run does otherwise than the venue.
     """
 
     about: str
     not_yet: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
     record: Record | None = None
     brackets: dict[str, tuple[Bracket, ...]] = msgspec.field(default_factory=dict)
+    schedule: dict[str, Schedule] = msgspec.field(default_factory=dict)
 
 
 class BracketFile(Strict, frozen=True, kw_only=True):
@@ -200,10 +213,10 @@ class BracketFile(Strict, frozen=True, kw_only=True):
 
 
 class MarketConfig(Strict, frozen=True, kw_only=True):
-    """An instrument with its book, its oracle and its brackets (else the preset's)."""
+    """An instrument: its book, its oracle, its brackets or schedule (else the preset's)."""
 
     name: str
-    kind: Literal["linear"] = "linear"
+    kind: Literal["linear", "inverse"] = "linear"
     tick_size: Exact
     lot_size: Exact
     settle: str
@@ -213,7 +226,12 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     last: Exact | None = None
     oracle: OracleConfig | None = None
     brackets: tuple[Bracket, ...] | BracketFile | None = None
+    schedule: Schedule | None = None
     book: Book | None = None
+
+    def __post_init__(self) -> None:
+        if self.brackets is not None and self.schedule is not None:
+            raise ValueError("brackets and schedule say the same in two ways; give one")
 
 
 class PositionConfig(Strict, frozen=True, kw_only=True):

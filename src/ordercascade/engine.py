@@ -15,7 +15,9 @@ from ordercascade import __version__
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
-from ordercascade.plan import VenuePlan
+from ordercascade.plan import MarketPlan, VenuePlan
+from ordercascade.schedules import schedule_of
+from ordercascade.staging import policy_of
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -32,12 +34,21 @@ def default_engine() -> Any:
     return import_module("ordercascade.core.world")
 
 
+def stages_of(plan: VenuePlan) -> dict[str, Any]:
+    """Return what a venue's stages add to the arguments of `add_venue`."""
+    policy, stages = plan.staged
+    found: dict[str, Any] = {"policy": policy_of(policy)} if policy else {}
+    return found | {"stages": dict(stages)} if stages else found
+
+
 def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
-    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments, **plan.guards()))
+    rules = plan.arguments | stages_of(plan) | plan.guards()
+    venue = world.venue(world.add_venue(asset_count=1, **rules))
     for item in plan.markets:
+        margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
         fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
-        venue.add_market(asset=0, **item.arguments, **fed)
+        venue.add_market(asset=0, **item.arguments, **margin, **fed)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -95,9 +106,9 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "name": venue.name,
                 "preset": venue.config.preset,
                 "trigger_strict": bool(venue.arguments["trigger_strict"]),
-                "rules": {n: int(rule) for n, rule in venue.arguments.items() if n != "policy"},
-                **({"slices": list(venue.arguments["policy"].parts)} if "policy" in venue.arguments else {}),
-                **({"breakers": [_numbers(each) for each in venue.breakers]} if venue.breakers else {}),
+                "rules": {name: int(rule) for name, rule in venue.arguments.items()},
+                **_stages_told(venue),
+                **_guards_told(venue),
             }
             for index, venue in enumerate(venues)
         ],
@@ -115,7 +126,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "multiplier": item.market.multiplier,
                 "price_max": item.market.price_max,
                 "size_max": item.market.size_max,
-                "brackets": [list(row) for row in item.arguments["brackets"]],
+                **_margin_told(item),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
             }
@@ -127,8 +138,34 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
     }
 
 
-def _numbers(arguments: Mapping[str, Any]) -> dict[str, int]:
-    return {name: int(value) for name, value in arguments.items()}
+def _guards_told(venue: VenuePlan) -> dict[str, Any]:
+    """Return what the tape says of breakers and planned slices; nothing where there are none."""
+    told: dict[str, Any] = {}
+    if venue.breakers:
+        told["breakers"] = [
+            {name: int(value) for name, value in each.items()} for each in venue.breakers
+        ]
+    return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
+
+
+def _stages_told(venue: VenuePlan) -> dict[str, Any]:
+    """Return what the tape says of a venue's stages; nothing where there are none."""
+    parts = {"tranches": venue.staged.policy, "stages": venue.staged.stages}
+    return {
+        part: {name: int(value) for name, value in numbers.items()}
+        for part, numbers in parts.items()
+        if numbers
+    }
+
+
+def _margin_told(item: MarketPlan) -> dict[str, Any]:
+    """Return what the tape says of a market's margin: its brackets, or the schedule instead."""
+    if item.margins is None:
+        return {"brackets": [list(row) for row in item.arguments["brackets"]]}
+    said = dict(item.margins.arguments)
+    if "rows" in said:
+        said["rows"] = [list(row) for row in said["rows"]]
+    return {"schedule": {"kind": item.margins.kind, **said}}
 
 
 def tape_of(world: Any, meta: dict[str, Any]) -> Tape:

@@ -87,7 +87,8 @@ class Reject(IntEnum):
     AUCTION = -17
     DUPLICATE_ID = -18
     NO_OVERLAP = -19
-    HALTED = -20
+    GATED = -20
+    HALTED = -21
 
 
 class HolderKind(IntEnum):
@@ -160,6 +161,13 @@ class NoteKind(IntEnum):
     HELD = 4
     RELEASED = 5
     RATE = 6
+
+
+class MarketKind(IntEnum):
+    """How a market's lots pay: core/contracts.pxd."""
+
+    LINEAR = 0
+    INVERSE = 1
 
 
 class PriceSource(IntEnum):

@@ -12,8 +12,6 @@ deviation; 3 s for means), clamp, clamp_round, clamp_per_s. spec/MECHANISMS.md Â
 
 from __future__ import annotations
 
-from typing import Any
-
 from ordercascade.config import OracleConfig
 from ordercascade.enums import FeedKind, PriceSource
 from ordercascade.errors import ConfigError, InputError

@@ -13,21 +13,20 @@ from typing import Any, NamedTuple, TypeVar
 
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
-from ordercascade.checks import SPAN_NS_MAX, check_pace
+from ordercascade.checks import check_pace
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
     FeesConfig,
-    LiquidationConfig,
     MarketConfig,
     OracleConfig,
     VenueConfig,
 )
+from ordercascade.contracts import kind_of
 from ordercascade.data.brackets import EngineBracket, read_brackets, schedule
 from ordercascade.data.positions import Opening, opening, read_positions
 from ordercascade.enums import (
     AdlRule,
-    AdlTrigger,
     CancelPolicy,
     FeeTo,
     LegRule,
@@ -39,14 +38,16 @@ from ordercascade.enums import (
     ShortfallAt,
 )
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import CASH_MAX, NS, PPM, Exact, located, name, plain, ppm, time_ns
+from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm
 from ordercascade.market import Market
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
-from ordercascade.slices import almgren_chriss, equal, obizhaeva_wang, parts
+from ordercascade.schedules import Margins, brackets_like, exactly_bracketed, margins
+from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
@@ -59,6 +60,7 @@ class MarketPlan(NamedTuple):
     config: MarketConfig
     path: str
     arguments: Arguments
+    margins: Margins | None = None  # the schedule in place of the brackets
     feed: dict[str, int] | None = None  # numbers of an oracle with a memory
 
     def oracle(self, seed: int, venue: str) -> Feed | None:
@@ -67,7 +69,8 @@ class MarketPlan(NamedTuple):
             return None
         weight, most = int(self.arguments["own_weight_ppm"]), self.market.price_max
         name = f"oracle/{venue}/{self.market.name}"
-        return Feed(**self.feed, own_weight_ppm=weight, price_max=most, seed=seed, name=name)  # type: ignore[arg-type]
+        rest = {"own_weight_ppm": weight, "price_max": most, "seed": seed}
+        return Feed(**self.feed, **rest, name=name)  # type: ignore[arg-type]
 
     def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
         """Return the mark its oracle would give: own price and index by weight, halves up.
@@ -111,12 +114,16 @@ class VenuePlan(NamedTuple):
     arguments: Arguments
     markets: tuple[MarketPlan, ...]
     fund: int
+    staged: Staged = Staged({}, {})
     breakers: tuple[Arguments, ...] = ()
+    planned: Slices | None = None
 
     def guards(self) -> Arguments:
-        """Return fresh circuit breakers as an argument of `add_venue`; none without any."""
-        made = [Breaker(**numbers) for numbers in self.breakers]
-        return {"breakers": made} if made else {}
+        """Return fresh breakers and planned slices as arguments of `add_venue`, where said."""
+        made: Arguments = {"policy": self.planned} if self.planned else {}
+        if self.breakers:
+            made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
+        return made
 
 
 class Account(NamedTuple):
@@ -137,13 +144,13 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         raise ConfigError(f"{path}.market", rule, ", ".join(f"{a}/{d}" for a, d in assets))
     if config.oracle is not None and config.oracle.index is not None:
         raise ConfigError(f"{path}.oracle.index", "belongs to a market's oracle")
-    fees = _fees(config.fees or FeesConfig(), f"{path}.fees")
+    fees = fee_rates(config.fees or FeesConfig(), f"{path}.fees")
     markets = tuple(
-        _market_plan(market, fees, config.preset, path=f"{path}.market[{index}]", base=base)
+        _market_plan(market, fees, config, path=f"{path}.market[{index}]", base=base)
         for index, market in enumerate(config.market)
     )
     first = markets[0].market if markets else None
-    arguments = _rules(config, path) | _liquidation(config, first, path)
+    arguments = _rules(config, path) | tranche(config, first, path)
     balance = config.fund.balance if config.fund is not None else None
     fund = 0
     if balance and first:
@@ -151,12 +158,32 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         if fund < 0:
             raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
     said = [account.name for account in config.account]
-    judge(config.population, [item.market for item in markets], said, path)
+    units = [item.market for item in markets]
+    judge(config.population, units, said, path)
+    _judge_laws(config, path)
+    stages = staged(config, units, path)
+    planned = slices(config, first, path)
+    if planned is not None and stages.policy:
+        rule = "must be full or tranche where stages say how much an order closes"
+        raise ConfigError(f"{path}.liquidation[0].kind", rule)
     breakers = tuple(
         breaker_numbers(each, f"{path}.breaker[{index}]")
         for index, each in enumerate(config.breaker or ())
     )
-    return VenuePlan(config.name, config, path, arguments, markets, fund, breakers)
+    return VenuePlan(config.name, config, path, arguments, markets, fund, stages, breakers, planned)
+
+
+def _judge_laws(config: VenueConfig, path: str) -> None:
+    """Liquidation prices are laid out by brackets at the mark."""
+    odd = [m.name for m in config.market if not exactly_bracketed(m.schedule, config)]
+    for index, crowd in enumerate(config.population):
+        named = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
+        if crowd.liquidation_price is not None and (found := [m for m in named if m in odd]):
+            rule = (
+                "needs brackets, or a flat schedule, at the mark and without a fee; give leverage"
+            )
+            at = f"{path}.population[{index}].liquidation_price"
+            raise ConfigError(at, rule, found[0])
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
@@ -207,7 +234,7 @@ def cohorts(
 
 
 def _market_plan(
-    config: MarketConfig, fees: Arguments, preset: str, *, path: str, base: Path
+    config: MarketConfig, fees: Arguments, venue: VenueConfig, *, path: str, base: Path
 ) -> MarketPlan:
     market = Market(
         located(f"{path}.name", lambda text: name(f"{path}.name", text), config.name),
@@ -221,18 +248,21 @@ def _market_plan(
     )
     oracle = config.oracle or OracleConfig()
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight
+    rows = _brackets(market, config, venue.preset, path=path, base=base)
     arguments = {
+        "kind": kind_of(market.kind),
         "multiplier": market.multiplier,
         "price_max": market.price_max,
         "size_max": market.size_max,
-        "brackets": _brackets(market, config, preset, path=f"{path}.brackets", base=base),
+        "brackets": rows,
         "source": PriceSource[_source(oracle).upper()],
         "own_weight_ppm": located(f"{path}.oracle", ppm, "own_book_weight", weight),
         "index": price_of(market, oracle.index, f"{path}.oracle.index"),
         "last": price_of(market, config.last, f"{path}.last"),
     }
+    found = margins(market, config.schedule, rows, venue, f"{path}.schedule")
     feed = feed_numbers(oracle, f"{path}.oracle")
-    return MarketPlan(market, config, path, arguments | fees, feed)
+    return MarketPlan(market, config, path, arguments | fees, found, feed)
 
 
 def _source(oracle: OracleConfig) -> str:
@@ -244,9 +274,11 @@ def _source(oracle: OracleConfig) -> str:
 def _brackets(
     market: Market, config: MarketConfig, preset: str, *, path: str, base: Path
 ) -> list[EngineBracket]:
-    source = config.brackets
+    if config.schedule is not None:
+        return brackets_like(market, config.schedule, f"{path}.schedule")
+    source, path = config.brackets, f"{path}.brackets"
     if source is None:
-        rule = f"preset {preset!r} has no brackets of {market.name!r}; give brackets"
+        rule = f"preset {preset!r} has no brackets of {market.name!r}; give brackets or a schedule"
         raise ConfigError(path, rule)
     if isinstance(source, BracketFile):
         symbol = source.symbol or market.name
@@ -274,75 +306,12 @@ def _rules(config: VenueConfig, path: str) -> Arguments:
         "residual": word(Residual, config.residual),
         "social": bool(config.social),
         "buffer_ppm": located(path, ppm, "exit_buffer", config.exit_buffer or 0),
-        "liquidation_fee_ppm": located(path, ppm, "liquidation_fee", config.liquidation_fee or 0),
+        "liquidation_fee_ppm": fee_ppm(config, path),
         "liquidation_fee_to": word(FeeTo, config.liquidation_fee_to),
         "liquidation_pays_taker": bool(config.liquidation_pays_taker),
         "adl_rule": word(AdlRule, adl.rule if adl else None),
-        "adl_trigger": word(AdlTrigger, adl.trigger if adl else None),
+        "adl_trigger": adl_trigger(config),
     }
-
-
-def _liquidation(config: VenueConfig, market: Market | None, path: str) -> Arguments:
-    policy = config.liquidation[0] if config.liquidation else LiquidationConfig(kind="full")
-    path = f"{path}.liquidation[0]"
-    if policy.kind == "full" or market is None:
-        return {"fraction_ppm": PPM, "min_value": 0, "cooldown_ns": 0, "then_all": False}
-    value = located(f"{path}.min_notional", market.to_amount, policy.min_notional or 0)
-    if value < 0:
-        raise ConfigError(f"{path}.min_notional", "must be 0 or more", value)
-    cooldown = located(path, time_ns, "cooldown_s", policy.cooldown_s or 0)
-    if cooldown > SPAN_NS_MAX:
-        raise ConfigError(f"{path}.cooldown_s", "must be at most 2**61 nanoseconds", cooldown)
-    if policy.kind != "tranche":
-        return {"policy": _slices(policy, value, cooldown, path)}
-    return {
-        "fraction_ppm": located(path, ppm, "fraction", policy.fraction, low=1),
-        "min_value": value,
-        "cooldown_ns": cooldown,
-        "then_all": policy.then == "all",
-    }
-
-
-def _slices(policy: LiquidationConfig, value: int, cooldown: int, path: str) -> Slices:
-    """Return a policy of planned slices; see mechanisms/slices.pyx."""
-    seconds, count = cooldown / NS, policy.slices or 1
-    table: list[int] = []
-    if policy.kind == "equal":
-        table = parts(equal(count))
-    elif policy.kind == "almgren_chriss":
-        table = parts(almgren_chriss(count, float(policy.kappa_per_s or 0) * seconds))
-    elif policy.kind == "obizhaeva_wang":
-        table = parts(obizhaeva_wang(count, float(policy.resilience_per_s or 0) * seconds))
-    return Slices(
-        table,
-        target_ppm=located(path, ppm, "target_margin", policy.target_margin or 0),
-        cost_ppm=located(path, ppm, "cost", policy.cost or 0),
-        min_value=value,
-        cooldown_ns=cooldown,
-        share_ppm=located(path, ppm, "book_share", policy.book_share or 0),
-        depth_ppm=located(path, ppm, "book_range", policy.book_range or 0),
-    )
-
-
-def _fees(config: FeesConfig, path: str) -> Arguments:
-    """Return the four fee rates; a rebate that no taker pays for would drain the fees account."""
-    rates = {
-        f"{'' if who == 'user' else 'external_'}{role}_fee_ppm": located(
-            path, ppm, key, getattr(config, key) or 0, low=-PPM
-        )
-        for who, role, key in (
-            ("user", "maker", "maker"),
-            ("user", "taker", "taker"),
-            ("external", "maker", "external_maker"),
-            ("external", "taker", "external_taker"),
-        )
-    }
-    low_maker = min(rates["maker_fee_ppm"], rates["external_maker_fee_ppm"])
-    low_taker = min(rates["taker_fee_ppm"], rates["external_taker_fee_ppm"])
-    if low_maker + low_taker < 0:
-        rule = "maker rebate must not exceed the taker fee: the fees account could be drained"
-        raise ConfigError(path, rule, f"{low_maker} + {low_taker} ppm")
-    return rates
 
 
 def _account(markets: Mapping[str, Market], config: AccountConfig, path: str) -> Account:

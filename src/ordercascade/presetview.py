@@ -10,7 +10,9 @@ def add_verb(verbs: Any) -> None:
     """Add `preset list | show NAME | diff A B`."""
     preset = verbs.add_parser("preset", help="list, show or compare the rules of venues")
     asks = preset.add_subparsers(title="asks", metavar="ASK", required=True)
-    listed = asks.add_parser("list", help="name every preset, and what it lacks to be run")
+    listed = asks.add_parser(
+        "list", help="name every preset, and what a run lacks or does otherwise"
+    )
     listed.set_defaults(verb=_list)
     show = asks.add_parser("show", help="print a preset's file, with its sources")
     show.add_argument("name", metavar="NAME")
@@ -29,6 +31,8 @@ def _list(_: argparse.Namespace) -> int:
         print(f"{name:<16}{found.about}")
         if found.not_yet:
             print(f"{'':<16}cannot be run yet, the engine lacks: {'; '.join(found.not_yet)}")
+        if found.differs:
+            print(f"{'':<16}a run differs: {'; '.join(found.differs)}")
     return 0
 
 

@@ -15,12 +15,12 @@ import msgspec
 
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
-from ordercascade.engine import default_engine, meta_of, raise_venue, tape_of
+from ordercascade.engine import default_engine, meta_of, raise_venue, stages_of, tape_of
 from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
-from ordercascade.scenario import Scenario
+from ordercascade.scenario import Scenario, hash_of
 from ordercascade.venue import Owners, Venue
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class World:
 
         Only venues' rules and the weights of oracles may differ: what the present round has planned
         stays planned, and a fund gets the difference of the two balances, down to nothing.
-        ConfigError for any other difference, and for another `trigger_strict`.
+        ConfigError for any other difference, for another `trigger_strict`, and for other stages.
         """
         from ordercascade.core.changing import change
 
@@ -103,6 +103,7 @@ class World:
         for index, (before, after) in enumerate(pairs):
             if before.arguments["trigger_strict"] != after.arguments["trigger_strict"]:
                 raise ConfigError(f"venue[{index}].trigger_strict", "must stay as it is in a run")
+            _same_stages(before, after, f"venue[{index}]")
             fund = None
             if after.fund != before.fund:
                 venue = self._open().venue(index)
@@ -113,18 +114,15 @@ class World:
                 for item in after.markets
             ]
             oracles = [
-                "keep" if old.feed == new.feed and new.feed else new.oracle(scenario.seed, after.name)
+                "keep"
+                if old.feed == new.feed and new.feed
+                else new.oracle(scenario.seed, after.name)
                 for old, new in zip(before.markets, after.markets, strict=True)
             ]
-            change(
-                self._open(),
-                index,
-                fund=fund,
-                weights=weights,
-                oracles=oracles,
-                **after.arguments,
-                **({"breakers": "keep"} if before.breakers == after.breakers else after.guards()),
-            )
+            rules = after.arguments | stages_of(after) | after.guards()
+            if before.breakers == after.breakers:
+                rules["breakers"] = "keep"
+            change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
             "scenario": scenario.to_toml(),
@@ -303,13 +301,14 @@ def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:
 
 
 def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
+    text, inputs = scenario.to_toml(), scenario.inputs()
     return meta_of(scenario.venues) | {
         "name": scenario.name,
         "about": scenario.about,
         "seed": scenario.seed,
-        "scenario": scenario.to_toml(),
-        "config_hash": scenario.config_hash(),
-        "inputs": scenario.inputs(),
+        "scenario": text,
+        "config_hash": hash_of(text, inputs),
+        "inputs": inputs,
         "accounts": [
             {"venue": index, "id": account, "name": name}
             for index, owners in enumerate(built.owners)
@@ -330,6 +329,18 @@ def _same_index(before: Scenario, after: Scenario) -> None:
             if one.arguments["index"] != two.arguments["index"]:
                 rule = "must be the same: a run keeps the outside price it began with"
                 raise ConfigError(f"{two.path}.oracle.index", rule)
+
+
+def _same_stages(before: VenuePlan, after: VenuePlan, path: str) -> None:
+    """Refuse other stages, and what would forget the past of a window."""
+    for key, was, will in (
+        ("takeover", before.staged.stages, after.staged.stages),
+        ("mm_base", [m.margins for m in before.markets], [m.margins for m in after.markets]),
+    ):
+        if was != will:
+            raise ConfigError(f"{path}.{key}", "and all stages and schedules must stay in a run")
+    if "capacity" in before.staged.policy:
+        raise ConfigError(f"{path}.tranche", "of a window must stay: its past would be forgotten")
 
 
 def _ruleless(scenario: Scenario) -> ScenarioConfig:

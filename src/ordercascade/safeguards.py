@@ -28,6 +28,7 @@ from ordercascade.config import (
 )
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import Exact, exact, plain
+from ordercascade.stagekeys import LimitConfig, TrancheConfig
 
 Kind: TypeAlias = Literal["share", "money", "choice", "switch"]
 Read: TypeAlias = Callable[[VenueConfig], "str | None"]
@@ -92,11 +93,20 @@ def _said(value: Exact | None) -> str | None:
 
 
 def _tranches(venue: VenueConfig) -> str | None:
+    if venue.tranche is not None:
+        return _said(venue.tranche.portion) if venue.tranche.mode == "portion" else None
     policy = venue.liquidation[0] if venue.liquidation else None
     return _said(policy.fraction) if policy is not None and policy.kind == "tranche" else None
 
 
 def _put_tranches(venue: VenueConfig, value: str | None) -> VenueConfig:
+    if venue.tranche is not None:
+        mode: Literal["portion", "whole"] = "portion" if value else "whole"
+        kept = venue.tranche.block_cap, venue.tranche.cooldown_s
+        tranche = TrancheConfig(mode=mode, block_cap=kept[0], cooldown_s=kept[1])
+        if value is not None:
+            tranche = msgspec.structs.replace(tranche, portion=Exact(value))
+        return msgspec.structs.replace(venue, tranche=tranche)
     policy = LiquidationConfig(kind="full")
     if value is not None:
         own = venue.liquidation[0] if venue.liquidation else policy
@@ -156,16 +166,16 @@ def _leaning(venue: VenueConfig, market: MarketConfig, value: str | None) -> Mar
     return msgspec.structs.replace(market, oracle=oracle)
 
 
-def _word(field: str, on: object, off: object) -> tuple[Read, Put]:
-    """Return reader and setter of a key with one value for on and one for off."""
+def _limit(venue: VenueConfig) -> str | None:
+    said = venue.limit if venue.limit_price is None else venue.limit_price.mode
+    return "on" if said == "bankruptcy" else None
 
-    def read(venue: VenueConfig) -> str | None:
-        return "on" if getattr(venue, field) == on else None
 
-    def put(venue: VenueConfig, value: str | None) -> VenueConfig:
-        return msgspec.structs.replace(venue, **{field: on if value else off})
-
-    return read, put
+def _put_limit(venue: VenueConfig, value: str | None) -> VenueConfig:
+    limit: Literal["bankruptcy", "market"] = "bankruptcy" if value else "market"
+    if venue.limit_price is not None:
+        return msgspec.structs.replace(venue, limit_price=LimitConfig(mode=limit))
+    return msgspec.structs.replace(venue, limit=limit)
 
 
 def _rate(field: str) -> tuple[Read, Put]:
@@ -211,7 +221,7 @@ register(
         "queue",
         lambda venue: (venue.adl.rule if venue.adl else None) or "queue",
         _put_adl,
-        ("queue", "pro_rata"),
+        ("queue", "pro_rata", "scope_id"),
     )
 )
 register(
@@ -225,7 +235,19 @@ register(
         _put_early,
     )
 )
-register(Safeguard("social", "socialised loss", "", "switch", "on", *_word("social", True, False)))
+register(
+    Safeguard(
+        "social",
+        "socialised loss",
+        "",
+        "switch",
+        "on",
+        lambda venue: "on" if venue.social else None,
+        lambda venue, value: msgspec.structs.replace(
+            venue, social=(venue.social or True) if value else False
+        ),
+    )
+)
 register(
     Safeguard(
         "exit_buffer",
@@ -236,11 +258,7 @@ register(
         *_rate("exit_buffer"),
     )
 )
-register(
-    Safeguard(
-        "limit", "bankruptcy limit", "", "switch", "on", *_word("limit", "bankruptcy", "market")
-    )
-)
+register(Safeguard("limit", "bankruptcy limit", "", "switch", "on", _limit, _put_limit))
 register(
     Safeguard(
         "liquidation_fee",
@@ -291,11 +309,11 @@ def _twap(venue: VenueConfig) -> str | None:
 def _put_twap(venue: VenueConfig, value: str | None) -> VenueConfig:
     def of(market: MarketConfig) -> MarketConfig:
         own = market.oracle or venue.oracle or OracleConfig()
-        kept = {"own_book_weight": own.own_book_weight, "index": own.index}
-        made = OracleConfig(kind=_plain(own), **kept)
+        weight, index = own.own_book_weight, own.index
+        made = OracleConfig(kind=_plain(own), own_book_weight=weight, index=index)
         if value is not None and Decimal(value) > 0:
-            source = "mid" if _plain(own) == "mid" else "last"
-            made = OracleConfig(kind="twap", of=source, window_s=Exact(value), **kept)
+            source: Literal["last", "mid"] = "mid" if _plain(own) == "mid" else "last"
+            made = msgspec.structs.replace(made, kind="twap", of=source, window_s=Exact(value))
         return msgspec.structs.replace(market, oracle=made)
 
     off = value is None or Decimal(value) == 0
@@ -330,6 +348,4 @@ register(
         *_breaker("halt", halt_s=Exact(60), release="auction", scope="all"),
     )
 )
-register(
-    Safeguard("twap", "TWAP oracle", "window in seconds", "money", "60", _twap, _put_twap)
-)
+register(Safeguard("twap", "TWAP oracle", "window in seconds", "money", "60", _twap, _put_twap))

@@ -1,4 +1,4 @@
-"""Tables of slices and what theory says of them. spec/MECHANISMS.md §4, §4a; spec/TARGETS.md T8, T9.
+"""Tables of slices and what theory says of them. MECHANISMS §4, §4a; TARGETS T8, T9.
 
 >>> [round(x) for x in holdings(almgren_chriss(5, 0.6070784), 1_000_000)]
 [1000000, 541956, 289854, 147897, 62142, 0]
@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -84,7 +85,7 @@ def shortfall(
 ) -> Shortfall:
     """E = γX²/2 + εX + (η - γτ/2)/τ Σn², V = σ²τ Σx² over what is held after each slice."""
     held = holdings(shares, size)
-    sold = [a - b for a, b in zip(held, held[1:], strict=False)]
+    sold = [a - b for a, b in itertools.pairwise(held)]
     softened = eta - gamma * tau / 2
     mean = gamma * size**2 / 2 + epsilon * size + softened / tau * sum(n * n for n in sold)
     return Shortfall(mean, sigma * math.sqrt(tau * sum(x * x for x in held[1:])))

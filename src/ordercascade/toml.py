@@ -229,8 +229,9 @@ def _fields(hint: Any) -> tuple[str, ...]:
 def _hints_at(kind: Any, raw: object, path: Path) -> Iterator[Any]:
     """Yield the types that a value at `path` may have; a tagged Struct only where its tag fits."""
     for hint in _plain_types(kind):
-        tag = getattr(getattr(hint, "__struct_config__", None), "tag", None)
-        if tag is not None and isinstance(raw, Mapping) and raw.get("kind", tag) != tag:
+        config: Any = getattr(hint, "__struct_config__", None)
+        tag = getattr(config, "tag", None)
+        if tag is not None and isinstance(raw, Mapping) and raw.get(config.tag_field, tag) != tag:
             continue
         if not path:
             yield hint

@@ -375,11 +375,13 @@ class Venue:
         equity, maintenance, lots = int(self._venue.collateral(scope)), 0, 0
         for index, item in enumerate(self._plan.markets):
             size, cost = self._venue.position(scope, index)
-            value = size * marks[index] * item.market.multiplier
+            value = item.market.worth(size, marks[index])
             equity += value - cost
             lots += abs(size)
             if size:
                 maintenance += item.maintenance(abs(value))
+        if any(item.margins for item in self._plan.markets):
+            equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
         short = equity < maintenance
         if not self._plan.arguments["trigger_strict"]:
             short = equity <= maintenance

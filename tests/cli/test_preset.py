@@ -13,8 +13,10 @@ def test_list_names_every_preset_and_what_it_lacks(capsys: pytest.CaptureFixture
     assert cli.main(["preset", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(presets.names())
+    at = next(index for index, line in enumerate(lines) if line.startswith("drift "))
+    assert "cannot be run yet, the engine lacks: liquidator calls" in lines[at + 1]
     at = next(index for index, line in enumerate(lines) if line.startswith("vega "))
-    assert "cannot be run yet, the engine lacks: stages and schedules" in lines[at + 1]
+    assert "a run differs: risk factor and slippage are one flat rate" in lines[at + 1]
 
 
 def test_show_prints_the_file_with_its_sources(capsys: pytest.CaptureFixture[str]) -> None:

@@ -63,7 +63,7 @@ def check(make: Make) -> dict[str, list[tuple[int, ...]]]:
     Sound after every step; the same again gives the same; a fork at any step ends the same and
     leaves the original alone; asking questions changes nothing.
     """
-    world, venue = t2(**make())
+    world, _venue = t2(**make())
     run_checked(world)
     steps, end = world.steps, world.state_hash()
     again, _ = t2(**make())

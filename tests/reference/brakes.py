@@ -267,7 +267,9 @@ class Brakes:
             return lots, limit
         if gate.halted:
             return 0, limit
-        return lots, (self.limit(market, side, limit or None) or 0) if gate.action == HOLD else limit
+        return lots, (
+            self.limit(market, side, limit or None) or 0
+        ) if gate.action == HOLD else limit
 
     def wait(self, step: int, market: int, side: Side, lots: int, limit: int) -> None:
         gate = self.gates[market]

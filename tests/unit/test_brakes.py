@@ -63,7 +63,7 @@ def test_a_halt_reopens_in_an_auction_at_one_price_worked_out_by_hand() -> None:
     """After the sale of 15 the last price is 99: 1 % down, so the market halts before anybody is
     sold. In the auction A sells 10 at any price into bids of 5 at 99 and 10 at 98: ten lots trade
     at 98 or below and 98 leaves the fewest over, so all of them trade at 98."""
-    world, venue = ladder(halt(release=ReleaseRule.AUCTION, everybody=True))
+    world, _venue = ladder(halt(release=ReleaseRule.AUCTION, everybody=True))
     run_checked(world)
     assert kinds(world)[:6] == ["SHOCK", "MARK", "HALT", "RESUME", "AUCTION", "MARK"]
     first = [row[1:] for row in rows(world, "fills", "step", "price", "size") if row[0] == 4]
@@ -82,7 +82,7 @@ def test_a_halt_reopens_in_an_auction_at_one_price_worked_out_by_hand() -> None:
 
 def test_slices_let_so_many_lots_go_at_a_time() -> None:
     """A must sell all of its 10 (nobody buys at 95 or above to make it healthy): 4 lots a slice."""
-    world, venue = ladder(halt(20_000, release=ReleaseRule.DRIP, drip_ppm=400_000, drip_ns=SECOND),
+    world, _venue = ladder(halt(20_000, release=ReleaseRule.DRIP, drip_ppm=400_000, drip_ns=SECOND),
                           size=25)  # fmt: skip
     run_checked(world)
     sold = rows(world, "liquidations", "step", "account", "lots_filled")
@@ -97,7 +97,7 @@ def test_slices_let_so_many_lots_go_at_a_time() -> None:
 
 
 def test_an_outside_order_waits_for_the_end_of_a_halt_and_is_sent_whole() -> None:
-    world, venue = ladder(halt(everybody=True))
+    world, _venue = ladder(halt(everybody=True))
     world.schedule_shock(10 * SECOND, 0, 0, Side.ASK, size=7, limit=90)
     run_checked(world)
     orders = rows(world, "orders", "step", "account", "size", "filled", "result")

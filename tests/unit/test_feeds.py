@@ -53,7 +53,7 @@ def ramp(world: World, *, speed: int, seconds: int) -> None:
 
 def test_a_twap_is_the_exact_mean_of_what_stood() -> None:
     """100,000 until 4 s, 100,300 until 6 s, 99,000 from there; window 10 s."""
-    world, venue = fed(kind=FeedKind.TWAP, window_ns=10 * SECOND, heartbeat_ns=1)
+    world, _venue = fed(kind=FeedKind.TWAP, window_ns=10 * SECOND, heartbeat_ns=1)
     for time, price in ((4, 100_300), (6, 99_000)):
         world.schedule_index(time * SECOND, 0, 0, price)
     assert marks_of(world, 4, 6) == [100_000, 100_060]
@@ -65,7 +65,7 @@ def test_a_twap_is_the_exact_mean_of_what_stood() -> None:
 
 def test_a_twap_lags_a_linear_move_by_half_its_window_times_the_speed() -> None:
     """v W / 2 (§7). The ramp is a staircase here: half a step of 10 more."""
-    world, venue = fed(kind=FeedKind.TWAP, window_ns=20 * SECOND, heartbeat_ns=SECOND)
+    world, _venue = fed(kind=FeedKind.TWAP, window_ns=20 * SECOND, heartbeat_ns=SECOND)
     ramp(world, speed=10, seconds=60)
     world.run()
     lag = [100_000 + 10 * t - mark for t, mark in _second_by_second(world) if 30 <= t <= 60]
@@ -177,7 +177,7 @@ def test_a_lognormal_latency_is_drawn_from_a_stream_of_its_own() -> None:
 
 
 def test_a_heartbeat_sends_a_price_and_a_deviation_sends_it_sooner() -> None:
-    world, venue = fed(heartbeat_ns=60 * SECOND, deviation_ppm=5_000)
+    world, _venue = fed(heartbeat_ns=60 * SECOND, deviation_ppm=5_000)
     for time, price in ((10, 100_400), (20, 100_499), (30, 100_500), (40, 100_600)):
         world.schedule_index(time * SECOND, 0, 0, price)
     world.run()
@@ -190,12 +190,12 @@ def test_a_heartbeat_sends_a_price_and_a_deviation_sends_it_sooner() -> None:
 
 
 def test_clamps_hold_the_mark_by_taking_by_second_and_to_the_index() -> None:
-    world, venue = fed(clamp_round_ppm=10_000)
+    world, _ = fed(clamp_round_ppm=10_000)
     world.schedule_index(SECOND, 0, 0, 97_500)
     world.run()
     told = [mark for (mark,) in rows(world, "marks", "mark")]
     assert list(dict.fromkeys(told)) == [100_000, 99_000, 98_010, 97_500]
-    world, venue = fed(clamp_second_ppm=1_000)
+    world, _venue = fed(clamp_second_ppm=1_000)
     world.settle(SECOND)
     world.schedule_index(SECOND, 0, 0, 99_750)
     world.run()
@@ -366,14 +366,20 @@ def scenario(line: str, more: str = "") -> oc.Scenario:
     head, _, tail = text.partition("[venue.market.oracle]")
     rest = tail[tail.index("\n[") :]
     keys = line.removeprefix("oracle = { ").removesuffix(" }").replace(", ", "\n")
-    return oc.Scenario.from_toml(f"{head}[venue.market.oracle]\n{keys}\nindex = 60000\n{rest}{more}")
+    return oc.Scenario.from_toml(
+        f"{head}[venue.market.oracle]\n{keys}\nindex = 60000\n{rest}{more}"
+    )
 
 
 @pytest.mark.parametrize("name", ON)
 def test_an_oracle_is_switched_on_by_a_line_and_its_run_can_be_repeated(name: str) -> None:
     made = scenario(ON[name])
     first, second = oc.run(made), oc.run(oc.Scenario.from_toml(made.to_toml()))
-    assert first.state_hash() == second.state_hash() != oc.run(scenario(ON["twap"] if name != "twap" else ON["ema"])).state_hash()
+    assert (
+        first.state_hash()
+        == second.state_hash()
+        != oc.run(scenario(ON["twap"] if name != "twap" else ON["ema"])).state_hash()
+    )
     report = oc.audit(first)
     assert report.ok, str(report)
     assert any("where" in gap.reason for gap in report.gaps)
@@ -402,7 +408,7 @@ def test_keys_of_an_oracle_that_do_not_go_together_are_refused(line: str, path: 
 
 
 def test_a_dislocation_is_a_few_lines_and_ends() -> None:
-    lie = '\n[[dislocation]]\nat_s = 2\nuntil_s = 3\nshift = -0.35\n'
+    lie = "\n[[dislocation]]\nat_s = 2\nuntil_s = 3\nshift = -0.35\n"
     made = scenario('oracle = { kind = "index" }', lie)
     tape = oc.run(made)
     notes = tape.tables["notes"]
@@ -411,7 +417,7 @@ def test_a_dislocation_is_a_few_lines_and_ends() -> None:
     marks = tape.tables["marks"]["mark"].tolist()
     assert min(marks) == round(marks[0] * 0.65) and marks[-1] == marks[0]
     assert oc.audit(tape).ok
-    for wrong in ("until_s = 2", "shift = 0", "shift = -1", 'told = "last"', "market = \"none\""):
+    for wrong in ("until_s = 2", "shift = 0", "shift = -1", 'told = "last"', 'market = "none"'):
         key = wrong.partition(" ")[0]
         kept = [row for row in lie.split("\n") if not row.startswith(key)]
         with pytest.raises(ConfigError, match="dislocation"):

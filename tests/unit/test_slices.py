@@ -144,7 +144,7 @@ def test_a_planned_sale_restores_the_margin_that_was_asked_for() -> None:
 
 
 def test_no_order_is_larger_than_its_share_of_the_book() -> None:
-    """Within 2 % of the middle (100) rest 40 lots at 99 and 98 once one is sold: a quarter is 10."""
+    """Within 2 % of the middle (100) rest 40 lots once two are sold: a quarter is 10."""
     policy = Slices(share_ppm=250_000, depth_ppm=20_000)
     asked = sold(policy, bids={99: 32, 98: 10, 90: 500})
     assert asked[0] == (100, 10)

@@ -4,7 +4,7 @@ from ordercascade.core.mechanism import Backstop, CircuitBreaker, LiquidationPol
 
 class View(NamedTuple):
     last: int
-    index: int
+    outside: int
     mark: int
     best_bid: int
     best_ask: int

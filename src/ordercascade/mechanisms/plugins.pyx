@@ -30,7 +30,7 @@ from ordercascade.checks import SPAN_NS_MAX, member, whole
 from ordercascade.enums import BreakerAction
 from ordercascade.errors import ConfigError, MechanismError
 
-View = namedtuple("View", "last index mark best_bid best_ask queue")
+View = namedtuple("View", "last outside mark best_bid best_ask queue")
 Risk = namedtuple("Risk", "scope market size value equity maintenance bankruptcy_limit tranche")
 Rival = namedtuple("Rival", "scope external lots cost value equity")
 

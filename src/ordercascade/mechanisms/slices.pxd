@@ -12,5 +12,5 @@ cdef class Slices(LiquidationPolicy):
     cdef readonly Ppm depth_ppm         # lots within this of the book's middle ...
     cdef readonly Ppm share_ppm         # ... of which an order takes at most this share; 0: any
     cdef readonly tuple parts           # of what is held then, slice by slice, in 10**-9
-    cdef int64_t part[1000]
+    cdef int64_t* part
     cdef int32_t part_count

@@ -9,6 +9,7 @@ the middle, rounded down, at least one. N, E in the settlement asset's units; m,
 """
 
 from libc.stdint cimport int64_t
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport AtRisk, Intent
@@ -44,9 +45,15 @@ cdef class Slices(LiquidationPolicy):
             raise ConfigError("target_ppm", "must be 0 beside a table of parts", target_ppm)
         if self.cost_ppm and not self.target_ppm:
             raise ConfigError("cost_ppm", "must be 0 without a target", cost_ppm)
+        self.part = <int64_t*>PyMem_RawCalloc(len(self.parts) + 1, sizeof(int64_t))
+        if self.part == NULL:
+            raise MemoryError()
         self.part_count = len(self.parts)
         for i, each in enumerate(self.parts):
             self.part[i] = each
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.part)
 
     def __repr__(self):
         return f"<Slices {len(self.parts)}, target {self.target_ppm} ppm>"

@@ -1,14 +1,16 @@
 """Presets: one venue a file, every figure with its source beside it; a scenario overrides any key.
 
 >>> runnable()
-('binance-usdm', 'simple')
+('binance-usdm', 'bybit-linear', 'dydx-v4', 'hyperliquid', 'okx', 'simple', 'synthetix-v3', 'vega')
 
 A preset holds the venue's record (spec/MARGIN.md §11) and, where the engine can run it, the
 engine's keys. What it cannot run yet is refused by name; its margin questions can be asked.
+What a run does otherwise than the venue stands in `differs`.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +21,7 @@ from ordercascade.config import MarketConfig, OracleConfig, PresetConfig, Rules,
 from ordercascade.errors import ConfigError
 from ordercascade.exact import Exact
 from ordercascade.record import Record
+from ordercascade.stagekeys import TakeoverConfig
 
 R = TypeVar("R", bound=Rules)
 
@@ -49,8 +52,16 @@ def text(name: str, *, path: str = "preset") -> str:
 
 def load(name: str, *, path: str = "preset") -> PresetConfig:
     """Return a preset; `path` is the key path for messages."""
+    if name not in names():
+        text(name, path=path)  # says what is wrong with the name
+    return _read(name)
+
+
+@cache
+def _read(name: str) -> PresetConfig:
+    """Read a shipped file once: a sweep asks for the same preset thousands of times."""
     file = f"{name}.toml"
-    return toml.build(toml.loads(text(name, path=path), file=file), PresetConfig, file=file)
+    return toml.build(toml.loads(text(name), file=file), PresetConfig, file=file)
 
 
 def complete(venue: VenueConfig, *, path: str = "venue") -> VenueConfig:
@@ -109,16 +120,24 @@ def _merged(venue: VenueConfig, preset: PresetConfig) -> VenueConfig:
     for field in Rules.__struct_fields__:
         own, given = getattr(venue, field), getattr(preset, field)
         said[field] = _over(own, given)
+    for one, other in (("liquidation", "tranche"), ("limit", "limit_price")):
+        # Two ways to say one thing: the venue's own word, in either way, is the one that holds.
+        for mine, theirs in ((one, other), (other, one)):
+            if getattr(venue, mine) is not None:
+                said[theirs] = None
     return msgspec.structs.replace(venue, **said)
 
 
 def _market(preset: PresetConfig, venue: VenueConfig, market: MarketConfig) -> MarketConfig:
-    """Give a market the venue's oracle and the preset's brackets where it names none."""
-    brackets = market.brackets
-    if brackets is None:
+    """Give a market the venue's oracle and the preset's margin where it names none."""
+    brackets, schedule = market.brackets, market.schedule
+    if brackets is None and schedule is None:
+        schedule = preset.schedule.get(market.name, preset.schedule.get("default"))
         brackets = preset.brackets.get(market.name, preset.brackets.get("default"))
+        if schedule is not None:
+            brackets = None
     oracle = _over(market.oracle, venue.oracle)
-    return msgspec.structs.replace(market, brackets=brackets, oracle=oracle)
+    return msgspec.structs.replace(market, brackets=brackets, schedule=schedule, oracle=oracle)
 
 
 def _over(own: object, given: object) -> object:
@@ -130,4 +149,9 @@ def _over(own: object, given: object) -> object:
     if isinstance(own, OracleConfig) and own.kind is not None:
         # The weight belongs to the kind: who names another source means that source, whole.
         said.setdefault("own_book_weight", Exact(own.kind != "index"))
+    mode = getattr(own, "mode", None)
+    if mode is not None and mode != getattr(given, "mode", None):
+        return own  # Another mode: the keys of the preset's would not fit it.
+    if isinstance(own, TakeoverConfig) and own.when not in (None, getattr(given, "when", None)):
+        said.setdefault("threshold", None)  # It belongs to the preset's `when`.
     return msgspec.structs.replace(given, **said)

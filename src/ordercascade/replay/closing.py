@@ -18,6 +18,7 @@ from ordercascade.enums import (
     QueueOrder,
     Side,
 )
+from ordercascade.replay.insured import Insured, may_refuse
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.margins import (
     Held,
@@ -31,6 +32,9 @@ from ordercascade.replay.margins import (
     trigger_holds,
 )
 from ordercascade.replay.rows import Liquidation, Order, Posting, Step
+from ordercascade.replay.schedules import Schedule
+from ordercascade.replay.sizes import Plan as Planned
+from ordercascade.replay.sizes import limit_of, lots_of, unsized
 from ordercascade.replay.stage import Progress, Stage
 from ordercascade.replay.terms import PPM, Rules
 from ordercascade.replay.trades import Traded
@@ -67,14 +71,14 @@ def begin_order(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
         price = bankruptcy_price(held, order.market, marks, stage.plain)
         findings.same("liquidations", "liquidations", row,
                       bankruptcy_price=(price, order.bankruptcy_price))  # fmt: skip
-        _check_plan(stage, turn, row, order)
+        _check_plan(stage, turn, step, row, order)
     else:
         findings.gap("liquidations", UNBRACKETED)
     _check_tranche(stage, turn, step, row, order, held)
     return held
 
 
-def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
+def _check_plan(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidation) -> None:
     """Leg, size, limit and trigger were chosen at step 3 of the round, for all entries at once."""
     findings, rules, terms = stage.findings, stage.terms.rules, stage.terms
     held, marks = stage.ledger.held_before(order.scope, turn.step3), turn.plan_marks
@@ -83,7 +87,10 @@ def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
         want = "be a market where the scope had lots when planned"
         findings.fail("liquidations", "liquidations", row, "market", want, order.market)
         return
-    if not trigger_holds(held, order.market, order.trigger_price, marks, terms):
+    margin = stage.plain[order.market].brackets
+    if isinstance(margin, Schedule) and not margin.steady:
+        findings.gap("liquidations", "the trigger price where the margin jumps (rows)")
+    elif not trigger_holds(held, order.market, order.trigger_price, marks, terms):
         want = "be the tick nearest to safety at which it falls"
         findings.fail("liquidations", "liquidations", row, "trigger_price", want,
                       order.trigger_price)  # fmt: skip
@@ -95,12 +102,15 @@ def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
         want = "come before the order before it in the venue's queue"
         findings.fail("liquidations", "liquidations", row, "scope", want, order.scope)
     turn.place = place
-    leg = _leg(held, marks, stage, rules)
+    leg = leg_of(held, marks, stage, rules)
+    if terms.sizes is not None:
+        _check_sizes(stage, turn, step, row, order, leg)
+        return
     limit = 0
     if rules.limit == LimitRule.BANKRUPTCY:
         limit = bankruptcy_price(held, order.market, marks, stage.plain)
     asked = abs(size)
-    value = asked * marks[order.market] * stage.plain[order.market].multiplier
+    value = abs(stage.plain[order.market].worth(size, marks[order.market]))
     later = rules.then_all and stage.liquidation(order.scope).orders
     if rules.fraction_ppm < PPM and value > rules.min_value and not later:
         asked = max(1, asked * rules.fraction_ppm // PPM)
@@ -109,13 +119,34 @@ def _check_plan(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
                   lots_asked=(min(asked, order.lots_before), order.lots_asked))  # fmt: skip
 
 
-def _leg(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
+def _check_sizes(
+    stage: Stage, turn: Turn, step: Step, row: int, order: Liquidation, leg: int
+) -> None:
+    """Size and limit of a policy with stages; a window gives what it has left."""
+    findings, sizes = stage.findings, stage.terms.sizes
+    held = stage.ledger.held_before(order.scope, turn.step3)
+    if sizes is None or (why := unsized(stage, sizes, order.market)):
+        findings.gap("liquidations", why)
+        return
+    progress = stage.liquidation(order.scope)
+    since = progress.since if progress.pending else turn.plan_time
+    best = turn.plan_best[order.market]
+    plan = Planned(held, order.market, turn.plan_marks, best, turn.plan_time, since)
+    wanted = lots_of(stage, sizes, plan)
+    at_market, limit = limit_of(stage, sizes, plan, wanted)
+    lots = turn.grant(step, order.market, min(wanted, order.lots_before))
+    findings.same("liquidations", "liquidations", row, market=(leg, order.market),
+                  limit_price=(0 if at_market else limit, order.limit_price),
+                  lots_asked=(lots, order.lots_asked))  # fmt: skip
+
+
+def leg_of(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
     """Return the leg that goes first; ties by market id."""
     found = []
     for market, size, cost in held.legs:
-        value = size * marks[market] * stage.plain[market].multiplier
+        value = stage.plain[market].worth(size, marks[market])
         worst = rules.leg == LegRule.WORST_PNL
-        relief = brackets_of(stage.plain[market]).maintenance(abs(value))
+        relief = brackets_of(stage.plain[market]).maintenance(size, value, cost)
         found.append((value - cost if worst else -relief, market))
     return min(found)[1]
 
@@ -162,7 +193,8 @@ def _check_tranche(
         low, high = turn.window
         progress.parent, progress.generation = step.parent, step.generation
         progress.cause = step.cause_market
-        otherwise = _worst_market(stage, held)
+        otherwise = turn.worst_market(held)
+        progress.since = step.time_ns
         turn.firsts.append(
             First(step.step, order.scope, low, high, step.parent, otherwise, order.trigger_price)
         )
@@ -175,8 +207,11 @@ def _check_tranche(
     progress.step, progress.rounds = step.step, len(turn.points)
     rules, partial = terms.rules, order.lots_asked < order.lots_before
     progress.cooldown = -1
-    if rules is not None and rules.cooldown_ns and partial:
-        progress.cooldown = step.time_ns + rules.cooldown_ns
+    wait = 0 if rules is None else rules.cooldown_ns
+    if rules is not None and terms.sizes is not None:
+        wait = terms.sizes.cooldown_ns
+    if wait and partial:
+        progress.cooldown = step.time_ns + wait
 
 
 def _ended(stage: Stage, turn: Turn, progress: Progress, order: Liquidation) -> bool:
@@ -202,23 +237,16 @@ def _ended(stage: Stage, turn: Turn, progress: Progress, order: Liquidation) -> 
     )
 
 
-def _worst_market(stage: Stage, held: Held) -> int:
-    """Return the latest step with trades, when marks were taken, where most equity was lost."""
-    found = []
-    for number, size, _ in held.legs:
-        market = stage.markets[number]
-        change = size * (market.mark - market.before) * market.terms.multiplier
-        found.append((change, number))
-    return stage.markets[min(found)[1]].trade_taken
-
-
 # The order itself.
 
 
-def fee_due(stage: Stage, order: Liquidation, postings: Sequence[Posting]) -> list[Due]:
-    """Return the posting of the row's fee, to the holder that the rules (else it) name."""
-    if order.fee <= 0:
-        return []
+def fee_due(
+    stage: Stage, order: Liquidation, postings: Sequence[Posting], insured: Insured
+) -> list[Due]:
+    """Return the postings of the row's fee, to the holder that the rules (else it) name."""
+    charge = order.fee - insured.fee
+    if charge <= 0:
+        return list(insured.due)
     rules = stage.terms.rules
     asset = stage.plain[order.market].asset
     to, fees = stage.holder(HolderKind.FUND, asset), stage.holder(HolderKind.FEES, asset)
@@ -227,7 +255,8 @@ def fee_due(stage: Stage, order: Liquidation, postings: Sequence[Posting]) -> li
         to = fees if fees in named else to
     elif rules.liquidation_fee_to == FeeTo.FEES:
         to = fees
-    return [(asset, order.scope, to, order.fee, int(PostReason.FEE_LIQUIDATION))]
+    charged = (asset, order.scope, to, charge, int(PostReason.FEE_LIQUIDATION))
+    return [*insured.due, charged]
 
 
 def check_sent(
@@ -249,6 +278,8 @@ def check_sent(
     kind = sent.type
     if rules is not None:
         limited = rules.limit == LimitRule.BANKRUPTCY
+        if stage.terms.sizes is not None:
+            limited = sent.type == OrderType.LIMIT if order.limit_price == 0 else True
         kind = int(OrderType.LIMIT if limited else OrderType.MARKET)
     findings.same(
         "orders", "orders", stage.order_row,
@@ -256,6 +287,8 @@ def check_sent(
         side=(order.side, sent.side), size=(order.lots_asked, sent.size),
         price=(order.limit_price, sent.price), type=(kind, sent.type),
     )  # fmt: skip
+    if stage.terms.stages.insured and order.lots_filled < order.lots_asked:
+        _check_refusal(stage, row, order, sent)
     if rules is None or rules.cancel == CancelPolicy.NONE:
         return
     asset = stage.plain[order.market].asset
@@ -270,7 +303,18 @@ def check_sent(
             findings.fail("liquidations", "steps", first, "step", want, first)
 
 
-def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
+def _check_refusal(stage: Stage, row: int, order: Liquidation, sent: Order) -> None:
+    """An insured order ends early only at a fill for which the fund would have to pay."""
+    best = stage.markets[order.market].book.best(1 - order.side)
+    within = sent.type == OrderType.MARKET or (
+        best >= sent.price if order.side == Side.ASK else best <= sent.price
+    )
+    if best and within and stage.terms.bracketed and not may_refuse(stage, order, best):
+        want = f"be filled while {best} is within its limit and costs the fund nothing"
+        stage.findings.fail("insured", "liquidations", row, "lots_filled", want, order.lots_filled)
+
+
+def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation, insured: Insured) -> None:
     """Check what was so after the order: mark, equity, fee; then its table is due."""
     findings, rules = stage.findings, stage.terms.rules
     held = stage.ledger.held(order.scope)
@@ -280,10 +324,11 @@ def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation) -> None:
         findings.same("liquidations", "liquidations", row,
                       mark_after=(marks[order.market], order.mark_after),
                       equity_after=(equity, order.equity_after))  # fmt: skip
-    cap = max(0, order.equity_after + order.fee)
+    cap = max(0, order.equity_after + order.fee - insured.fee)
     findings.rows["fees"] += 1
+    stage.liquidation(order.scope).insured = insured.paid
     if rules is not None:
-        fee = min(-(-order.value * rules.liquidation_fee_ppm // PPM), cap)
+        fee = min(-(-order.value * rules.liquidation_fee_ppm // PPM), cap) + insured.fee
         findings.same("fees", "liquidations", row, fee=(fee, order.fee))
     else:
         findings.gap("fees", "the tape does not name the rate of liquidation fees (rows)")

@@ -53,6 +53,7 @@ class Ledger:
         }
         self.history: dict[int, list[tuple[int, Held]]] = {}
         self.scopes = {row.scope for row in accounts if row.kind == HolderKind.SCOPE}
+        self.unsettled: dict[tuple[int, int], int] = {}  # (market, holder) -> realised by trades
         self.moved: dict[int, int] = {}  # scope -> the step that last changed its position
         self.touched: set[int] = set()
 
@@ -100,6 +101,10 @@ class Ledger:
     def size(self, holder: int, market: int) -> int:
         return self.legs[holder].get(market, (0, 0))[0]
 
+    def open_interest(self, market: int) -> int:
+        """Return the lots of all longs, the venue's own holders and external among them."""
+        return sum(self.size(holder, market) for holder in self.longs.get(market, ()))
+
     def flat(self, holder: int) -> bool:
         return not any(size for size, _ in self.legs[holder].values())
 
@@ -128,31 +133,27 @@ class Ledger:
         self.touched.clear()
 
     def enter(self, holder: int, market: int, lots: int, cost: int, step: int) -> int:
-        """Add signed lots at a signed cost; return what that realises. SEMANTICS §1.
-
-        What reduces a position leaves floor(cost before * size after / size before); a flip is a
-        close, whose part of the cost is floored, then an open.
-        """
+        """Add signed lots at a signed cost; return what that realises."""
         self.touch(holder)
         self.moved[holder] = step
         leg = self.legs[holder].setdefault(market, [0, 0])
         size, before = leg
-        after = size + lots
-        realised, rest = 0, before + cost
-        if size * lots < 0:
-            closing, kept = cost, 0
-            if abs(lots) > abs(size):
-                closing = abs(cost) * abs(size) // abs(lots) * (1 if cost > 0 else -1)
-            elif after:
-                kept = before * after // size
-            realised = kept - (before + closing)
-            rest = kept + cost - closing
+        after, rest, realised = entered(size, before, lots, cost)
         leg[0], leg[1] = after, rest
         self.sizes[market] = self.sizes.get(market, 0) + lots
         self.costs[market] = self.costs.get(market, 0) + rest - before
         if (size > 0) != (after > 0) or (size < 0) != (after < 0):
             self._side(holder, market, size, after)
         return realised
+
+    def settle(self, holder: int, market: int, value: int) -> int:
+        """Let a position cost what it is worth; return the gain that this realises."""
+        self.touch(holder)
+        leg = self.legs[holder][market]
+        gain = value - leg[1]
+        self.costs[market] += gain
+        leg[1] = value
+        return gain
 
     def pay(self, posting: Posting) -> None:
         """Move the money of a posting as the tape has it."""
@@ -167,5 +168,26 @@ class Ledger:
     def realise(self, holder: int, market: int, asset: int, profit: int, due: list[Due]) -> None:
         """Add the posting that a realised profit asks for; none for zero."""
         if profit:
+            key = market, holder
+            self.unsettled[key] = self.unsettled.get(key, 0) + profit
             clearing = self.named(HolderKind.CLEARING, market)
             due.append((asset, clearing, holder, profit, PostReason.REALISE))
+
+
+def entered(size: int, before: int, lots: int, cost: int) -> tuple[int, int, int]:
+    """Return size, cost and realised profit after signed lots at a signed cost. SEMANTICS §1.
+
+    What reduces a position leaves floor(cost before * size after / size before); a flip is a
+    close, whose part of the cost is floored, then an open.
+    """
+    after = size + lots
+    realised, rest = 0, before + cost
+    if size * lots < 0:
+        closing, kept = cost, 0
+        if abs(lots) > abs(size):
+            closing = abs(cost) * abs(size) // abs(lots) * (1 if cost > 0 else -1)
+        elif after:
+            kept = before * after // size
+        realised = kept - (before + closing)
+        rest = kept + cost - closing
+    return after, rest, realised

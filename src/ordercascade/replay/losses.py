@@ -6,9 +6,20 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from ordercascade.enums import AdlRule, HolderKind, NoteKind, PostReason, PriceMode, Residual
+from ordercascade.enums import (
+    AdlRule,
+    HolderKind,
+    MarketKind,
+    NoteKind,
+    PostReason,
+    PriceMode,
+    Residual,
+    SocialRule,
+)
+from ordercascade.replay.inherited import mend
 from ordercascade.replay.ledger import Due
-from ordercascade.replay.margins import Held, equity_of, handover, split
+from ordercascade.replay.margins import Held, bankruptcy_price, equity_of, handover, split
+from ordercascade.replay.pairs import pairs_of
 from ordercascade.replay.rows import Adl, Note, Posting, Step
 from ordercascade.replay.stage import Stage
 from ordercascade.replay.turns import Turn, check_parts
@@ -34,6 +45,7 @@ class Event:
         self.known = False  # costs follow from the tape
         self.equity = 0
         self.lost = 0  # by the counterparties, so far
+        self.floored = 0  # parties whose inverse lots are worth a floored number of units
 
 
 class Losses:
@@ -70,11 +82,16 @@ class Losses:
             due.append((asset, fund, scope, paid, int(PostReason.FUND_PAYS)))
         if 0 < paid < deficit:
             notes.append(Note(step.step, int(NoteKind.FUND_EMPTY), -1, scope, paid, deficit - paid))
-        shares = self._shares(scope, asset, deficit - paid, rows)
-        due += [
-            (asset, who, scope, share, int(PostReason.SOCIALISED)) for who, share in shares if share
-        ]
-        charged = sum(share for _, share in shares)
+        if stage.terms.stages.social_rule == SocialRule.LOTS and rules is not None:
+            charged = self._by_lots(scope, asset, deficit - paid, rows, due) if rules.social else 0
+        else:
+            shares = self._shares(scope, asset, deficit - paid, rows)
+            due += [
+                (asset, who, scope, share, int(PostReason.SOCIALISED))
+                for who, share in shares
+                if share
+            ]
+            charged = sum(share for _, share in shares)
         left = deficit - paid - charged
         if left > 0:
             debt = stage.holder(HolderKind.BAD_DEBT, asset)
@@ -111,6 +128,42 @@ class Losses:
         # A winner's credit is negative, and that is what is floored.
         return [(who, -share) for who, share in split(-charged, weights).items()] if charged else []
 
+    def _by_lots(
+        self, scope: int, asset: int, amount: int, rows: Sequence[Posting], due: list[Due]
+    ) -> int:
+        """Charge every open lot the same, rounded up to the step; what is too much is the fund's.
+
+        Of a scope with several legs the tape may say which leg paid what; its sum is checked.
+        """
+        stage, ledger = self.stage, self.stage.ledger
+        step, fund = stage.terms.stages.social_step, stage.holder(HolderKind.FUND, asset)
+        markets = {m.terms.id for m in stage.markets if m.terms.asset == asset}
+        lots = {who: sum(abs(n) for m, n, _ in ledger.held(who).legs if m in markets)
+                for who in sorted(ledger.scopes)}  # fmt: skip
+        total = sum(lots.values())
+        if amount <= 0 or not total:
+            return 0
+        each = -(-amount // (total * step)) * step
+        charged = 0
+        told: dict[int, list[int]] = {}
+        for row in rows:
+            if row.reason == PostReason.SOCIALISED and row.to_holder == fund:
+                told.setdefault(row.from_holder, []).append(row.amount)
+        for who, count in lots.items():
+            equity = equity_of(ledger.held(who), stage.marks, stage.plain)
+            charge = max(0, min(each * count, equity))
+            parts = told.get(who, [])
+            if not charge:
+                continue
+            if sum(parts) != charge:
+                parts = [charge]
+            due.extend((asset, who, fund, part, int(PostReason.SOCIALISED)) for part in parts)
+            charged += charge
+        paid = min(charged, amount)
+        if paid > 0:
+            due.append((asset, fund, scope, paid, int(PostReason.SOCIALISED)))
+        return paid
+
     def _afford(self, count: int, check: str) -> bool:
         self.effort -= count
         if self.effort < 0:
@@ -123,6 +176,8 @@ class Losses:
         """One leg goes to its counterparties at the cost fixed before the first leg."""
         stage, findings, ledger = self.stage, self.stage.findings, self.stage.ledger
         findings.rows["adl"] += len(rows)
+        if stage.terms.stages.adl_overlap:
+            return self._pairs(step, first, rows)
         event = self._event(step)
         market, scope = step.market, step.scope
         size, asset = ledger.size(scope, market), stage.plain[market].asset
@@ -144,14 +199,61 @@ class Losses:
         ledger.realise(scope, market, asset, profit, due)
         notes = []
         sign = 1 if size > 0 else -1
-        unit = stage.markets[market].mark * stage.plain[market].multiplier
+        terms, mark = stage.plain[market], stage.markets[market].mark
         for row in rows:
             profit = ledger.enter(row.scope_to, market, sign * row.lots, row.cost, step.step)
             ledger.realise(row.scope_to, market, asset, profit, due)
-            event.lost += row.cost - sign * row.lots * unit
+            event.lost += row.cost - terms.worth(sign * row.lots, mark)
+            event.floored += terms.kind == MarketKind.INVERSE
             if ledger.holders[row.scope_to].kind == HolderKind.EXTERNAL:
                 kind = int(NoteKind.ADL_EXTERNAL)
                 notes.append(Note(step.step, kind, market, scope, row.lots, row.cost))
+        mend(stage, asset, due)
+        return Loss(due, notes)
+
+    def _pairs(self, step: Step, first: int, rows: Sequence[Adl]) -> Loss:
+        """One leg, counterparty by counterparty, each at the bankrupt's own cost of that moment."""
+        stage, findings, ledger = self.stage, self.stage.findings, self.stage.ledger
+        market, scope = step.market, step.scope
+        size, asset = ledger.size(scope, market), stage.plain[market].asset
+        self.event = Event(scope, step.step, ledger.held(scope), None)
+        if self.turn.step3 < 0:
+            self.event.parent = stage.liquidation(scope).step
+        side = ledger.shorts if size > 0 else ledger.longs
+        others = side.get(market, set()) - {scope}
+        rule = stage.terms.rules.adl_rule if stage.terms.rules else rows[0].rule
+        known = stage.terms.bracketed and size and self._afford(len(others), "adl")
+        wanted = []
+        if known:
+            external = ledger.named(HolderKind.EXTERNAL, asset)
+            users = sorted(others - {external})
+            if rule == AdlRule.QUEUE:
+                held = {who: abs(ledger.size(who, market)) for who in users}
+                users = self._ranked(self.event, market, users, held, sum(held.values()))
+            ranked = [*users, *(others & {external})]
+            wanted = pairs_of(stage, scope, market, ranked)
+            if len(wanted) != len(rows):
+                want = f"have {len(wanted)} counterparties"
+                findings.fail("adl", "steps", step.step, "step", want, len(rows))
+        due: list[Due] = []
+        notes = []
+        sign = -1 if size > 0 else 1
+        for place, row in enumerate(rows):
+            told = {"rank": (place, row.rank), "rule": (rule, row.rule)}
+            told["price_mode"] = (int(PriceMode.BANKRUPTCY), row.price_mode)
+            if place < len(wanted):
+                pair = wanted[place]
+                told |= {"scope_to": (pair.scope_to, row.scope_to), "cost": (pair.quote, row.cost),
+                         "lots": (abs(pair.size), row.lots)}  # fmt: skip
+            findings.same("adl", "adl", first + place, **told)
+            for who, way in ((scope, 1), (row.scope_to, -1)):
+                lots, cost = way * sign * row.lots, -way * row.cost
+                profit = ledger.enter(who, market, lots, cost, step.step)
+                ledger.realise(who, market, asset, profit, due)
+            if ledger.holders[row.scope_to].kind == HolderKind.EXTERNAL:
+                kind = int(NoteKind.ADL_EXTERNAL)
+                notes.append(Note(step.step, kind, market, scope, row.lots, row.cost))
+        mend(stage, asset, due)
         return Loss(due, notes)
 
     def _event(self, step: Step) -> Event:
@@ -170,12 +272,26 @@ class Losses:
         event.known = len(held.legs) < 2 or stage.terms.bracketed
         event.costs = {market: 0 for market, _, _ in held.legs}
         if event.known and held.legs:
-            event.costs = handover(held, stage.marks, stage.plain)
+            event.costs = self._costs(held)
         elif held.legs:
             why = "the tape does not name a market's brackets, so legs share equity unknown (steps)"
             stage.findings.gap("adl", why)
         event.equity = equity_of(held, stage.marks, stage.plain)
         return event
+
+    def _costs(self, held: Held) -> dict[int, int]:
+        """Return each leg's cost: exactly the bankruptcy cost, or the lots at a whole price."""
+        stage, mode = self.stage, self.stage.terms.stages.adl_price
+        if mode == PriceMode.BANKRUPTCY:
+            return handover(held, stage.marks, stage.plain)
+        found = {}
+        for number, size, _ in held.legs:
+            market = stage.markets[number]
+            price = market.mark if mode == PriceMode.MARK else market.before
+            if mode == PriceMode.TICK:
+                price = bankruptcy_price(held, number, stage.marks, stage.plain)
+            found[number] = price * size * market.terms.multiplier
+        return found
 
     def _check_cooling(self, step: Step, held: Held) -> None:
         """Before the queue only who cools down below zero is deleveraged. SEMANTICS §9."""
@@ -199,13 +315,13 @@ class Losses:
                 cost=(shares[row.scope_to], row.cost),
                 rank=(place, row.rank),
                 rule=(rule, row.rule),
-                price_mode=(int(PriceMode.BANKRUPTCY), row.price_mode),
+                price_mode=(self.stage.terms.stages.adl_price, row.price_mode),
             )  # fmt: skip
         side = ledger.shorts if size > 0 else ledger.longs
         others = side.get(step.market, set()) - {step.scope}
         if not size or not self._afford(len(others), "adl"):
             return
-        dealt = self._dealt(event, step.market, abs(size), others, rows[0].rule)
+        dealt = self._dealt(event, step.market, abs(size), others, rows)
         for place, ((who, lots), row) in enumerate(zip(dealt, rows, strict=False)):
             findings.same("adl", "adl", first + place, scope_to=(who, row.scope_to),
                           lots=(lots, row.lots))  # fmt: skip
@@ -214,27 +330,31 @@ class Losses:
             findings.fail("adl", "steps", step.step, "step", want, len(rows))
 
     def _by_id(self, holders: Iterable[int]) -> list[int]:
-        """Return holders in the order of ties: scopes by id, then external."""
-        scopes = self.stage.ledger.scopes
-        return sorted(holders, key=lambda who: (who not in scopes, who))
+        """Return holders in the order of ties: by id, external last."""
+        kinds = self.stage.ledger.holders
+        return sorted(holders, key=lambda who: (kinds[who].kind == HolderKind.EXTERNAL, who))
 
     def _dealt(
-        self, event: Event, market: int, lots: int, others: set[int], rule: int
+        self, event: Event, market: int, lots: int, others: set[int], told: Sequence[Adl]
     ) -> list[tuple[int, int]]:
         """Return who takes how many lots, in order; external takes what users cannot."""
-        ledger = self.stage.ledger
-        users = sorted(others & ledger.scopes)
+        ledger, rule = self.stage.ledger, told[0].rule
+        external = ledger.named(HolderKind.EXTERNAL, self.stage.plain[market].asset)
+        users = sorted(others - {external})  # the fund and the vault among them, if they hold lots
         held = {who: abs(ledger.size(who, market)) for who in users}
         left = min(lots, sum(held.values()))
         outside = lots - left
+        if rule == AdlRule.SCORES:
+            self.stage.findings.gap("adl", "scores that the tape does not carry (steps)")
+            return [(row.scope_to, row.lots) for row in told]
         if rule == AdlRule.PRO_RATA:
             dealt = list(split(left, held).items()) if left else []
         else:
             dealt = []
-            for who in self._ranked(event, market, users, held, left):
+            by_id = rule == AdlRule.SCOPE_ID
+            for who in users if by_id else self._ranked(event, market, users, held, left):
                 dealt.append((who, min(held[who], left)))
                 left -= dealt[-1][1]
-        external = ledger.named(HolderKind.EXTERNAL, self.stage.plain[market].asset)
         return [(who, taken) for who, taken in [*dealt, (external, outside)] if taken]
 
     def _ranked(
@@ -272,7 +392,7 @@ class Losses:
         if equity <= 0:
             return 1, 1, 0
         _, size, cost = next(leg for leg in held.legs if leg[0] == market)
-        value = size * self.stage.markets[market].mark * self.stage.plain[market].multiplier
+        value = self.stage.plain[market].worth(size, self.stage.markets[market].mark)
         profit = value - cost
         base = max(1, abs(cost))
         if profit > 0:
@@ -284,14 +404,24 @@ class Losses:
         event, findings = self.event, self.stage.findings
         if event is None or event.costs:
             return
+        if self.stage.terms.stages.adl_overlap:
+            if self.stage.ledger.flat(event.scope):
+                self.stage.liquidation(event.scope).end()
+            self.event = None
+            return
         findings.rows["equity"] += 1
         held = self.stage.ledger.held(event.scope)
-        if event.known:
+        exact = self.stage.terms.stages.adl_price == PriceMode.BANKRUPTCY
+        if event.known and not exact and held.legs:
+            findings.fail("equity", "steps", step.step, "scope", "be left without lots", held)
+        if event.known and exact:
             if held.legs or held.collateral:
                 findings.fail("equity", "steps", step.step, "scope", "leave the bankrupt nothing",
                               held)  # fmt: skip
-            # What the counterparties lose is minus the equity of the bankrupt. SEMANTICS §1.
-            if event.lost != -event.equity:
+            # What the counterparties lose is minus the equity of the bankrupt; inverse: to a unit
+            # for each party, the bankrupt too. SEMANTICS §1.
+            slack = event.floored + 1 if event.floored else 0
+            if abs(event.lost + event.equity) > slack:
                 want = f"take {-event.equity} from the counterparties"
                 findings.fail("equity", "steps", step.step, "scope", want, event.lost)
         self.stage.liquidation(event.scope).end()

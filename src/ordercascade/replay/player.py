@@ -6,12 +6,23 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from ordercascade.enums import HolderKind, MarkRefresh, NoteKind, PostReason, Side, StepKind
+from ordercascade.enums import (
+    HolderKind,
+    MarkRefresh,
+    NoteKind,
+    PostReason,
+    Side,
+    StepKind,
+    TrancheRule,
+)
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
+from ordercascade.replay.inherited import Inherited, mend
+from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
 from ordercascade.replay.losses import Losses
-from ordercascade.replay.margins import liquidatable
+from ordercascade.replay.margins import Held, liquidatable
+from ordercascade.replay.payments import payment, settle_market
 from ordercascade.replay.records import (
     balances,
     begin_taking,
@@ -25,7 +36,9 @@ from ordercascade.replay.records import (
 from ordercascade.replay.rounds import Settlement
 from ordercascade.replay.rows import (
     Account,
+    Fill,
     Level,
+    Liquidation,
     Note,
     Opened,
     Order,
@@ -40,6 +53,7 @@ from ordercascade.replay.trades import Traded, play_trades
 from ordercascade.replay.turns import Turn
 from ordercascade.tables import Table
 
+SENDING = (StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.AGENTS, StepKind.DISPOSAL)
 USER_REASONS = (PostReason.DEPOSIT, PostReason.WITHDRAWAL, PostReason.TRANSFER)
 NO_TRADE = Traded(0, 0, 0, 0, [])
 
@@ -50,6 +64,7 @@ class Cast(NamedTuple):
     stage: Stage
     turn: Turn
     losses: Losses
+    inherited: Inherited
 
 
 class Player:
@@ -74,7 +89,8 @@ class Player:
             )
             stage.count = self.rows.steps
             turn = Turn(stage)
-            self.cast[venue] = Cast(stage, turn, Losses(stage, turn))
+            losses, inherited = Losses(stage, turn), Inherited(stage, turn)
+            self.cast[venue] = Cast(stage, turn, losses, inherited)
         self.stages = [cast.stage for cast in self.cast.values()]
         self.generations: list[int] = []
         self.markets: list[int] = []
@@ -94,7 +110,7 @@ class Player:
             self.markets.append(step.market)
             self.venues.append(step.venue)
             self._scopes(k)
-        for stage, turn, _ in self.cast.values():
+        for stage, turn, *_ in self.cast.values():
             turn.end()
             self.findings.step = -1
             self._total(stage)
@@ -103,6 +119,10 @@ class Player:
         """At the end of a run only those may be liquidatable who have sent an order and wait."""
         for stage in self.stages:
             if not stage.terms.judges:
+                continue
+            if stage.terms.sizes is not None and stage.terms.sizes.rule == TrancheRule.WINDOW:
+                why = "whether who is left waits for a window's capacity (venues)"
+                self.findings.gap("end", why)
                 continue
             marks = stage.marks
             for scope in sorted(stage.ledger.scopes):
@@ -189,7 +209,7 @@ class Player:
     # A step.
 
     def _step(self, cast: Cast, step: Step, number: int) -> None:
-        stage, turn, losses = cast
+        stage, turn, losses, _ = cast
         turn.enter(step, number, self.settlements[number])
         findings = self.findings
         findings.step = step.step
@@ -204,18 +224,31 @@ class Player:
         notes: list[Note] = []
         row, liquidations = self.rows.liquidations.at(k)
         order = liquidations[0] if liquidations else None
+        sent: Order | None = orders[1][0] if orders[1] else None
+        insured = Insured()
         if order is not None:
-            begin_order(stage, turn, step, row, order)
-        if step.kind in (StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.AGENTS):
+            held = begin_order(stage, turn, step, row, order)
+            insured = self._insured(stage, order, held, fills[1])
+        if step.kind == StepKind.DISPOSAL:
+            cast.inherited.begin_disposal(step, orders[0], sent)
+        if step.kind in SENDING:
             traded = play_trades(stage, step, orders, fills, levels)
         due = traded.due
         if order is not None:
-            sent: Order | None = orders[1][0] if orders[1] else None
             check_sent(stage, step, row, order, traded, sent)
-            due = due + fee_due(stage, order, postings)
+            due = due + fee_due(stage, order, postings, insured)
             rules = stage.terms.rules
             if rules is None or rules.mark_refresh == MarkRefresh.ORDER:
                 begin_taking(stage)
+        elif step.kind == StepKind.TAKEOVER:
+            cast.inherited.cancelled(step, *levels)
+            due = cast.inherited.takeover(step, *self.rows.adl.at(k))
+        elif step.kind == StepKind.DISPOSAL:
+            if stage.terms.stages.variation:
+                due = settle_market(stage, step.market, due)
+            mend(stage, stage.plain[step.market].asset, due)
+        elif step.kind == StepKind.PAYMENT:
+            due = payment(stage, step)
         elif step.kind == StepKind.ADL:
             due, notes = losses.adl(step, *self.rows.adl.at(k))
         elif step.kind == StepKind.WATERFALL:
@@ -232,7 +265,7 @@ class Player:
         touched.update(level.market for level in levels[1])
         self._invariants(stage, touched)
         if order is not None:
-            end_order(stage, turn, row, order)
+            end_order(stage, turn, row, order, insured)
         play_marks(stage, step, *self.rows.marks.at(k))
         play_funds(stage, before, *self.rows.funds.at(k))
         play_notes(stage, notes, *self.rows.notes.at(k))
@@ -246,6 +279,16 @@ class Player:
             stage.markets[market].look(k)
         stage.steps.append(k)
 
+    def _insured(self, stage: Stage, order: Liquidation, held: Held, fills: list[Fill]) -> Insured:
+        """Settle the fills of an insured order one by one, before the ledger takes them."""
+        if not stage.terms.stages.insured:
+            return Insured()
+        if not stage.terms.bracketed:
+            self.findings.gap("insured", "the tape does not name a market's margin (orders)")
+            return Insured()
+        fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
+        return settle_fills(stage, order, held, fund, fills)
+
     def _scopes(self, k: int) -> None:
         first, rows = self.rows.scopes.at(k)
         self.findings.step = k
@@ -258,10 +301,12 @@ class Player:
         stage, findings = cast.stage, self.findings
         findings.rows["parents"] += 1
         want = -1
-        if step.kind == StepKind.MARK:
+        if step.kind == StepKind.MARK or (step.kind == StepKind.PAYMENT and step.market >= 0):
             want = stage.markets[step.market].trade_step
-        elif step.kind == StepKind.WATERFALL:
+        elif step.kind in (StepKind.WATERFALL, StepKind.DISPOSAL):
             want = moved
+        elif step.kind == StepKind.TAKEOVER:
+            want = moved if cast.inherited.parent is None else cast.inherited.parent
         elif step.kind == StepKind.ADL:
             event = cast.losses.event
             want = moved if event is None or event.parent is None else event.parent
@@ -296,6 +341,8 @@ class Player:
         findings.rows["postings"] += len(rows)
         if step.kind == StepKind.AGENTS and plain:
             due = self._of_user(stage, first, rows)
+        if stage.terms.staged and sorted(due) == sorted(row[1:] for row in rows):
+            due = [row[1:] for row in rows]  # Of the many payments of a stage any order will do.
         for number, (want, got) in enumerate(zip(due, rows, strict=False), first):
             if want != got[1:]:
                 cells = zip(Posting._fields[1:], want, got[1:], strict=True)
@@ -354,8 +401,7 @@ class Player:
                 if each.terms.asset == asset:
                     equity -= ledger.collateral[stage.holder(HolderKind.CLEARING, number)]
                     equity -= ledger.costs.get(number, 0)
-                    unit = each.mark * each.terms.multiplier
-                    equity += ledger.sizes.get(number, 0) * unit
+                    equity += each.terms.worth(ledger.sizes.get(number, 0), each.mark)
             findings.same("equity", "steps", findings.step, equity=(paid, equity))
 
     def _check_costs(self, stage: Stage, market: int) -> None:

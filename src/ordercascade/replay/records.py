@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ordercascade.enums import HolderKind, MarkRefresh, NoteKind, StepKind, Told
 from ordercascade.replay.margins import equity_of, standing_of
 from ordercascade.replay.rows import FundRow, Mark, Note, ScopeRow, Step
+from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.stage import Market, Stage
 from ordercascade.replay.terms import PPM
 
@@ -151,9 +152,12 @@ def scope_cells(stage: Stage, row: ScopeRow) -> dict[str, tuple[object, object]]
     at = standing_of(held, marks, stage.plain)
     initial = 0
     for market, size, _ in held.legs:
-        value = abs(size * marks[market] * stage.plain[market].multiplier)
-        brackets = stage.plain[market].brackets
-        initial += brackets.initial(value) if brackets else 0
+        terms = stage.plain[market]
+        value = abs(terms.worth(abs(size), marks[market]))
+        interest = 0
+        if isinstance(terms.brackets, Schedule) and terms.brackets.kind == "interest":
+            interest = terms.worth(stage.ledger.open_interest(market), marks[market])
+        initial += terms.brackets.initial(size, value, interest) if terms.brackets else 0
     return {
         "equity": (at.equity, row.equity),
         "maintenance": (at.maintenance, row.maintenance),

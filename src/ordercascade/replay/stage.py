@@ -68,7 +68,10 @@ def _tilted(price: int, ppm: int) -> int:
 class Progress:
     """Where the liquidation of a scope stands; `pending` until it is healthy or flat."""
 
-    __slots__ = ("cause", "cooldown", "generation", "orders", "parent", "pending", "rounds", "step")
+    __slots__ = (
+        *("cause", "cooldown", "generation", "insured", "orders", "parent", "pending", "rounds"),
+        *("since", "step"),
+    )
 
     def __init__(self) -> None:
         self.pending = False
@@ -78,6 +81,8 @@ class Progress:
         self.step = -1  # of its last order
         self.rounds = 0  # rounds begun when it was sent
         self.cooldown = -1  # the time it ends, -1 without one
+        self.since = 0  # the time of the first order
+        self.insured = 0  # what the fund paid for fills of the last order
 
     def end(self) -> None:
         self.pending = False

@@ -21,9 +21,11 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 SHOCK, MARK, LIQUIDATION = StepKind.SHOCK, StepKind.MARK, StepKind.LIQUIDATION
 WATERFALL, ADL = StepKind.WATERFALL, StepKind.ADL
 AGENTS, BOUND = StepKind.AGENTS, StepKind.BOUND
+TAKEOVER, DISPOSAL, PAYMENT = StepKind.TAKEOVER, StepKind.DISPOSAL, StepKind.PAYMENT
 AUCTION = StepKind.AUCTION
 GATES = (StepKind.HALT, StepKind.RESUME, AUCTION)
-ORDERED = (SHOCK, LIQUIDATION, AGENTS, AUCTION)  # kinds of step that may send an order
+ORDERED = (SHOCK, LIQUIDATION, AGENTS, DISPOSAL, AUCTION)  # kinds of step that may send an order
+TAKERS = (HolderKind.FUND, HolderKind.VAULT)
 PER_ASSET = (
     HolderKind.EXTERNAL,
     HolderKind.FUND,
@@ -155,16 +157,20 @@ class _Judge:
         self.count("steps")
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
         market, scope, cause = self.columns("steps", "market", "scope", "cause_market")
-        kinds = [int(kind) for kind in (SHOCK, MARK, LIQUIDATION, WATERFALL, ADL, AGENTS, BOUND)]
-        kinds += [int(kind) for kind in GATES]
+        written = (SHOCK, MARK, LIQUIDATION, TAKEOVER, DISPOSAL, WATERFALL, ADL, AGENTS, BOUND)
+        kinds = [int(each) for each in (*written, PAYMENT, *GATES)]
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
-        placed = np.isin(kind, [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL, *GATES)])
+        placed = [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, *GATES)]
         asset = self.clearing(venue, market)
-        self.hold("steps", "market", np.where(placed, asset >= 0, market == -1), "fit its kind")
-        about = np.isin(kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL)])
-        user = self.of(self.kind, _key(venue, scope)) == HolderKind.SCOPE
-        self.hold("steps", "scope", np.where(about, user, scope == -1), "fit its kind")
+        fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
+        fits |= (kind == PAYMENT) & (asset >= 0)
+        self.hold("steps", "market", fits, "fit its kind")
+        about = np.isin(kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER)])
+        whose = self.of(self.kind, _key(venue, scope))
+        fits = np.where(about, whose == HolderKind.SCOPE, scope == -1)
+        fits = np.where(kind == DISPOSAL, np.isin(whose, TAKERS), fits)
+        self.hold("steps", "scope", fits, "fit its kind")
         owns = self.of(self.asset, _key(venue, scope)) == asset
         self.hold("steps", "scope", owns | (market < 0) | (scope < 0), "be of the market's asset")
         free = np.where(kind == SHOCK, (cause == -1) | (cause == market), cause == -1)
@@ -202,7 +208,8 @@ class _Judge:
             self.hold(table, "market", self.clearing(venue, market) >= 0, "be one of the venue")
             for name in accounts:
                 (account,) = self.columns(table, name)
-                lawful = self.has_scope(venue, account, market)
+                taker = (kind == DISPOSAL) & (account == -1) & (name != "maker_account")
+                lawful = taker | self.has_scope(venue, account, market)
                 self.hold(table, name, lawful, "be 0 or an account with a scope there")
         step, side, kind, tif = self.columns("orders", "step", "side", "type", "tif")
         many = self.step_kind[step] == AUCTION
@@ -216,7 +223,7 @@ class _Judge:
         ordered = np.isin(self.columns("fills", "step")[0], step)
         self.hold("fills", "step", ordered, "be a step with an order")
         step, market, side, price = self.columns("levels", "step", "market", "side", "price")
-        ordered = (step < 0) | np.isin(self.step_kind[step], ORDERED)
+        ordered = (step < 0) | np.isin(self.step_kind[step], (*ORDERED, TAKEOVER))
         self.hold("levels", "step", ordered, "be one that may send an order")
         there = self.clearing(self.step_venue[step], market) >= 0
         self.hold("levels", "market", (step < 0) | there, "be one of the step's venue")
@@ -241,9 +248,13 @@ class _Judge:
         known = np.isin(outcome, [int(each) for each in Outcome])
         self.hold("liquidations", "outcome", known, "be an Outcome")
         (steps,) = self.columns("steps", "step")
-        for kind, table in ((LIQUIDATION, "liquidations"), (ADL, "adl"), (MARK, "marks")):
+        for kinds, table in (
+            ((LIQUIDATION,), "liquidations"),
+            ((ADL, TAKEOVER), "adl"),
+            ((MARK,), "marks"),
+        ):
             told = np.isin(steps, self.tables[table]["step"])
-            lawful = (self.step_kind[:-1] != kind) | told
+            lawful = ~np.isin(self.step_kind[:-1], kinds) | told
             self.hold("steps", "step", lawful, f"have a row of {table}")
         step, asset, reason = self.columns("postings", "step", "asset", "reason")
         self.hold("postings", "step", step >= 0, "be a step")
@@ -257,11 +268,13 @@ class _Judge:
         self.hold("postings", "to_holder", ends[0] != ends[1], "not be from_holder")
         step, market, giver, taker = self.columns("adl", "step", "market", "scope_from", "scope_to")
         venue = self.step_venue[step]
-        self.hold("adl", "step", self.step_kind[step] == ADL, "be a deleveraging")
+        kind = self.step_kind[step]
+        self.hold("adl", "step", np.isin(kind, (ADL, TAKEOVER)), "be a deleveraging or a takeover")
         self.hold("adl", "market", market == self.step_market[step], "be its step's")
         self.hold("adl", "scope_from", giver == self.step_scope[step], "be its step's")
         key = _key(venue, taker)
-        user = np.isin(self.of(self.kind, key), [HolderKind.SCOPE, HolderKind.EXTERNAL])
+        users = np.isin(self.of(self.kind, key), [HolderKind.SCOPE, HolderKind.EXTERNAL, *TAKERS])
+        user = np.where(kind == TAKEOVER, np.isin(self.of(self.kind, key), TAKERS), users)
         owns = self.of(self.asset, key) == self.clearing(venue, market)
         self.hold("adl", "scope_to", user & owns & (taker != giver), "be another of the asset")
         self.hold("adl", "lots", self.tables["adl"]["lots"] > 0, "be 1 or more")

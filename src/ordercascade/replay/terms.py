@@ -7,7 +7,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ordercascade.enums import PriceSource
+from ordercascade.contracts import kind_of, worth
+from ordercascade.enums import MarketKind, PriceSource
+from ordercascade.replay.schedules import Schedule
+from ordercascade.replay.staging import NO_STAGES, Sizes, Stages, sizes_of, stages_of
 
 PPM = 10**6
 FEES = ("maker_fee_ppm", "taker_fee_ppm", "external_maker_fee_ppm", "external_taker_fee_ppm")
@@ -58,16 +61,19 @@ class Brackets:
             for row, after in pairwise(self.rows)
         )
 
-    def _row(self, value: int) -> tuple[int, int, int, int]:
-        return self.rows[max(0, bisect_right(self.floors, value) - 1)]
+    by_lots = False
 
-    def maintenance(self, value: int) -> int:
+    def row(self, _size: int, value: int) -> tuple[int, int, int, int]:
+        """Return the bracket of a position."""
+        return self.rows[max(0, bisect_right(self.floors, abs(value)) - 1)]
+
+    def maintenance(self, size: int, value: int, _cost: int) -> int:
         """max(0, ceil(|value| * rate) - amount). SEMANTICS §1."""
-        _, rate, amount, _ = self._row(value)
-        return max(0, -(-value * rate // PPM) - amount)
+        _, rate, amount, _ = self.row(size, value)
+        return max(0, -(-abs(value) * rate // PPM) - amount)
 
-    def initial(self, value: int) -> int:
-        return -(-value * self._row(value)[3] // PPM)
+    def initial(self, size: int, value: int, _interest: int) -> int:
+        return -(-abs(value) * self.row(size, value)[3] // PPM)
 
 
 class MarketTerms(NamedTuple):
@@ -77,10 +83,15 @@ class MarketTerms(NamedTuple):
     asset: int
     multiplier: int
     price_max: int
-    brackets: Brackets | None
+    brackets: Brackets | Schedule | None
     fees: Fees | None
     source: int  # of its mark, -1 if not known
     weight_ppm: int
+    kind: MarketKind = MarketKind.LINEAR
+
+    def worth(self, size: int, price: int) -> int:
+        """Return what signed lots are worth."""
+        return worth(self.kind, self.multiplier, size, price)
 
     def peek(self, last: int, index: int, bid: int, ask: int) -> int:
         """Return the mark that its sources give: own price and index mixed, halves up."""
@@ -101,6 +112,13 @@ class VenueTerms(NamedTuple):
     strict: bool | None
     rules: Rules | None
     markets: tuple[MarketTerms, ...]
+    stages: Stages = NO_STAGES
+    sizes: Sizes | None = None  # None: the plain tranche of the rules
+
+    @property
+    def staged(self) -> bool:
+        """Say if the engine runs any code of stages here."""
+        return self.stages != NO_STAGES or self.sizes is not None
 
     @property
     def judges(self) -> bool:
@@ -134,23 +152,29 @@ def _venue(
     if all(name in said for name in Rules._fields):
         rules = Rules(*(int(said[name]) for name in Rules._fields))
     strict = venue.get("trigger_strict", said.get("trigger_strict"))
-    return VenueTerms(
-        number, None if strict is None else bool(strict), rules, tuple(_market(m) for m in mine)
-    )
+    markets_of = tuple(_market(m) for m in mine)
+    strict = None if strict is None else bool(strict)
+    return VenueTerms(number, strict, rules, markets_of, stages_of(venue), sizes_of(venue))
 
 
 def _market(market: Mapping[str, Any]) -> MarketTerms:
     fees = None
     if all(name in market for name in FEES):
         fees = Fees(*(int(market[name]) for name in FEES))
+    margin: Brackets | Schedule | None = None
+    if market.get("schedule"):
+        margin = Schedule(market["schedule"])
+    elif market.get("brackets"):
+        margin = Brackets(market["brackets"])
     known = "source" in market and "own_weight_ppm" in market
     return MarketTerms(
         id=int(market["id"]),
         asset=int(market["asset"]),
         multiplier=int(market["multiplier"]),
         price_max=int(market["price_max"]),
-        brackets=Brackets(market["brackets"]) if market.get("brackets") else None,
+        brackets=margin,
         fees=fees,
         source=int(market["source"]) if known else -1,
         weight_ppm=int(market["own_weight_ppm"]) if known else PPM,
+        kind=kind_of(str(market.get("kind", "linear"))),
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from ordercascade.contracts import paid
 from ordercascade.enums import (
     HolderKind,
     OrderFlag,
@@ -77,7 +79,7 @@ def play_trades(
 
 
 def _expect_no_order(stage: Stage, step: Step) -> None:
-    sends = step.kind == StepKind.LIQUIDATION or (
+    sends = step.kind in (StepKind.LIQUIDATION, StepKind.DISPOSAL) or (
         step.kind == StepKind.SHOCK and step.cause_market < 0
     )
     if sends:
@@ -158,7 +160,7 @@ def _attribute(stage: Stage, step: Step, order: Order, place: Place, delta: int,
 def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[Fill]]) -> Traded:
     """Check each fill against its order and its maker, and enter it."""
     findings, market = stage.findings, stage.markets[order.market]
-    multiplier, book = market.terms.multiplier, market.book
+    terms, book = market.terms, market.book
     lots = value = levels = 0
     worst = 0
     spent = True  # the maker before this one is done
@@ -180,12 +182,21 @@ def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[F
                           fill.maker_order)  # fmt: skip
         worst, spent = fill.price, fill.maker_rest == 0
         lots += fill.size
-        value += fill.price * fill.size * multiplier
+        value += abs(paid(terms.kind, terms.multiplier, fill.size, fill.price))
         _enter_fill(stage, step, market, row, fill, due)
     if fills[1]:
-        market.noted, market.last = worst != market.last, worst
+        market.noted = _moved_last(stage, step, market.last, [fill.price for fill in fills[1]])
+        if step.kind != StepKind.DISPOSAL:
+            market.last = worst
         market.trade_step = step.step
     return Traded(lots, value, worst, levels, due)
+
+
+def _moved_last(stage: Stage, step: Step, last: int, prices: list[int]) -> bool:
+    """Say if a row of marks is due: fills that are settled one by one move the price one by one."""
+    if step.kind == StepKind.LIQUIDATION and stage.terms.stages.insured:
+        return any(before != after for before, after in pairwise([last, *prices]))
+    return prices[-1] != last
 
 
 def _name_cell(stage: Stage, row: int, fill: Fill, order: Order, taker_order: int) -> None:
@@ -232,12 +243,15 @@ def _enter_fill(
             if getattr(fill, field):
                 findings.fail("fees", "fills", row, field, 0, getattr(fill, field))
         return
-    value = fill.price * fill.size * terms.multiplier
+    cost = paid(terms.kind, terms.multiplier, fill.size, fill.price)
+    value = abs(cost)
     sign = 1 - 2 * fill.taker_side
-    taker = ledger.holder_of(fill.taker_account, terms.id, terms.asset)
+    taker = step.scope  # the fund or the vault, which sells what it took over
+    if step.kind != StepKind.DISPOSAL:
+        taker = ledger.holder_of(fill.taker_account, terms.id, terms.asset)
     maker = ledger.holder_of(fill.maker_account, terms.id, terms.asset)
     for holder, way in ((taker, sign), (maker, -sign)):
-        profit = ledger.enter(holder, terms.id, way * fill.size, way * value, step.step)
+        profit = ledger.enter(holder, terms.id, way * fill.size, way * cost, step.step)
         ledger.realise(holder, terms.id, terms.asset, profit, due)
     to = stage.holder(HolderKind.FEES, terms.asset)
     if fill.taker_fee:
@@ -273,7 +287,9 @@ def _check_priority(
 ) -> None:
     """The best prices went first, none beyond the limit, and none within it was left."""
     findings = stage.findings
-    limit = order.price if order.type != OrderType.MARKET and order.price else None
+    # A bankruptcy limit may be 0: a purchase that no price fills.
+    limited = order.price or order.type == OrderType.LIMIT
+    limit = order.price if order.type != OrderType.MARKET and limited else None
     best = stage.markets[order.market].book.best(1 - order.side)
     last = fills[0] + len(fills[1]) - 1
     if done.worst:
@@ -286,6 +302,7 @@ def _check_priority(
                           done.worst)  # fmt: skip
     wants = order.type in (OrderType.LIMIT, OrderType.MARKET) and done.lots < order.size
     wants = wants and not _refused(order, done)
+    wants = wants and not stage.terms.stages.insured  # check_refusal() looks at those
     if wants and best and _within(order.side, limit, best):
         want = f"be filled while {best} is within its limit"
         findings.fail("orders", "orders", row, "filled", want, order.filled)
@@ -322,6 +339,8 @@ def _check_order(
     findings.rows["orders"] += 1
     same("orders", "orders", row, filled=(done.lots, order.filled))
     user = step.kind == StepKind.AGENTS
+    if step.kind == StepKind.DISPOSAL:
+        return
     same("orders", "orders", row, order_id=(max(0, order.result), order.order_id))
     if not user:
         empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood

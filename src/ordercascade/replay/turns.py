@@ -8,18 +8,23 @@ from typing import NamedTuple
 
 from ordercascade.enums import (
     AdlTrigger,
+    AdlWhen,
+    HolderKind,
     MarkRefresh,
     Outcome,
     Residual,
     ShortfallAt,
     StepKind,
+    Takeover,
+    TakeoverWhen,
+    TrancheRule,
 )
 from ordercascade.replay.margins import Held, equity_of, healthy
 from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import OUTSIDE_KINDS, Settlement
 from ordercascade.replay.rows import Liquidation, Step
 from ordercascade.replay.stage import Stage
-from ordercascade.replay.terms import Rules
+from ordercascade.replay.terms import PPM, Rules
 
 PARTS = ("paid_fund", "paid_vault", "paid_adl", "paid_socialised", "paid_bad_debt")
 
@@ -60,6 +65,10 @@ class Turn:
         self.short: Ordered | None = None  # the row that the next waterfall completes
         self.firsts: list[First] = []
         self.last_kind = -1
+        self.taken_over = -1  # the scope that the table said is taken over
+        self.plan_best: list[tuple[int, int]] = []  # best prices when the queue was planned
+        self.plan_time = 0
+        self.sales: list[tuple[int, int, int]] = []  # of a window: time, market, lots
         self._settled = -1  # the settlement of its latest step
 
     def enter(self, step: Step, number: int, settlement: Settlement) -> None:
@@ -110,15 +119,59 @@ class Turn:
         final = step.step == self.stage.count - 1
         if step.kind == StepKind.BOUND and self.rules is not None and not final:
             findings.same("time", "steps", step.step, round=(self.rules.round_max - 1, step.round))
-        if (not self.told or self.by_order) and step.kind != StepKind.BOUND:
+        again = self.by_order and self.last_kind in (StepKind.LIQUIDATION, StepKind.MARK)
+        if (not self.told or again) and step.kind != StepKind.BOUND:
             check_taken(self.stage, step)
         self.told = True
-        if step.kind != StepKind.ADL and self.step3 < 0:
-            self._plan(step.step)
+        if self.step3 < 0 and not self._before_plan(step):
+            self._plan(step)
 
-    def _plan(self, step: int) -> None:
-        self.step3, self.plan_marks, self.place = step, self.stage.marks, None
-        self.points.append((step, self.plan_marks))
+    def _before_plan(self, step: Step) -> bool:
+        """Say if a step comes before step 3: payments, disposals, who cools down below zero."""
+        if step.kind != StepKind.TAKEOVER:
+            return step.kind in (StepKind.ADL, StepKind.PAYMENT, StepKind.DISPOSAL)
+        progress = self.stage.liquidation(step.scope)
+        held = self.stage.ledger.held(step.scope)
+        cools = progress.pending and step.time_ns < progress.cooldown
+        return cools and equity_of(held, self.stage.marks, self.stage.plain) < 0
+
+    def _plan(self, step: Step) -> None:
+        self.step3, self.plan_marks, self.place = step.step, self.stage.marks, None
+        self.points.append((step.step, self.plan_marks))
+        self.plan_best = [(m.book.best(0), m.book.best(1)) for m in self.stage.markets]
+        self.plan_time = step.time_ns
+
+    def worst_market(self, held: Held) -> int:
+        """Return the latest step with trades, when marks were taken, where most was lost."""
+        found = []
+        for number, size, _ in held.legs:
+            market = self.stage.markets[number]
+            terms = market.terms
+            change = terms.worth(size, market.mark) - terms.worth(size, market.before)
+            found.append((change, number))
+        return self.stage.markets[min(found)[1]].trade_taken
+
+    def grant(self, step: Step, market: int, lots: int) -> int:
+        """Return what a window gives of so many lots, and remember it. MARGIN §6.2 [SX2]"""
+        sizes = self.stage.terms.sizes
+        if sizes is None or sizes.rule != TrancheRule.WINDOW:
+            return lots
+        mine = [sale for sale in self.sales if sale[1] == market]
+        used = sum(n for time, _, n in mine if time > step.time_ns - sizes.window_ns)
+        now = any(time == step.time_ns for time, _, _ in mine)
+        left = max(0, sizes.capacity - used)
+        if used >= sizes.capacity and not now and abs(self._skew(market)) < sizes.skew_max:
+            left = sizes.capacity
+        lots = min(lots, left)
+        if lots:
+            self.sales.append((step.time_ns, market, lots))
+        return lots
+
+    def _skew(self, market: int) -> int:
+        """Users' scopes are the other side of external, fund and vault."""
+        asset = self.stage.plain[market].asset
+        kinds = (HolderKind.EXTERNAL, HolderKind.FUND, HolderKind.VAULT)
+        return -sum(self.stage.ledger.size(self.stage.holder(k, asset), market) for k in kinds)
 
     def _end_round(self, step: Step, *, idle: bool) -> None:
         """The next step is another round's: this one must be finished.
@@ -133,13 +186,13 @@ class Turn:
             findings.fail("outcomes", "steps", step.step, "kind", want, step.kind)
         self.follow.clear()
         self.tables.clear()
-        if self.by_order and self.told and self.last_kind != StepKind.BOUND:
+        if self.by_order and self.told and self.last_kind in (StepKind.LIQUIDATION, StepKind.MARK):
             check_taken(stage, step)
         for scope in sorted(stage.broke):
             want = f"come after the waterfall of scope {scope}"
             findings.fail("waterfalls", "steps", step.step, "kind", want, step.kind)
         if self.step3 < 0:
-            self._plan(step.step)
+            self._plan(step)
         self.window = self.step3, self.step3
         if idle and self.last_kind != StepKind.BOUND:
             self.points.append((step.step, stage.marks))
@@ -179,14 +232,18 @@ class Turn:
         equity = equity_of(held, stage.marks, stage.plain)
         deficit = max(0, -equity)
         shortfall = deficit if outcome in (Outcome.DELEVERAGED, Outcome.SHORTFALL) else 0
+        if stage.terms.stages.adl_overlap and outcome == Outcome.DELEVERAGED:
+            shortfall = 0  # Pairs are settled one by one; the row does not tell.
         findings.same("outcomes", "liquidations", row, outcome=(int(outcome), order.outcome),
                       shortfall=(shortfall, order.shortfall))  # fmt: skip
         if outcome == Outcome.SHORTFALL:
             self.short = ordered  # The waterfall that follows tells who paid.
         else:
-            adl = deficit if outcome == Outcome.DELEVERAGED else 0
-            check_parts(stage, ordered, {"paid_adl": adl})
-        if outcome not in (Outcome.PENDING, Outcome.DELEVERAGED):
+            adl = shortfall if outcome == Outcome.DELEVERAGED else 0
+            check_parts(stage, ordered, {"paid_adl": adl, "paid_fund": progress.insured})
+        if outcome == Outcome.TAKEN_OVER:
+            self.taken_over = order.scope
+        elif outcome not in (Outcome.PENDING, Outcome.DELEVERAGED):
             progress.end()
         self.follow.extend((int(kind), order.scope, market) for kind, market in follow)
         findings.step = before
@@ -219,15 +276,53 @@ def _decided(
     if held.legs:
         if healthy(held, marks, stage.terms):
             return Outcome.HEALTHY, []
-        unfilled = order.lots_filled < order.lots_asked
-        if equity < 0 or (unfilled and rules.adl_trigger == AdlTrigger.UNFILLED):
-            return Outcome.DELEVERAGED, [(StepKind.ADL, market) for market, _, _ in held.legs]
-        return Outcome.PENDING, []
+        return _given_up(stage, held, order, rules)
     if equity < 0:
         return Outcome.SHORTFALL, [(StepKind.WATERFALL, -1)]
     if equity > 0 and rules.residual == Residual.FUND:
         return Outcome.CLOSED, [(StepKind.WATERFALL, -1)]
     return Outcome.CLOSED, []
+
+
+def _given_up(
+    stage: Stage, held: Held, order: Liquidation, rules: Rules
+) -> tuple[Outcome, list[tuple[StepKind, int]]]:
+    """Neither healthy nor flat: does it wait, is it taken over, or deleveraged? ADR 10"""
+    stages, equity = stage.terms.stages, equity_of(held, stage.marks, stage.plain)
+    unfilled = order.lots_filled < order.lots_asked
+    gives_up = equity < 0 or (unfilled and rules.adl_trigger == AdlTrigger.UNFILLED)
+    if stages.adl_when == AdlWhen.UNTOUCHED:
+        gives_up = equity < 0 and order.lots_filled == 0
+    if stages.takeover and unfilled and stages.takeover_when == TakeoverWhen.UNFILLED:
+        gives_up = True
+    if not gives_up:
+        return Outcome.PENDING, []
+    if may_take(stage, held):
+        return Outcome.TAKEN_OVER, [(StepKind.TAKEOVER, market) for market, _, _ in held.legs]
+    if stages.adl_when == AdlWhen.NEVER:
+        return Outcome.PENDING, []
+    if stages.adl_overlap and order.outcome == Outcome.PENDING:
+        why = "that nobody could afford what a scope still has after pairs (rows)"
+        stage.findings.gap("adl", why)
+        return Outcome.PENDING, []
+    return Outcome.DELEVERAGED, [(StepKind.ADL, market) for market, _, _ in held.legs]
+
+
+def may_take(stage: Stage, held: Held) -> bool:
+    """Say if the venue has a taker, and room for these legs within its cap."""
+    stages = stage.terms.stages
+    if not stages.takeover:
+        return False
+    if not stages.takeover_cap_ppm or not held.legs:
+        return True
+    fund = stages.takeover == Takeover.FUND
+    asset = stage.plain[held.legs[0][0]].asset
+    taker = stage.holder(HolderKind.FUND if fund else HolderKind.VAULT, asset)
+    sums = [
+        sum(abs(size) * stage.marks[m] * stage.plain[m].multiplier for m, size, _ in each.legs)
+        for each in (stage.ledger.held(taker), held)
+    ]
+    return sum(sums) * PPM <= stage.ledger.collateral[taker] * stages.takeover_cap_ppm
 
 
 def check_parts(stage: Stage, ordered: Ordered, parts: dict[str, int]) -> None:
