@@ -119,7 +119,9 @@ class World:
                 else new.oracle(scenario.seed, after.name)
                 for old, new in zip(before.markets, after.markets, strict=True)
             ]
-            rules = after.arguments | stages_of(after)
+            rules = after.arguments | stages_of(after) | after.guards()
+            if before.breakers == after.breakers:
+                rules["breakers"] = "keep"
             change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
