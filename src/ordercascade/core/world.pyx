@@ -18,7 +18,7 @@ from ordercascade.core.due cimport (
 from ordercascade.core.events cimport (
     EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
 )
-from ordercascade.core.outside cimport index_tick, shock, transfer
+from ordercascade.core.outside cimport price_tick, shock, transfer
 from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
 )
@@ -339,7 +339,7 @@ cdef class World:
             s.wrote = True
             self.wrote = True
             if item.kind == PRICE_TICK:
-                return index_tick(s, item.market, item.a)
+                return price_tick(s, item.market, item.a, item.b)
             if item.kind == FUNDING:
                 self._again(&item)
                 return funding_step(s, item.market, item.side, item.a)
