@@ -223,7 +223,8 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     """An instrument: its book, its oracle, its brackets or schedule (else the preset's)."""
 
     name: str
-    kind: Literal["linear", "inverse"] = "linear"
+    kind: Literal["linear", "inverse", "quanto"] = "linear"
+    quanto: Exact | None = None
     tick_size: Exact
     lot_size: Exact
     settle: str

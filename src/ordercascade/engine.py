@@ -78,6 +78,7 @@ def spelt(
             "lot_size": market.lot_size,
             "settle": market.settle,
             "decimals": market.decimals,
+            **({} if market.quanto is None else {"quanto": market.quanto}),
             "price_max": market.to_price(market.price_max),
             "size_max": market.to_size(market.size_max),
         }

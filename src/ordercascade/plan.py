@@ -245,6 +245,7 @@ def _market_plan(
         kind=config.kind,
         price_max=config.price_max,
         size_max=config.size_max,
+        quanto=config.quanto,
     )
     oracle = config.oracle or OracleConfig()
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight

@@ -230,9 +230,8 @@ cdef class Venue:
         self._idle()
         self.s.busy = True
         try:
-            set_terms(&made, dict(
-                rule=rule, interest_ppb=interest_ppb, clamp_ppb=clamp_ppb, cap_ppb=cap_ppb,
-                share=share, at_index=at_index))
+            set_terms(&made, dict(rule=rule, interest_ppb=interest_ppb, clamp_ppb=clamp_ppb,
+                                  cap_ppb=cap_ppb, share=share, at_index=at_index))
         finally:
             self.s.busy = False
         self.s.markets[m].funding = made

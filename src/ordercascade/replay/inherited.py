@@ -66,8 +66,7 @@ class Inherited:
         cost, lots = self.costs.pop(market, row.cost), abs(size)
         if partial:
             lots = row.lots
-            moved, mark = self._signed(size, lots), stage.markets[market].mark
-            cost = stage.plain[market].worth(moved, mark)
+            cost = stage.plain[market].worth(self._signed(size, lots), stage.markets[market].mark)
         taker = self.taker(asset)
         findings.same(
             "takeovers", "adl", first,

@@ -213,8 +213,7 @@ class Player:
     def _step(self, cast: Cast, step: Step, number: int) -> None:
         stage, turn, losses, _ = cast
         turn.enter(step, number, self.settlements[number])
-        findings = self.findings
-        findings.step = step.step
+        self.findings.step = step.step
         k = step.step
         before = balances(stage)
         first_posting, postings = self.rows.postings.at(k)
@@ -222,7 +221,6 @@ class Player:
                                  self.rows.levels.at(k))  # fmt: skip
         moved = stage.ledger.moved.get(step.scope, OUTSIDE)
         stage.order_row = orders[0]
-        traded = NO_TRADE
         notes: list[Note] = []
         row, liquidations = self.rows.liquidations.at(k)
         order = liquidations[0] if liquidations else None
@@ -233,8 +231,8 @@ class Player:
             insured = self._insured(stage, order, held, fills[1])
         if step.kind == StepKind.DISPOSAL:
             cast.inherited.begin_disposal(step, orders[0], sent)
-        if step.kind in SENDING:
-            traded = play_trades(stage, step, orders, fills, levels)
+        sends = step.kind in SENDING
+        traded = play_trades(stage, step, orders, fills, levels) if sends else NO_TRADE
         due = traded.due
         if order is not None:
             check_sent(stage, step, row, order, traded, sent)
