@@ -41,7 +41,7 @@ TESTS = [
     *(f"unit/test_{name}.py" for name in (
         "account_ledger admission agenda_and_queue auction between_settlements book"
         " book_ids book_snapshot book_views bounds change checks desk doors edges events faces"
-        " flock ladder levels margin mechanisms monitor populate"
+        " flock gates ladder levels margin mechanisms monitor populate"
         " populations run scenario schedule stages state_hash_fields tape tape_file tranches"
         " triggers turned_leg waterfall"
     ).split()),

@@ -1,6 +1,7 @@
 """The crash: 10^5 accounts, 8 * 10^4 liquidations through the book, tape on; beside lrvx.
 
 Thread CPU time, minimum of N. `python bench/bench_cascade.py [--json] [--repeat N] [--accounts N]`.
+`--large`: 10^6 accounts and 10^5 levels instead, and how much memory the process has held.
 lrvx (pip install lrvx) walks the same accounts down the same path of marks; it has no book and no
 tape. Where it is not installed the line says so.
 """
@@ -9,26 +10,29 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 import sys
 import time
 from typing import Any
 
 from crash import BRACKETS, MULTIPLIER, PRICE, build, draw_accounts
+from ordercascade.core.world import World
 from ordercascade.enums import MarkRefresh, QueueOrder
 
 
-def ours(accounts: int, repeat: int, refresh: MarkRefresh) -> dict[str, Any]:
+def ours(accounts: int, repeat: int, refresh: MarkRefresh, **large: int) -> dict[str, Any]:
     """Seconds of the run alone, and of build, with what the run did."""
-    world = build(accounts, mark_refresh=refresh, queue=QueueOrder.TRIGGER_PRICE)
     best = build_best = float("inf")
+    world: World | None = None
     for _ in range(repeat):
         start = time.thread_time()
-        fresh = build(accounts, mark_refresh=refresh, queue=QueueOrder.TRIGGER_PRICE)
+        world = None  # Its memory goes first: the next may have it.
+        world = build(accounts, mark_refresh=refresh, queue=QueueOrder.TRIGGER_PRICE, **large)
         built = time.thread_time()
-        fresh.run()
+        world.run()
         best = min(best, time.thread_time() - built)
         build_best = min(build_best, built - start)
-        world = fresh
+    assert world is not None
     log = world.log
     scopes = log.column("liquidations", "scope")
     return {
@@ -44,6 +48,7 @@ def ours(accounts: int, repeat: int, refresh: MarkRefresh) -> dict[str, Any]:
         "us_an_order": best / max(1, len(scopes)) * 1e6,
         "marks": log.column("marks", "mark").tolist(),
         "stop": world.stop.name.lower(),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
 
@@ -79,16 +84,20 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--accounts", type=int, default=100_000)
+    parser.add_argument("--large", action="store_true")
     chosen = parser.parse_args()
-    rows = [ours(chosen.accounts, chosen.repeat, refresh) for refresh in MarkRefresh]
+    large = {"levels": 100_000, "finer": 10} if chosen.large else {}
+    accounts = 1_000_000 if chosen.large else chosen.accounts
+    rows = [ours(accounts, chosen.repeat, refresh, **large) for refresh in MarkRefresh]
     marks = rows[0]["marks"]
     for row in rows:
         del row["marks"]
-    rows.append(rival(chosen.accounts, 1, marks))
+    if not chosen.large:
+        rows.append(rival(accounts, 1, marks))
     if chosen.json:
-        print(json.dumps({"accounts": chosen.accounts, "rows": rows}, indent=1))
+        print(json.dumps({"accounts": accounts, "rows": rows}, indent=1))
         return 0
-    print(f"{chosen.accounts} accounts, price {PRICE}, brackets {BRACKETS}; thread CPU seconds")
+    print(f"{accounts} accounts, price {PRICE}, brackets {BRACKETS}; thread CPU seconds")
     for row in rows:
         print(
             "  ".join(

@@ -24,9 +24,9 @@ OPTIONAL = frozenset(
 CORRIDORS = [
     (
         0,
-        "errors enums checks core.arguments core.units core.check core.slab core.ladder"
-        " core.digest core.heap core.records core.margin core.rules core.ends core.queues"
-        " core.messages core.shapes core.stream core.real core.laws",
+        "errors enums checks contracts core.arguments core.units core.contracts core.check"
+        " core.slab core.ladder core.digest core.heap core.records core.margin core.rules core.ends"
+        " core.queues core.messages core.shapes core.stream core.real core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
@@ -44,10 +44,11 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.bounds core.initial core.flock core.watch"
-        " core.opening core.steps core.outside core.users core.bulk core.losses core.pairs"
-        " core.insured core.variation core.takeover core.stages core.questions core.closeout"
-        " core.settle core.venue core.monitor core.world core.changing",
+        "mechanisms core.state core.statecopy core.bounds core.initial core.gates core.flock"
+        " core.watch core.opening core.steps core.outside core.users core.bulk core.losses"
+        " core.pairs core.insured core.variation core.takeover core.stages core.listing"
+        " core.questions"
+        " core.closeout core.settle core.venue core.monitor core.world core.changing",
     ),
     (
         3,

@@ -191,10 +191,13 @@ def _spend(market: Market, prices: Sequence[int], values: Sequence[int]) -> Rows
     made: Rows = []
     spent = 0
     for price, value in zip(prices, values, strict=True):
-        size = (value - spent) // (price * market.multiplier)
+        if market.kind == "inverse":
+            size = (value - spent) * price // market.multiplier
+        else:
+            size = (value - spent) // (price * market.multiplier)
         if size > 0:
             made.append((price, size))
-            spent += size * price * market.multiplier
+            spent += abs(market.worth(-size, price))
     return made
 
 

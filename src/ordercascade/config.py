@@ -40,7 +40,7 @@ LATER = {
 LATER_VALUES = frozenset(
     (
         *("ema", "median", "median3", "twap"),  # oracle.kind
-        *("inverse", "spot", "option"),  # market.kind
+        *("spot", "option"),  # market.kind
         *("most_liquid", "pro_rata"),  # leg
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
@@ -166,7 +166,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     """An instrument: its book, its oracle, its brackets or schedule (else the preset's)."""
 
     name: str
-    kind: Literal["linear"] = "linear"
+    kind: Literal["linear", "inverse"] = "linear"
     tick_size: Exact
     lot_size: Exact
     settle: str

@@ -87,6 +87,7 @@ class Reject(IntEnum):
     AUCTION = -17
     DUPLICATE_ID = -18
     NO_OVERLAP = -19
+    GATED = -20
 
 
 class HolderKind(IntEnum):
@@ -155,6 +156,13 @@ class NoteKind(IntEnum):
     BOUND_REACHED = 0
     ADL_EXTERNAL = 1
     FUND_EMPTY = 2
+
+
+class MarketKind(IntEnum):
+    """How a market's lots pay: core/contracts.pxd."""
+
+    LINEAR = 0
+    INVERSE = 1
 
 
 class PriceSource(IntEnum):

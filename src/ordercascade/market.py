@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from ordercascade.checks import once, whole
+from ordercascade.contracts import kind_of, worth
 from ordercascade.errors import ConfigError, InputError, RangeError
 from ordercascade.exact import CASH_MAX, LOT_MAX, TICK_MAX, Exact, exact, name, plain, units
 
@@ -22,6 +23,10 @@ class Market:
 
     `multiplier` is m, the settlement units of one tick times one lot: a whole number >= 1.
     `price_max` (ticks) and `size_max` (lots) satisfy price_max * size_max * m <= 2**60.
+
+    `kind="inverse"`: sizes are in the currency of the price, and money in the other one; a lot is
+    worth K / price units, and `multiplier` is K = lot_size / tick_size in units, a whole number
+    too. size_max * K <= 2**60: what that many lots are worth at the lowest price, one tick.
 
     >>> btc = Market("BTCUSDT", tick_size="0.1", lot_size="0.001", settle="USDT", decimals=6)
     >>> btc.to_ticks("60000.1"), btc.to_lots("0.05"), btc.to_amount("12.5"), btc.multiplier
@@ -74,8 +79,7 @@ class Market:
         put(self, "price_max", PRICE_MAX_DEFAULT)
         if price_max is not None:
             put(self, "price_max", self._bound("price_max", price_max, self.tick_size, TICK_MAX))
-        room = CASH_MAX // (self.price_max * self.multiplier)
-        put(self, "size_max", min(LOT_MAX, room))
+        put(self, "size_max", min(LOT_MAX, CASH_MAX // self._worth_max()))
         if size_max is not None:
             put(self, "size_max", self._bound("size_max", size_max, self.lot_size, LOT_MAX))
         self._check_notional()
@@ -113,13 +117,17 @@ class Market:
     def to_cost(self, entry_price: Number, lots: int) -> int:
         """Return what `lots` bought at an average entry price cost, signed like `lots`.
 
-        An average may lie between ticks; only the cost must be a whole number of units.
+        An average may lie between ticks; only the cost must be a whole number of units. What a
+        buyer of inverse lots subtracts is rounded down to one (SEMANTICS §1).
         """
         number = exact("entry_price", entry_price)
         if number <= 0:
             raise InputError("entry_price", plain(number), "must be above 0")
         top, bottom = number.as_integer_ratio()
         tick_top, tick_bottom = self.tick_size.as_integer_ratio()
+        if self.kind == "inverse":
+            paid = abs(lots) * self.multiplier * bottom * tick_top // (top * tick_bottom)
+            return self._fitting(-paid if lots > 0 else paid)
         cost, rest = divmod(top * tick_bottom * lots * self.multiplier, bottom * tick_top)
         if rest:
             size = plain(self.to_size(abs(lots)))
@@ -129,17 +137,33 @@ class Market:
                 f"times size {size} must be a whole number of {self.settle} units"
                 f" ({self.decimals} decimals)",
             )
-        if abs(cost) > CASH_MAX:
-            raise RangeError("entry_price", "times size must be at most 2**60 units", bits=60)
-        return cost
+        return self._fitting(cost)
+
+    def worth(self, lots: int, ticks: int) -> int:
+        """Return what signed lots are worth at a price, in units; inverse: floor(-K lots / p)."""
+        return worth(kind_of(self.kind), self.multiplier, lots, ticks)
 
     @property
     def unit(self) -> Decimal:
         """The smallest amount of the settlement asset."""
         return Decimal((0, (1,), -self.decimals))
 
+    def _fitting(self, cost: int) -> int:
+        if abs(cost) > CASH_MAX:
+            raise RangeError("entry_price", "times size must be at most 2**60 units", bits=60)
+        return cost
+
+    def _worth_max(self) -> int:
+        """The most that a lot can be worth: at the highest price, or inverse at one tick."""
+        return self.multiplier * (1 if self.kind == "inverse" else self.price_max)
+
     def _multiplier(self) -> int:
-        """m = tick * lot * 10**decimals, a whole number >= 1, or an error that names decimals."""
+        """m = tick * lot * 10**decimals, a whole number >= 1, or an error that names decimals.
+
+        Inverse: K = lot / tick * 10**decimals.
+        """
+        if self.kind == "inverse":
+            return self._inverse_multiplier()
         value = _times(1, self.tick_size, self.lot_size)
         whole, rest = units(value, self.unit)
         if rest == 0:
@@ -152,6 +176,21 @@ class Market:
             rule += f"no decimals up to {DECIMALS_MAX} work; use a coarser tick or lot"
         raise ConfigError(f"{self.name}.decimals", rule, self.decimals)
 
+    def _inverse_multiplier(self) -> int:
+        lot_top, lot_bottom = self.lot_size.as_integer_ratio()
+        tick_top, tick_bottom = self.tick_size.as_integer_ratio()
+        top, bottom = lot_top * tick_bottom, lot_bottom * tick_top
+        whole, rest = divmod(top * 10**self.decimals, bottom)
+        if rest == 0:
+            return int(whole)
+        fits = [d for d in range(DECIMALS_MAX + 1) if top * 10**d % bottom == 0]
+        rule = "lot_size / tick_size must be a whole number of settlement units: "
+        if fits:
+            rule += f"the smallest decimals that work are {fits[0]}"
+        else:
+            rule += f"no decimals up to {DECIMALS_MAX} work; use another tick or lot"
+        raise ConfigError(f"{self.name}.decimals", rule, self.decimals)
+
     def _bound(self, field: str, value: Number, unit: Exact, most: int) -> int:
         number = exact(f"{self.name}.{field}", value)
         whole = units(number, unit)[0]
@@ -161,9 +200,8 @@ class Market:
         return whole
 
     def _check_notional(self) -> None:
-        product = self.price_max * self.size_max * self.multiplier
-        if product > CASH_MAX or self.size_max < 1:
-            bits = math.log2(self.price_max * max(1, self.size_max) * self.multiplier)
+        if self.size_max * self._worth_max() > CASH_MAX or self.size_max < 1:
+            bits = math.log2(max(1, self.size_max) * self._worth_max())
             rule = f"notional bound 2**{bits:.1f} > 2**60; lower size_max or use a coarser lot"
             raise ConfigError(f"{self.name}.size_max", rule)
 
@@ -238,10 +276,11 @@ def _rebuild(
 
 
 def _kind(market: str, kind: str) -> str:
-    if kind in ("inverse", "spot"):
-        raise ConfigError(f"{market}.kind", "does not exist yet; the kind there is: linear", kind)
-    if kind != "linear":
-        raise ConfigError(f"{market}.kind", "must be linear", kind)
+    if kind == "spot":
+        rule = "does not exist yet; the kinds there are: linear, inverse"
+        raise ConfigError(f"{market}.kind", rule, kind)
+    if kind not in ("linear", "inverse"):
+        raise ConfigError(f"{market}.kind", "must be linear or inverse", kind)
     return kind
 
 

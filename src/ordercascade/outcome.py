@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ordercascade import inheritance
+from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, Outcome, Side, Stop
 from ordercascade.figures import Figures, Pair, percent, plural, read, seconds, some
 
@@ -240,11 +242,11 @@ def _liquidation_price(f: Figures, venue: int, market: int, size: int, slack: in
     brackets = [tuple(row) for row in found["brackets"]]
     strict = bool({v["id"]: v for v in f.tape.venues}[venue].get("trigger_strict", True))
     m, mark = int(found["multiplier"]), f.mark(venue, market, len(f.column("steps", "step")))
-    here = _maintenance(brackets, abs(size) * mark * m)
+    value = partial(worth, kind_of(str(found["kind"])), m, size)
+    here = value(mark) - _maintenance(brackets, abs(value(mark)))
 
     def falls(tick: int) -> bool:
-        left = slack + size * (tick - mark) * m
-        left += here - _maintenance(brackets, abs(size) * tick * m)
+        left = slack + value(tick) - _maintenance(brackets, abs(value(tick))) - here
         return left < 0 or (left == 0 and not strict)
 
     far = 1 if size > 0 else int(found["price_max"])

@@ -22,6 +22,7 @@ from ordercascade.config import (
     OracleConfig,
     VenueConfig,
 )
+from ordercascade.contracts import kind_of
 from ordercascade.data.brackets import EngineBracket, read_brackets, schedule
 from ordercascade.data.positions import Opening, opening, read_positions
 from ordercascade.enums import (
@@ -215,6 +216,7 @@ def _market_plan(
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight
     rows = _brackets(market, config, venue.preset, path=path, base=base)
     arguments = {
+        "kind": kind_of(market.kind),
         "multiplier": market.multiplier,
         "price_max": market.price_max,
         "size_max": market.size_max,

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.contracts import kind_of
 from ordercascade.core.laws import Crowd, Drawn, Terms
 from ordercascade.core.laws import Law as CoreLaw
 from ordercascade.core.laws import LawKind as Kind
@@ -127,7 +128,14 @@ def cohort(
     chosen = _markets(config, markets, path)
     places = [list(markets).index(market) for market in chosen]
     terms = [
-        Terms(marks[k], market.multiplier, market.price_max, market.size_max, brackets[k])
+        Terms(
+            marks[k],
+            market.multiplier,
+            market.price_max,
+            market.size_max,
+            brackets[k],
+            kind_of(market.kind),
+        )
         for k, market in zip(places, chosen, strict=True)
     ]
     crowd = _crowd(config, chosen, path, base=base)._replace(

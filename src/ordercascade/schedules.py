@@ -45,6 +45,7 @@ def margins(
         return None
     common: Arguments = {
         "multiplier": market.multiplier,
+        "contract": market.kind,
         "base": base,
         "fee_ppm": located(path.rpartition(".market")[0], ppm, "fee_in_trigger", fee, high=PPM - 1),
         "strict": venue.trigger_strict is not False,

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, PostReason, Side, StepKind
 from ordercascade.handed import handed_over, paid_by_scopes, total
 from ordercascade.tables import Column, Table
@@ -147,12 +148,20 @@ class _Run:
             filled[rows] = number.get(key, 0)
         return filled
 
-    def multiplier(self, table: str) -> Int64:
-        return self.per_market(table, {k: m["multiplier"] for k, m in self.markets.items()})
+    def worth(self, table: str, size: Int64, price: Int64) -> Int64:
+        """Return what signed lots of each row's market are worth at a price, row by row."""
+        kinds = self.per_market(table, {k: kind_of(m["kind"]) for k, m in self.markets.items()})
+        terms = self.per_market(table, {k: m["multiplier"] for k, m in self.markets.items()})
+        return np.where(kinds == 1, worth(1, terms, size, price), worth(0, terms, size, price))
 
     def value(self, table: str) -> Int64:
         found = self.tables[table]
-        return found["price"] * found["size"] * self.multiplier(table)
+        return np.abs(self.worth(table, -found["size"], found["price"]))
+
+    def handed(self) -> Int64:
+        """Return the signed lots of each `adl` row: they cost about what they are worth."""
+        lots, cost = self.tables["adl"]["lots"], self.tables["adl"]["cost"]
+        return np.where((cost < 0) ^ (self.worth("adl", lots, lots) < 0), -lots, lots)
 
     def steps_of(self, table: str, kind: StepKind) -> npt.NDArray[np.bool_]:
         """Return which rows belong to a step of a kind; opening rows to none."""
@@ -295,14 +304,10 @@ def _borne_outside(s: _Run) -> int:
         at = np.searchsorted(marks["step"][written], adl["step"][rows], side="right")
         then = np.append(s.marks(key), 0)
         mark = then[np.maximum(at + len(then) - len(written) - 2, 0)]
-        size = adl["lots"][rows] * _sign(adl["cost"][rows])
-        lost += total(adl["cost"][rows] - size * mark * s.markets[key]["multiplier"])
+        market = s.markets[key]
+        value = worth(kind_of(market["kind"]), market["multiplier"], s.handed()[rows], mark)
+        lost += total(adl["cost"][rows] - value)
     return lost
-
-
-def _sign(cost: Column) -> Int64:
-    """Return 1 for a long, -1 for a short: what is handed over costs about what it is worth."""
-    return np.where(cost >= 0, 1, -1)
 
 
 class _Equity:
@@ -343,15 +348,15 @@ def _users_loss(s: _Run) -> int:
     ends = {key: s.marks(key) for key in s.markets}
     first = {key: int(marks[0]) for key, marks in ends.items() if len(marks)}
     last = {key: int(marks[-1]) for key, marks in ends.items() if len(marks)}
-    moved = s.per_market("positions", last) - s.per_market("positions", first)
-    held = positions["size"] * moved * s.multiplier("positions")
-    equity.to_scopes("positions", "scope", held)
+    for marks, sign in ((last, 1), (first, -1)):
+        held = s.worth("positions", positions["size"], s.per_market("positions", marks))
+        equity.to_scopes("positions", "scope", sign * held)
     bought = np.where(fills["taker_side"] == Side.BID, fills["size"], -fills["size"])
-    gain = bought * (s.per_market("fills", last) - fills["price"]) * s.multiplier("fills")
+    gain = s.worth("fills", bought, s.per_market("fills", last))
+    gain -= s.worth("fills", bought, fills["price"])
     equity.to_accounts("taker_account", gain)
     equity.to_accounts("maker_account", -gain)
-    size = adl["lots"] * _sign(adl["cost"])
-    handed = size * s.per_market("adl", last) * s.multiplier("adl") - adl["cost"]
+    handed = s.worth("adl", s.handed(), s.per_market("adl", last)) - adl["cost"]
     equity.to_scopes("adl", "scope_to", handed)
     equity.to_scopes("adl", "scope_from", -handed)
     amount = np.where(np.isin(postings["reason"], (PostReason.REALISE, *OUTSIDE)), 0, 1)

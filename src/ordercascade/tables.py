@@ -120,9 +120,11 @@ class Units:
     def vwap(self, value: Column, lots: Column, rows: Array) -> npt.NDArray[np.float64]:
         """Return value over lots as a price; not a number where nothing was filled."""
         multiplier = np.array([m["multiplier"] for m in self.markets] + [1], dtype=np.float64)
+        inverse = np.array([m["kind"] == "inverse" for m in self.markets] + [False])
         ticks = [unit.numerator / unit.denominator for unit in self._units("tick_size")]
         with np.errstate(invalid="ignore", divide="ignore"):
             price = value / (lots * multiplier[rows])
+            price = np.where(inverse[rows], lots * multiplier[rows] / value, price)
             return np.asarray(price * np.array([*ticks, np.nan])[rows])
 
 

@@ -56,6 +56,7 @@ MARKET: Mapping[str, Any] = MappingProxyType(
         "decimals": 0,
         "tick_size": "1",
         "lot_size": "1",
+        "kind": "linear",
         "multiplier": 1,
         "price_max": TICK_END - 1,
     }

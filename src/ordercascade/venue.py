@@ -373,7 +373,7 @@ class Venue:
         equity, maintenance, lots = int(self._venue.collateral(scope)), 0, 0
         for index, item in enumerate(self._plan.markets):
             size, cost = self._venue.position(scope, index)
-            value = size * marks[index] * item.market.multiplier
+            value = item.market.worth(size, marks[index])
             equity += value - cost
             lots += abs(size)
             if size:

@@ -27,9 +27,8 @@ import numpy as np
 from ordercascade.core.book import MESSAGE_DTYPE, WIDE_DTYPE, OrderBook
 from ordercascade.enums import Command, OrderType, Side
 from ordercascade.errors import BusyError, InputError, InputTypeError, RangeError, SnapshotError
+from unit.book_bytes import signed as signed_bytes
 
-HEADER = 7  # words of a snapshot
-MASK = 2**64 - 1
 REFUSALS = (InputError, InputTypeError, RangeError)
 STRANGE: tuple[Any, ...] = (
     -1, 0, 2**31 - 1, 2**31, 2**40, 2**40 + 1, 2**62, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1,
@@ -310,7 +309,7 @@ class Door:
                 change = self.value(lambda byte: byte - 100)
             words[place] = change if type(change) is int and abs(change) < 2**63 else 5
         signed = self.source.byte() & 7
-        given = sign(words) if signed else struct.pack(f"<{len(words)}q", *words)
+        given = signed_bytes(words) if signed else struct.pack(f"<{len(words)}q", *words)
         given = given[: self.source.byte() * 8] if signed == 7 else given
         try:
             book = OrderBook.restore(given)
@@ -325,22 +324,6 @@ def number(value: Any) -> int:
     if isinstance(value, Reaching):
         return value.number
     return 0 if value is None else operator.index(value)
-
-
-def sign(words: list[int]) -> bytes:
-    """Bytes with the digest that these words have, as somebody who means harm would write."""
-    a, b = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
-    for word in words[HEADER:]:
-        w = word & MASK
-        a = (a ^ w) * 0xFF51AFD7ED558CCD & MASK
-        a ^= a >> 32
-        b = (((b << 27) | (b >> 37)) & MASK) + w & MASK
-        b = b * 0xC4CEB9FE1A85EC53 & MASK
-        b ^= b >> 29
-    whole = [*words]
-    whole[2] = len(words) - HEADER
-    whole[3], whole[4] = (x - 2**64 if x >= 2**63 else x for x in (a, b))
-    return struct.pack(f"<{len(whole)}q", *whole)
 
 
 def named(book: OrderBook) -> Iterator[int | None]:

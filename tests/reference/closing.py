@@ -81,7 +81,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
     venue.writer.levels(step, market)
     trading.settle_fills(venue, market, liquidation=True)
     changed = settlement.retake_marks(venue)
-    value = sum(fill["price"] * fill["size"] for fill in fills) * market.multiplier
+    value = sum(abs(market.paid(fill["size"], fill["price"])) for fill in fills)
     fee = charge(venue, scope.id, value)
     row = venue.world.tables.append(
         "liquidations",

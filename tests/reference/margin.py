@@ -41,16 +41,19 @@ def initial(brackets: list[Bracket], value: int) -> int:
 
 
 def nearest_unsafe(
-    brackets: list[Bracket], size: int, multiplier: int, unsafe: Callable[[int], bool]
+    brackets: list[Bracket],
+    size: int,
+    value: Callable[[int], int],
+    unsafe: Callable[[int], bool],
 ) -> int:
     """Return the tick nearest to safety at which `unsafe` holds, 0 if there is none.
 
     For a long position the highest, for a short one the lowest. Within one bracket equity less
     maintenance goes one way, so there `unsafe` flips at most once and may be searched by halves.
     """
-    unit = abs(size) * multiplier
-    edges = [max(1, div_ceil(bracket.floor, unit)) for bracket in brackets[1:]]
-    starts = [1, *(edge for edge in edges if edge <= TICK_MAX)]
+    rises = abs(value(TICK_MAX)) > abs(value(1))
+    edges = {_edge(bracket.floor, value, rises=rises) for bracket in brackets[1:]}
+    starts = [1, *sorted(edge for edge in edges if 1 < edge <= TICK_MAX)]
     ends = [*(start - 1 for start in starts[1:]), TICK_MAX]
     pieces = [(start, end) for start, end in zip(starts, ends, strict=True) if start <= end]
     for start, end in reversed(pieces) if size > 0 else pieces:
@@ -58,6 +61,18 @@ def nearest_unsafe(
         if unsafe(worst):
             return _last_unsafe(worst, best, unsafe)
     return 0
+
+
+def _edge(floor: int, value: Callable[[int], int], *, rises: bool) -> int:
+    """Return the first tick on the far side of a floor; the value goes one way with the price."""
+    low, high = 0, TICK_MAX + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        if (abs(value(middle)) >= floor) == rises:
+            high = middle
+        else:
+            low = middle
+    return high
 
 
 def _last_unsafe(worst: int, best: int, unsafe: Callable[[int], bool]) -> int:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil, floor
 
-from ordercascade.enums import PriceSource, Side
+from ordercascade.enums import MarketKind, PriceSource, Side
 from ordercascade.errors import ConfigError
 from reference.book import OrderBook
 from reference.margin import PPM, Bracket
+
+NO_PRICE = 2**60  # of an inverse leg that no price closes at its cost
 
 
 @dataclass
@@ -28,6 +32,7 @@ class Market:
     own_weight_ppm: int
     index: int
     last: int
+    kind: MarketKind = MarketKind.LINEAR
     book: OrderBook = field(init=False)
     mark: int = 0
     mark_before: int = 0
@@ -38,6 +43,33 @@ class Market:
 
     def __post_init__(self) -> None:
         self.book = OrderBook(self.price_max)
+
+    def value(self, lots: int, price: int) -> int:
+        """Return what signed lots are worth; inverse: ⌊−K·q/p⌋."""
+        if self.kind == MarketKind.INVERSE:
+            return floor(Fraction(-self.multiplier * lots, price))
+        return lots * price * self.multiplier
+
+    def paid(self, lots: int, price: int) -> int:
+        """Return what a buyer of so many lots adds to its cost; inverse: −⌊K·n/p⌋."""
+        if self.kind == MarketKind.INVERSE:
+            return -floor(Fraction(self.multiplier * lots, price))
+        return lots * price * self.multiplier
+
+    def price_of(self, cost: int, lots: int) -> int:
+        """Return the price of signed lots at a cost: up for a sell, down for a buy."""
+        exact = Fraction(cost, lots * self.multiplier)
+        if self.kind == MarketKind.INVERSE:
+            if exact >= 0:
+                return NO_PRICE
+            exact = -1 / exact
+        return ceil(exact) if lots > 0 else floor(exact)
+
+    def lots_worth(self, amount: int) -> int:
+        """Return the most lots that are worth no more than an amount at the mark."""
+        if self.kind == MarketKind.INVERSE:
+            return floor(amount / Fraction(self.multiplier, self.mark))
+        return amount // (self.mark * self.multiplier)
 
     @property
     def version(self) -> int:

@@ -13,6 +13,7 @@ from ordercascade.enums import (
     FeeTo,
     LegRule,
     LimitRule,
+    MarketKind,
     MarkRefresh,
     OrderFlag,
     PriceSource,
@@ -74,7 +75,12 @@ def market(draw: st.DrawFn, asset: int) -> dict[str, Any]:
         "price_max": draw(st.sampled_from([2**20, 160])),
         "brackets": draw(st.sampled_from(BRACKETS)),
     }
-    if found["multiplier"] > 7:  # Products past 64 bits, within p_max·q_max·m ≤ 2**60.
+    if draw(st.integers(0, 2)) == 0:  # K: a lot is worth K / price.
+        found["kind"] = MarketKind.INVERSE
+        found["multiplier"] = draw(st.sampled_from([997, 10_000, 70_003, 10**13 + 37]))
+    if found["multiplier"] == 10**13 + 37:
+        found |= {"price_max": 160, "size_max": 2**16}
+    elif found["multiplier"] > 10**5:  # Products past 64 bits, within p_max·q_max·m ≤ 2**60.
         found |= {"price_max": 160, "size_max": 2**22}
     if draw(st.booleans()):
         found["maker_fee_ppm"] = draw(st.sampled_from([-100, 300, 2_000]))
@@ -117,6 +123,8 @@ def account(draw: st.DrawFn, number: int, markets: list[dict[str, Any]], venue: 
         sign = draw(st.sampled_from([1, 1, -1]))
         entry = BASE + draw(st.integers(-4, 4))
         cost = sign * lots * entry * found["multiplier"]
+        if "kind" in found:
+            cost = -sign * (lots * found["multiplier"] // entry)
         opens.append(Call(venue, "open_position", (number, which, sign * lots, cost)))
         margin = abs(cost) * draw(st.sampled_from([1, 3, 6, 10, 25])) // 100
         if draw(st.integers(0, 2)) == 0:

@@ -236,6 +236,6 @@ def find_parent(venue: Venue, scope: int) -> int:
     losses = []
     for market_id, held in venue.ledger.legs(scope):
         market = venue.markets[market_id]
-        change = held.size * (market.mark - market.mark_before) * market.multiplier
+        change = market.value(held.size, market.mark) - market.value(held.size, market.mark_before)
         losses.append((change, market_id))
     return venue.markets[min(losses)[1]].trade_step_taken

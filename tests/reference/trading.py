@@ -78,7 +78,7 @@ def initial_margin(
             opened[extra[1]] += extra[2]
         worst = max(abs(lots + opened[Side.BID]), abs(lots - opened[Side.ASK]))
         if worst:
-            value = worst * market.mark * market.multiplier
+            value = abs(market.value(worst, market.mark))
             total += margin.initial(market.brackets, value)
     return total
 
@@ -189,12 +189,12 @@ def _settle_fill(
     venue: Venue, market: Market, fill: dict[str, int], liquidation: bool
 ) -> tuple[int, int]:
     """Enter both costs, realise taker then maker, then charge taker and maker."""
-    ledger, value = venue.ledger, fill["price"] * fill["size"] * market.multiplier
-    sign = 1 - 2 * fill["taker_side"]
+    ledger, paid = venue.ledger, market.paid(fill["size"], fill["price"])
+    sign, value = 1 - 2 * fill["taker_side"], abs(paid)
     accounts = fill["taker_account"], fill["maker_account"]
     taker, maker = (venue.holder_of(account, market.id) for account in accounts)
-    taker_profit = ledger.enter(taker, market.id, sign * fill["size"], sign * value)
-    maker_profit = ledger.enter(maker, market.id, -sign * fill["size"], -sign * value)
+    taker_profit = ledger.enter(taker, market.id, sign * fill["size"], sign * paid)
+    maker_profit = ledger.enter(maker, market.id, -sign * fill["size"], -sign * paid)
     ledger.realise(taker, market.id, taker_profit)
     ledger.realise(maker, market.id, maker_profit)
     free = liquidation and not venue.rules.liquidation_pays_taker
@@ -231,7 +231,7 @@ def shock(
     """Send an immediate order of `external`: a `shock` step."""
     market = venue.markets[market_id]
     step = venue.writer.open(StepKind.SHOCK, market=market_id, time_ns=time_ns)
-    lots = size or notional // (market.mark * market.multiplier)
+    lots = size or market.lots_worth(notional)
     if lots > 0:
         kind = OrderType.LIMIT if limit else OrderType.MARKET
         market.book.place(kind, side, limit, lots, 0, TimeInForce.IOC, 0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ordercascade.enums import (
     HolderKind,
+    MarketKind,
     OrderType,
     PostReason,
     PriceSource,
@@ -63,6 +64,7 @@ class Venue:
         own_weight_ppm: int = PPM,
         index: int = 0,
         last: int = 0,
+        kind: MarketKind = MarketKind.LINEAR,
     ) -> int:
         """Add a market (all of them before the first scope); return its id."""
         self._before_start()
@@ -70,7 +72,7 @@ class Venue:
             len(self.markets), asset, multiplier, price_max, size_max,
             [Bracket(*bracket) for bracket in brackets],
             maker_fee_ppm, taker_fee_ppm, external_maker_fee_ppm, external_taker_fee_ppm,
-            source, own_weight_ppm, index, last,
+            source, own_weight_ppm, index, last, kind,
         )  # fmt: skip
         self.markets.append(market)
         clearing = self.ledger.add_holder(HolderKind.CLEARING, asset, -1, market.id)
@@ -217,7 +219,7 @@ class Venue:
     def value(self, scope: int, market: int, marks: list[int] | None = None) -> int:
         """Return the signed value of a position."""
         mark = (marks or self.marks())[market]
-        return self.ledger.position(scope, market).size * mark * self.markets[market].multiplier
+        return self.markets[market].value(self.ledger.position(scope, market).size, mark)
 
     def equity(self, scope: int, marks: list[int] | None = None) -> int:
         """Return collateral + Σ (value − cost)."""
@@ -269,8 +271,7 @@ class Venue:
         if lots == 0:
             return 0
         cost = self.handover_costs(scope)[market]
-        unit = lots * self.markets[market].multiplier
-        return div_ceil(cost, unit) if lots > 0 else cost // unit
+        return self.markets[market].price_of(cost, lots)
 
     def liquidation_price(self, scope: int, market: int) -> int:
         """Return the tick nearest to safety at which the scope is liquidatable, 0 if none."""
@@ -284,7 +285,9 @@ class Venue:
             return self.liquidatable(scope, marks)
 
         where = self.markets[market]
-        return margin.nearest_unsafe(where.brackets, lots, where.multiplier, unsafe)
+        return margin.nearest_unsafe(
+            where.brackets, lots, lambda tick: where.value(lots, tick), unsafe
+        )
 
     def at_risk(self) -> list[int]:
         """Return the scopes that would be liquidatable if marks were taken now, by id."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from ordercascade.core.world import World
 from ordercascade.enums import (
+    MarketKind,
     NoteKind,
     OrderFlag,
     OrderType,
@@ -26,7 +27,7 @@ from ordercascade.enums import (
 )
 from reference.scenarios import BRACKETS, RULES, SECOND
 from swarm.common import Failed, rules_of, weighed
-from swarm.mirror import Mirror
+from swarm.mirror import Mirror, Terms
 
 ACCOUNTS, BASE = 40, 1_000
 ASSETS = (0, 0, 1)  # of the markets
@@ -57,10 +58,14 @@ class Economy:
         self.world.add_venue(2, **rules)
         self.venue = self.world.venue(0)
         self.multipliers = [draw.choice([1, 10, 100]) for _ in ASSETS]
+        self.terms = [
+            Terms(unit * BASE * BASE, inverse=True) if draw.random() < 0.3 else Terms(unit)
+            for unit in self.multipliers
+        ]
         self.paid_in = [0, 0]
         self._open(draw)
         self.world.start()
-        self.mirror = Mirror(self.world, self.multipliers)
+        self.mirror = Mirror(self.world, self.terms)
         assert self.mirror.paid_in == self.paid_in
         self.parked: tuple[World, str] | None = None
         self.check()
@@ -68,8 +73,8 @@ class Economy:
     # The opening.
 
     def _open(self, draw: random.Random) -> None:
-        for asset, multiplier in zip(ASSETS, self.multipliers, strict=True):
-            self._market(draw, asset, multiplier)
+        for number in range(len(ASSETS)):
+            self._market(draw, number)
         for asset in (0, 1):
             amount = draw.choice([0, 1_000, 100_000])
             self.venue.fund_deposit(asset, amount)
@@ -77,11 +82,13 @@ class Economy:
         for _ in range(ACCOUNTS):
             self._account(draw, self.venue.open_account())
 
-    def _market(self, draw: random.Random, asset: int, multiplier: int) -> None:
+    def _market(self, draw: random.Random, number: int) -> None:
+        asset, multiplier = ASSETS[number], self.multipliers[number]
         maker = draw.choice([0, 0, -200, 200, 1_500])
-        number = self.venue.add_market(
+        self.venue.add_market(
             asset,
-            multiplier,
+            self.terms[number].multiplier,
+            kind=MarketKind.INVERSE if self.terms[number].inverse else MarketKind.LINEAR,
             price_max=5_000,
             size_max=draw.choice([60, 10**4]),
             brackets=[
@@ -111,7 +118,7 @@ class Economy:
             if draw.random() < 0.35:
                 continue
             lots = draw.choice([1, 1, 1, -1]) * draw.randrange(1, 30)
-            cost = lots * (BASE + draw.randrange(-15, 16)) * self.multipliers[market]
+            cost = self.terms[market].paid(lots, BASE + draw.randrange(-15, 16))
             margin = abs(cost) // draw.randrange(3, 50) + 1
             self._deposit(account, asset, margin)
             if draw.random() < 0.25:

@@ -1,15 +1,18 @@
 """What every holder must own, by the tape alone: the transfer invariants of SEMANTICS §1.
 
-The mirror knows lots and equities, no costs: a fill at price p moves `lots · (mark − p) · m` from
-the one side to the other, a posting its amount, a leg that is handed over its value less its cost,
-and a new mark what it makes of the lots. What the engine says must be that, holder by holder; over
-all holders but clearing the sum is what was paid in. Sums of the ledger alone cannot see a transfer
+The mirror knows lots and equities, no costs: a fill gives each side what its lots are then worth
+more, less what it paid; a posting moves its amount, a leg that is handed over its value less its
+cost, and a new mark what it makes of the lots. What the engine says must be that, holder by holder;
+over all holders but clearing the sum is what was paid in (inverse: less what flooring the values
+took off, below a unit a position). Sums of the ledger alone cannot see a transfer
 to the wrong holder.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 from ordercascade.enums import HolderKind, PostReason, StepKind
 
@@ -19,12 +22,30 @@ ADL = int(StepKind.ADL)
 CLEARING, SCOPE = int(HolderKind.CLEARING), int(HolderKind.SCOPE)
 
 
+class Terms(NamedTuple):
+    """A contract: m, or K of an inverse one."""
+
+    multiplier: int
+    inverse: bool = False
+
+    def worth(self, lots: int, price: int) -> int:
+        if self.inverse:
+            return math.floor(Fraction(-self.multiplier * lots, price))
+        return lots * price * self.multiplier
+
+    def paid(self, lots: int, price: int) -> int:
+        """What a trade adds to the cost of whoever takes signed lots."""
+        if self.inverse:
+            return -math.trunc(Fraction(self.multiplier * lots, price))
+        return lots * price * self.multiplier
+
+
 class Mirror:
     """Follows one venue of a world; `sync()` reads the rows written since the last call."""
 
-    def __init__(self, world: Any, multipliers: list[int]) -> None:
-        self.multipliers = multipliers
-        self.markets = range(len(multipliers))
+    def __init__(self, world: Any, terms: list[Terms]) -> None:
+        self.terms = terms
+        self.markets = range(len(terms))
         self.look(world)
         self.equity: list[int] = []
         self.assets: list[int] = []
@@ -42,8 +63,8 @@ class Mirror:
             lambda row: self.log.row("positions", row), range(self.log.rows("positions"))
         ):
             self.held[market][scope] = size
-            self.equity[scope] += size * self.marks[market] * multipliers[market] - cost
-        self.paid_in = [0] * (max(self.asset_of) + 1)
+            self.equity[scope] += terms[market].worth(size, self.marks[market]) - cost
+        self.paid_in = [-floored for floored in self._floored()]
         for holder in self.users:
             self.paid_in[self.assets[holder]] += self.equity[holder]
 
@@ -93,10 +114,28 @@ class Mirror:
             raise AssertionError(f"equity by holder, (engine, transfers): {off}")
         if self.bankrupt >= 0:
             self._adl_is_exact()
-        sums = [0] * len(self.paid_in)
+        sums = [-floored for floored in self._floored()]
         for holder in self.users:
             sums[self.assets[holder]] += found[holder]
         assert sums == self.paid_in, f"sum of equities {sums}, paid in {self.paid_in}"
+
+    def _floored(self) -> list[int]:
+        """What all positions of each asset are worth: 0, or what flooring took off."""
+        sums = [0] * (max(self.asset_of) + 1)
+        for market, held in enumerate(self.held):
+            terms = self.terms[market]
+            worth = sum(terms.worth(lots, self.marks[market]) for lots in held.values())
+            assert -len(held) < worth <= 0 if terms.inverse else worth == 0
+            sums[self.asset_of[market]] += worth
+        return sums
+
+    def _take(self, holder: int, market: int, lots: int, cost: int) -> None:
+        """Signed lots at a signed cost."""
+        held, mark = self.held[market], self.marks[market]
+        before = held.get(holder, 0)
+        held[holder] = before + lots
+        worth = self.terms[market].worth
+        self.equity[holder] += worth(before + lots, mark) - worth(before, mark) - cost
 
     def _step(self, step: int) -> None:
         row = self.log.row("steps", step)
@@ -122,12 +161,9 @@ class Mirror:
             return
         lots = -size if side else size
         bought, sold = self.scope(taker, market), self.scope(maker, market)
-        gain = lots * (self.marks[market] - price) * self.multipliers[market]
-        held = self.held[market]
-        held[bought] = held.get(bought, 0) + lots
-        held[sold] = held.get(sold, 0) - lots
-        self.equity[bought] += gain
-        self.equity[sold] -= gain
+        cost = self.terms[market].paid(lots, price)
+        self._take(bought, market, lots, cost)
+        self._take(sold, market, -lots, -cost)
 
     def _posting(self, row: tuple[int, ...]) -> None:
         _, asset, source, target, amount, reason = row
@@ -144,21 +180,18 @@ class Mirror:
 
     def _hand_over(self, row: tuple[int, ...]) -> None:
         _, market, source, target, lots, cost = row[:6]
-        held = self.held[market]
-        signed = lots if held[source] > 0 else -lots
-        gain = signed * self.marks[market] * self.multipliers[market] - cost
-        held[source] -= signed
-        held[target] = held.get(target, 0) + signed
-        self.equity[source] -= gain
-        self.equity[target] += gain
+        signed = lots if self.held[market][source] > 0 else -lots
+        # A leg is let go at once: of its parts only the sum is worth what the whole was.
+        self._take(source, market, -signed, -cost)
+        self._take(target, market, signed, cost)
 
     def _move_marks(self, marks: list[int]) -> None:
         for market, (new, old) in enumerate(zip(marks, self.marks, strict=True)):
             if new == old:
                 continue
-            unit = (new - old) * self.multipliers[market]
+            worth = self.terms[market].worth
             for holder, lots in self.held[market].items():
-                self.equity[holder] += lots * unit
+                self.equity[holder] += worth(lots, new) - worth(lots, old)
         self.marks = marks
 
     def _adl_is_exact(self) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ordercascade.core.world import World
 from ordercascade.enums import (
+    MarketKind,
     OrderFlag,
     OrderType,
     Outcome,
@@ -25,6 +26,7 @@ from reference.scenarios import BRACKETS, RULES, SECOND
 from reference.scripts import assert_same, state
 from reference.world import World as Twin
 from swarm.common import Failed, rules_of, weighed
+from swarm.mirror import Terms
 from swarm.same import rows_of, same_money, same_rows
 
 BASE = 100
@@ -80,25 +82,29 @@ class Pair:
         rules = rules_of(draw, RULES)
         self._both(None, "add_venue", assets, **rules)
         settles = [n % assets for n in range(draw.randrange(assets, 4))]
-        units = [self._market(number, asset) for asset in settles]
+        terms = [self._market(number, asset) for asset in settles]
         for asset in range(assets):
             amount = draw.choice([0, 0, 40, 500, 5_000])
             if amount:
                 self._both(number, "fund_deposit", asset, amount)
         accounts = draw.randrange(3, 13)
         for _ in range(accounts):
-            self._account(number, settles, units)
+            self._account(number, settles, terms)
         return assets, settles, accounts
 
-    def _market(self, venue: int, asset: int) -> int:
+    def _market(self, venue: int, asset: int) -> Terms:
         draw, multiplier = self.draw, self.draw.choice([1, 1, 10])
+        terms = Terms(multiplier)
+        if draw.random() < 0.3:
+            terms = Terms(multiplier * BASE * BASE + 37, inverse=True)
         source = draw.choice(list(PriceSource))
         maker = draw.choice([0, 0, -100, 300, 2_000])
         number = self._both(
             venue,
             "add_market",
             asset,
-            multiplier,
+            terms.multiplier,
+            kind=MarketKind.INVERSE if terms.inverse else MarketKind.LINEAR,
             price_max=draw.choice([300, 5_000]),
             size_max=draw.choice([40, 10**4, 10**4]),
             brackets=[
@@ -119,9 +125,9 @@ class Pair:
                 if draw.random() < 0.7:
                     size = 1 + draw.randrange(self.deep)
                     self._both(venue, "seed_level", number, side, BASE + sign * away, size)
-        return multiplier
+        return terms
 
-    def _account(self, venue: int, settles: list[int], units: list[int]) -> None:
+    def _account(self, venue: int, settles: list[int], terms: list[Terms]) -> None:
         draw = self.draw
         account = self._both(venue, "open_account")
         opens = []  # Last: without a mark before the start nothing is free beside a position.
@@ -130,7 +136,7 @@ class Pair:
                 self._both(venue, "deposit", account, asset, draw.choice([1, 60, 3_000]))
                 continue
             lots = draw.choice([1, 1, -1]) * draw.choice([3, 10, 25])
-            cost = lots * (BASE + draw.randrange(-4, 5)) * units[market]
+            cost = terms[market].paid(lots, BASE + draw.randrange(-4, 5))
             margin = max(1, abs(cost) * draw.choice([1, 4, 8, 30]) // 100)
             self._both(venue, "deposit", account, asset, margin + draw.choice([1, 50]))
             if draw.random() < 0.25:

@@ -10,7 +10,7 @@ from typing import Any
 from ordercascade.core.events import EventLog
 from ordercascade.core.world import World
 from ordercascade.engine import MARKET_RULES
-from ordercascade.enums import AdlRule, LimitRule, PriceSource, Side, TimeInForce
+from ordercascade.enums import AdlRule, LimitRule, MarketKind, PriceSource, Side, TimeInForce
 from ordercascade.errors import InputError
 from ordercascade.replay.terms import Rules
 from ordercascade.tape import Tape
@@ -38,6 +38,7 @@ def meta_of(calls: list[Call], *, ruled: bool = True) -> dict[str, Any]:
             mine = sum(market["venue"] == call.venue for market in markets)
             market = {"venue": call.venue, "id": mine, "name": f"m{mine}"}
             market |= {name: int(found[name]) for name in ("asset", "multiplier", "price_max")}
+            market["kind"] = MarketKind(found.get("kind", 0)).name.lower()
             if ruled:
                 market |= {name: int(found[name]) for name in MARKET_RULES}
                 market["brackets"] = [list(row) for row in found["brackets"]]

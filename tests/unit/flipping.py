@@ -28,6 +28,13 @@ PLACES = {
     "State": ("core/state.pxd", "s", "1"),
     "Rules": ("core/state.pxd", "s.rules", "1"),
     "Stages": ("core/state.pxd", "s.stages", "s.stages.on"),
+    "Gates": ("core/state.pxd", "s.gates", "s.gates.on"),
+    "Limiter": ("core/state.pxd", "s.gates.limiters[row]", "s.gates.limiter_count"),
+    "Room": (
+        "core/state.pxd",
+        "s.rooms[row]",
+        "s.ledger.asset_count if s.gates.limiter_count else 0",
+    ),
     "Market": ("core/state.pxd", "s.markets[row]", "s.market_count"),
     "Scope": ("core/state.pxd", "s.scopes[row]", "s.ledger.holder_count"),
     "Entry": ("core/state.pxd", "s.queue[row]", "s.queue_count"),

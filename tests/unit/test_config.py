@@ -86,7 +86,7 @@ def test_decimals_are_exact_however_they_are_written() -> None:
         ("{ kind", "{ ema_tau_s = 150, kind", "the nearest valid key is 'own_book_weight'"),
         ('"mid"', '"median3"', "oracle.kind: does not exist yet; there are: last, mid, index"),
         ('"mid"', '"twap"', "does not exist yet"),
-        ('name = "BTCUSDT"', 'name = "B"\nkind = "inverse"', "does not exist yet; there are: lin"),
+        ('name = "BTCUSDT"', 'name = "B"\nkind = "spot"', "does not exist yet; there are: lin"),
         ('format = "neutral-l2"', 'format = "lobster"', "does not exist yet"),
         ('name = "perp"', 'name = "perp"\nleg = "most_liquid"', "venue[0].leg: does not exist yet"),
     ],

@@ -17,6 +17,7 @@ from ordercascade.enums import (
     FeeTo,
     HolderKind,
     LegRule,
+    MarketKind,
     MarkRefresh,
     NoteKind,
     OrderFlag,
@@ -48,6 +49,7 @@ PAIRS: list[tuple[str, str, type[IntEnum], bool]] = [
     ("core/records.pxd", "", TimeInForce, True),
     ("core/records.pxd", "", OrderFlag, False),  # NONE has no bit.
     ("core/records.pxd", "REJECT_", Reject, True),
+    ("core/contracts.pxd", "", MarketKind, True),
     ("core/ledger.pxd", "", HolderKind, True),
     ("core/state.pxd", "STEP_", StepKind, False),
     ("core/state.pxd", "", Outcome, True),

@@ -83,7 +83,10 @@ def test_the_liquidation_price_is_the_tick_nearest_to_safety(seed: int) -> None:
             left = slack(venue, scope, brackets, marks)
             return left < 0 if strict else left <= 0
 
-        want = nearest_unsafe(brackets[market], size, MULTIPLIERS[market], unsafe)
+        def value(tick: int, size: int = size, market: int = market) -> int:
+            return size * tick * MULTIPLIERS[market]
+
+        want = nearest_unsafe(brackets[market], size, value, unsafe)
         assert venue.liquidation_price(scope, market) == (want or None), (scope, market)
 
 

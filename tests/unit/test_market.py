@@ -75,7 +75,7 @@ def test_a_market_that_no_decimals_can_serve_says_so() -> None:
         oc.Market("X", tick_size="0.000001", lot_size="0.00001", settle="USD")
 
 
-@pytest.mark.parametrize("kind", ["inverse", "spot"])
+@pytest.mark.parametrize("kind", ["spot"])
 def test_contract_kinds_of_later_work_are_named_as_such(kind: str) -> None:
     with pytest.raises(oc.ConfigError, match="does not exist yet"):
         oc.Market("X", tick_size=1, lot_size=1, settle="USD", kind=kind)

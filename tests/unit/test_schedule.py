@@ -6,6 +6,8 @@ import csv
 import json
 import math
 from fractions import Fraction
+from functools import partial
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,8 @@ def test_the_trigger_is_the_older_twin_s_for_every_row_of_a_real_table() -> None
                     return left + value < twin_maintenance(rows, abs(value))
 
                 found = trigger_price(schedule, size, cost, money)
-                assert found == nearest_unsafe(rows, size, 100, unsafe)
+                value = partial(mul, size * 100)
+                assert found == nearest_unsafe(rows, size, value, unsafe)
 
 
 def test_arrays_and_numbers_answer_alike_and_broadcast() -> None:

@@ -55,6 +55,10 @@ NOT_HASHED = {
     "Stream.words": "computed from key and block",
     "State.rules": ROWS,
     "State.stages": ROWS,
+    "State.gates": ROWS,
+    "State.rooms": ROWS,
+    "Gates.limiters": ROWS,
+    "Gates.on": "follows from the others; without it nothing of them is read",
     "State.acting": "set before every disposal, which is one step",
     "Stages.on": "follows from the others and from the policy; without it nothing of them is read",
     "Tranches.sales": ROWS,
@@ -224,6 +228,17 @@ def staged() -> World:
     return world
 
 
+def gated() -> World:
+    """A venue with every gate, some of whose money has left."""
+    rates = [(10**9, 10_000, 5_000), (10**6, 500_000, 0), (7, 0, 10**9), (9, 1, 10**9)]
+    gates = {"stop_ns": 100, "stays_ppm": 1_000, "rates": rates}
+    world, venue = make(bids={90: 5}, gates=gates)
+    holding(venue, 10, 100, 52_000)
+    world.start()
+    assert venue.withdraw(1, 0, 1_000) == 0
+    return world
+
+
 def covering() -> World:
     """Stop after the first order of a policy that asks how long a liquidation has lasted."""
     policy = Tranches(TrancheRule.COVER, portion_ppm=100_000, ramp_ns=10, cooldown_ns=3)
@@ -251,7 +266,7 @@ def scanned() -> World:
 
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
-    return [in_a_round(), handing_over(), healed(), staged(), covering(), scanned()]
+    return [in_a_round(), handing_over(), healed(), staged(), covering(), gated(), scanned()]
 
 
 def place_of(cell: str) -> str:

@@ -99,6 +99,19 @@ def test_first_orders_are_those_of_the_twin() -> None:
     assert len(seen) == len(TrancheRule) * 3 or ROUNDS < 300
 
 
+@pytest.mark.parametrize("rule", list(TrancheRule))
+def test_a_fork_has_every_number_of_the_rule(rule: TrancheRule) -> None:
+    """None is at its default, and each is part of the state hash."""
+    numbers = {"portion_ppm": 3, "min_value": 4, "block_value": 5, "cooldown_ns": 6, "ramp_ns": 7}
+    numbers |= {"target_ppm": 10**6 + 8, "buffer_ppm": 9, "cost_ppm": 10, "round_up": False}
+    numbers |= {"tiers": 11, "spread_ppm": 12, "adjustment_ppm": 13, "range_ppm": 14}
+    numbers |= {"capacity": 15, "window_ns": 16, "skew_max": 17, "limit_all": OrderLimit.MARKET}
+    world = World(1)
+    world.add_venue(policy=Tranches(rule, OrderLimit.RANGE, **numbers))
+    world.start()
+    assert world.fork().state_hash() == world.state_hash()
+
+
 def test_an_order_that_restores_the_target_heals_where_fills_are_at_the_mark() -> None:
     """Value 10,000, rate 1 %, equity 60: 40 short; a lot of 100 frees 1, so 40 lots are sold."""
     leg = twin.Leg(100, 100, 1, 60, 100, BRACKETS)

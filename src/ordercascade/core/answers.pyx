@@ -6,10 +6,11 @@ or an int64 array of shape (n,); ints stand for all rows. spec/MARGIN.md §2, §
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.arguments cimport within
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.margin cimport NARROW, bracket_of, maintenance_of
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.schedule cimport (
-    AT_BANKRUPTCY, AT_ENTRY, AT_MARK, BY_LOTS, BY_VALUE, Claim, LINEAR, PPT, Plan, RISK, Ratio,
+    AT_BANKRUPTCY, AT_ENTRY, AT_MARK, BY_LOTS, BY_VALUE, Claim, PPT, Plan, RISK, Ratio,
     Schedule, beyond, initial_ppm, initial_rate, liquidation_price_of, maintenance_rate, need_of,
     power_of_ten, rounded, share_up, trigger_tick, value_at, value_sign,
 )

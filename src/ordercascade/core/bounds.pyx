@@ -13,6 +13,7 @@ them at worst, which is too much only where a cell is near 2**60 already.
 """
 
 from libc.stdint cimport int32_t
+from ordercascade.core.contracts cimport worth_most
 from ordercascade.core.book cimport Book, Order, book_best, book_next
 from ordercascade.core.ladder cimport ladder_row
 from ordercascade.core.ledger cimport (
@@ -21,7 +22,7 @@ from ordercascade.core.ledger cimport (
 from ordercascade.core.queues cimport Level, level_at
 from ordercascade.core.records cimport ASK, FOK, LIMIT, Message, POST_ONLY
 from ordercascade.core.slab cimport NIL
-from ordercascade.core.state cimport Market, State
+from ordercascade.core.state cimport Market, State, cost_of
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, LOT_MAX, Lot, Ppm, Tick, Wide, absolute, div_ceil, larger, mul_ppm_up, smaller,
 )
@@ -54,6 +55,11 @@ cdef bint money_fits(const State* s, int32_t holder, Cash amount) noexcept nogil
             and absolute(h.collateral + amount) <= CASH_MAX)
 
 
+cdef inline Cash _most(const Market* m) noexcept nogil:
+    """The most that a lot can be worth."""
+    return worth_most(m.kind, m.multiplier, m.price_max)
+
+
 cdef Lot open_most(const State* s, int32_t market) noexcept nogil:
     cdef Wide room = EXPOSURE_MAX
     cdef const Market* m
@@ -61,11 +67,11 @@ cdef Lot open_most(const State* s, int32_t market) noexcept nogil:
     for i in range(<int32_t>s.market_count):
         if i != market:
             m = &s.markets[i]
-            room = room - <Wide>s.ledger.sided[i].open * (m.price_max * m.multiplier)
+            room = room - <Wide>s.ledger.sided[i].open * _most(m)
     if room > CASH_MAX:
         room = CASH_MAX
     m = &s.markets[market]
-    return smaller(LOT_MAX, <Lot>(room / (m.price_max * m.multiplier)))
+    return smaller(LOT_MAX, <Lot>(room / _most(m)))
 
 
 cdef Lot opened(const State* s, int32_t scope, int32_t market, Lot size) noexcept nogil:
@@ -139,7 +145,7 @@ cdef bint _level(const State* s, int32_t market, const Message* m, Tick price, P
     cdef int sign = 1 - 2 * m.side
     cdef const Order* maker
     cdef Lot lots
-    cdef Cash value
+    cdef Cash cost
     while link >= 0 and left[0] > 0:
         maker = <const Order*>(cells + link)
         lots = smaller(maker.size, left[0])
@@ -147,19 +153,19 @@ cdef bint _level(const State* s, int32_t market, const Message* m, Tick price, P
         link = maker.next
         if maker.account == m.account:
             continue
-        value = price * lots * s.markets[market].multiplier
-        sums.value = sums.value + value
+        cost = cost_of(&s.markets[market], sign * lots, price)
+        sums.value = sums.value + absolute(cost)
         # The longs: exact for the two that are followed, at most `lots` for another maker.
         sums.opened += larger(taker.size + sign * lots, 0) - larger(taker.size, 0)
-        if not _enter(taker, sign * lots, sign * value, sums):
+        if not _enter(taker, sign * lots, cost, sums):
             return False
         if maker.account == 0:
             sums.opened += larger(outside.size - sign * lots, 0) - larger(outside.size, 0)
-            if not _enter(outside, -sign * lots, -sign * value, sums):
+            if not _enter(outside, -sign * lots, -cost, sums):
                 return False
         else:
             sums.opened += lots if sign < 0 else 0
-            if not _maker_fits(s, market, maker.account, lots, value, sums):
+            if not _maker_fits(s, market, maker.account, lots, absolute(cost), sums):
                 return False
         if sums.opened > 0 and sums.opened > sums.room:
             return False

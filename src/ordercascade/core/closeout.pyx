@@ -11,17 +11,17 @@ from ordercascade.core.events cimport (
     LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
     log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
 )
+from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
-from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.pairs cimport close_pairs
 from ordercascade.core.records cimport IOC, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
-    ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
+    price_of, ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
     HEALTHY, liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
     REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
@@ -97,7 +97,7 @@ cdef Tick _bankruptcy_price(State* s, int32_t scope, int32_t leg) except? -1 nog
     cdef const Position* p
     fix_handover(s, scope)
     p = &s.ledger.positions[ledger_find(&s.ledger, scope, leg)]
-    return price_of_cost(p.handover, p.size, s.markets[leg].multiplier)
+    return price_of(&s.markets[leg], p.handover, p.size)
 
 
 cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) except -1 nogil:
@@ -324,6 +324,8 @@ cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 no
     """The table of SEMANTICS §5 for a scope that sent an order, on the standing marks."""
     cdef Margin m = margin_of(s, scope, False)
     note_scope(s, scope, &m)
+    if m.equity < 0:
+        gates_trouble(s)
     if not m.flat:
         if _healthy(s, &m):
             set_outcome(s, row, HEALTHY)

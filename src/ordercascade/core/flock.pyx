@@ -8,20 +8,23 @@ old triggers out, find the new ticks, set them. spec/TRIGGERS.md; bench/README.m
 
 from libc.stdint cimport int16_t, int32_t, int64_t
 from ordercascade.core.check cimport oc_check
+from ordercascade.core.contracts cimport INVERSE, armed_inverse
 from ordercascade.core.ledger cimport Holder, Position
 from ordercascade.core.margin cimport (
     NARROW, armed_tick, bracket_of, share_of, share_weight,
 )
 from ordercascade.core.records cimport Bracket
+from ordercascade.core.schedule cimport sloped
 from ordercascade.core.slab cimport NIL, oc_prefetch, push
 from ordercascade.core.state cimport (
     ARMED, HOT, LOOSE, Margin, Market, Scope, State, liquidatable, margin_of, tick_in,
+    value_of,
 )
 from ordercascade.core.triggers cimport (
     FALLS, RISES, SPOT_BITS, TriggerNode, TriggerWish, triggers_aim, triggers_arm,
     triggers_arm_many, triggers_disarm, triggers_disarm_many, triggers_reserve, triggers_scout,
 )
-from ordercascade.core.units cimport Cash, PPM, Ppm, Tick, Wide, absolute, smaller
+from ordercascade.core.units cimport Cash, Lot, PPM, Ppm, Tick, Wide, absolute, smaller
 
 cdef enum:
     FEW = 8                 # legs of a scope that is judged in a flock; others alone
@@ -69,6 +72,21 @@ cdef Tick _exact_tick(const State* s, int32_t p) noexcept nogil:
                    position.cost, s.rules.trigger_strict)
 
 
+cdef inline Tick _share_tick(const Market* m, Lot size, Cash value, Cash budget) noexcept nogil:
+    """The tick at which this leg alone could have used up its share of the slack."""
+    cdef const Bracket* rows = m.brackets
+    cdef int32_t count = m.bracket_count
+    cdef Ppm rate
+    if m.plan != NULL:
+        rows = m.plan.trigger
+        count = m.plan.count
+    # The steepest row that a quarter more value may reach.
+    rate = rows[bracket_of(rows, count, <Wide>absolute(value) * 5 / 4)].maintenance_ppm
+    if m.kind == INVERSE:
+        return armed_inverse(size, m.multiplier, value, budget, rate)
+    return armed_tick(size, m.multiplier, m.peek, budget, rate)
+
+
 cdef int _arm_alone(State* s, int32_t scope, const Margin* at) except -1 nogil:
     """Arm a safe scope of any size: exactly for one leg, by shares of slack for several."""
     cdef int32_t p = s.ledger.holders[scope].first
@@ -88,9 +106,9 @@ cdef int _arm_alone(State* s, int32_t scope, const Margin* at) except -1 nogil:
             legs += 1
             m = &s.markets[position.market]
             if m.plan != NULL:
-                planned = True
+                planned = planned or not sloped(m.plan)
                 jumps = jumps or m.plan.jumps
-            weights += share_weight(position.size * m.peek * m.multiplier)
+            weights += share_weight(value_of(m, position.size, m.peek))
         p = position.next
     oc_check(slack >= 0)
     if planned and (legs > 1 or jumps):
@@ -105,12 +123,9 @@ cdef int _arm_alone(State* s, int32_t scope, const Margin* at) except -1 nogil:
             if legs == 1:
                 tick = _exact_tick(s, p)
             else:
-                value = absolute(position.size * m.peek * m.multiplier)
+                value = value_of(m, position.size, m.peek)
                 budget = share_of(slack, share_weight(value), weights)
-                tick = armed_tick(
-                    position.size, m.multiplier, m.peek, budget,
-                    m.brackets[bracket_of(m.brackets, m.bracket_count, <Wide>value + value / 4)]
-                    .maintenance_ppm)
+                tick = _share_tick(m, position.size, value, budget)
             if _reachable(m, side, tick):
                 triggers_arm(&s.triggers, p, position.market, side, tick)
         p = position.next
@@ -204,7 +219,7 @@ cdef int _add_up(State* s, Flock* f, int32_t owner, int32_t scope, int64_t step)
         armed += n.place != NIL
         oc_prefetch(&s.triggers.runs[n.spot >> SPOT_BITS])
         m = &s.markets[position.market]
-        value = position.size * m.peek * m.multiplier
+        value = value_of(m, position.size, m.peek)
         gross = absolute(value)
         most |= NARROW if m.plan != NULL else gross     # Schedules are judged alone.
         if position.size != 0 and gross < NARROW:

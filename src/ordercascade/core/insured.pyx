@@ -15,10 +15,10 @@ from ordercascade.core.ledger cimport FUND, ledger_find, ledger_holder, ledger_p
 from ordercascade.core.pairs cimport bankruptcy_quote
 from ordercascade.core.queues cimport level_of, order_at, order_id_of
 from ordercascade.core.state cimport (
-    Market, REASON_FEE_LIQUIDATION, REASON_FUND_PAYS, State, write_posting,
+    cost_of, Market, REASON_FEE_LIQUIDATION, REASON_FUND_PAYS, State, write_posting,
 )
 from ordercascade.core.steps cimport Executed, apply_fills, book_touched
-from ordercascade.core.units cimport Cash, Lot, PPM, Tick, Wide, div_floor, smaller
+from ordercascade.core.units cimport Cash, Lot, PPM, Tick, Wide, absolute, div_floor, smaller
 from ordercascade.core.watch cimport touch
 
 
@@ -59,7 +59,7 @@ cdef Lot insured_take(State* s, int64_t step, const Entry* entry, Lot lots, Exec
     cdef Lot left = lots
     cdef Lot size
     cdef Tick price
-    cdef Cash value, over
+    cdef Cash cost, over
     cdef int64_t slot
     cdef Executed one
     memset(done, 0, sizeof(Executed))
@@ -74,8 +74,8 @@ cdef Lot insured_take(State* s, int64_t step, const Entry* entry, Lot lots, Exec
             book_touched(s, entry.market, step)
             continue
         size = smaller(left, order_at(b, slot).size)
-        value = price * size * m.multiplier
-        over = -sign * value - bankruptcy_quote(s, entry.scope, leg, sign * size)
+        cost = cost_of(m, sign * size, price)
+        over = -cost - bankruptcy_quote(s, entry.scope, leg, sign * size)
         if over < 0 and (-over > s.ledger.holders[fund].collateral
                          or sums.paid - over > s.stages.insured_most):
             break
@@ -83,7 +83,7 @@ cdef Lot insured_take(State* s, int64_t step, const Entry* entry, Lot lots, Exec
         book_take(b, entry.side, price, size, account)
         book_touched(s, entry.market, step)
         apply_fills(s, entry.market, step, True, &one)
-        _settle(s, step, entry.scope, fund, over, value, sums)
+        _settle(s, step, entry.scope, fund, over, absolute(cost), sums)
         done.levels += done.worst != one.worst
         done.worst = one.worst
         done.lots += one.lots

@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.enums import MarketKind
+
 Openings = npt.NDArray[np.void]
 
 # One position as it stands before step 0. `account` counts from 0 within the array's accounts;
@@ -55,13 +57,14 @@ class Law(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """A market as it opens: its mark in ticks, m, its bounds, the engine's brackets."""
+    """A market as it opens: its mark in ticks, m (inverse: K), bounds, brackets, contract."""
 
     mark: int
     multiplier: int
     price_max: int
     size_max: int
     brackets: Sequence[tuple[int, int, int, int]]
+    kind: MarketKind = MarketKind.LINEAR
 
 
 class Crowd(NamedTuple):

@@ -13,7 +13,6 @@ from ordercascade.core.events cimport (
 from ordercascade.core.ledger cimport (
     BAD_DEBT, EXTERNAL, FUND, ledger_holder, ledger_post, Position, SCOPE, split_shares,
 )
-from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -22,9 +21,9 @@ from ordercascade.core.state cimport (
     NOTE_ADL_EXTERNAL,
     NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
     SHORTFALL, SOCIAL_LOTS, State,
-    STEP_ADL, step_begin, STEP_WATERFALL, SUB_ADL, SUB_NONE, write_posting,
+    STEP_ADL, step_begin, STEP_WATERFALL, SUB_ADL, SUB_NONE, price_of, value_of, write_posting,
 )
-from ordercascade.core.units cimport absolute, Cash, div_ceil, larger, Lot, smaller, Wide
+from ordercascade.core.units cimport absolute, Cash, div_ceil, larger, Lot, smaller, Tick, Wide
 from ordercascade.core.watch cimport touch, unpend
 from ordercascade.core.steps cimport enter, finish, generation_of, note
 
@@ -63,10 +62,10 @@ cdef int mend_fund(State* s, int64_t step, int32_t asset) except -1 nogil:
 cdef Cash _priced(const State* s, const Position* p) noexcept nogil:
     """What the lots are handed over for where that is not exactly the bankruptcy cost."""
     cdef const Market* m = &s.markets[p.market]
-    cdef int64_t unit = p.size * m.multiplier
+    cdef Tick price = m.mark if s.stages.adl_price == AT_MARK else m.mark_before
     if s.stages.adl_price == AT_TICK:
-        return price_of_cost(p.handover, p.size, m.multiplier) * unit
-    return (m.mark if s.stages.adl_price == AT_MARK else m.mark_before) * unit
+        price = price_of(m, p.handover, p.size)
+    return value_of(m, p.size, price)
 
 
 cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
@@ -88,7 +87,7 @@ cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
         position = &s.ledger.positions[p]
         if position.size != 0:
             m = &s.markets[position.market]
-            value = position.size * m.mark * m.multiplier
+            value = value_of(m, position.size, m.mark)
             position.handover = value
             s.cells[legs] = need_in(m, position.size, value, position.cost)
             legs += 1
@@ -169,7 +168,7 @@ cdef int64_t counterparties(State* s, int32_t market, bint of_long) except -1 no
         c.external = s.ledger.holders[position.scope].kind == EXTERNAL
         c.lots = absolute(position.size)
         c.cost = position.cost
-        c.value = position.size * m.mark * m.multiplier
+        c.value = value_of(m, position.size, m.mark)
         c.equity = margin_of(s, position.scope, False).equity
         if s.scopes[position.scope].adl_event == s.adl_event:
             c.equity = s.scopes[position.scope].adl_equity      # an earlier leg changed it

@@ -1,4 +1,4 @@
-# Pure margin arithmetic: brackets, maintenance, initial margin, liquidation and bankruptcy price.
+# Pure margin arithmetic: brackets, maintenance, initial margin, liquidation price.
 #
 # Nothing here has state. Values run in 128 bits where a price beyond the market's range is tried.
 from libc.stdint cimport int32_t, int64_t
@@ -135,18 +135,6 @@ cdef inline Tick liquidation_tick(Wide base, Lot size, int64_t multiplier, const
         else:
             return price
     return _search_tick(base, size, multiplier, brackets, count, floor)
-
-
-cdef inline Tick price_of_cost(Cash cost, Lot size, int64_t multiplier) noexcept nogil:
-    """cost / (size * m) as a tick that favours nobody's loss: up for a long's sale, down for a buy.
-
-    The bankruptcy limit of a leg whose exact handing-over cost is `cost`; not clamped.
-    SEMANTICS §5.3. size != 0.
-    """
-    cdef Wide unit = <Wide>absolute(size) * <Wide>multiplier
-    if size > 0:
-        return div_ceil(cost, unit)
-    return div_floor(-<Wide>cost, unit)
 
 
 cdef inline int64_t share_weight(Cash value) noexcept nogil:

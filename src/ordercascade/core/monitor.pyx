@@ -13,7 +13,7 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.slab cimport NIL, push
 from ordercascade.core.state cimport (
-    ARMED, HOT, LOOSE, Margin, PARKED, State, liquidatable, margin_of,
+    cost_of, ARMED, HOT, LOOSE, Margin, PARKED, State, liquidatable, margin_of,
 )
 from ordercascade.core.statecopy cimport state_copy, state_free
 from ordercascade.core.triggers cimport triggers_memory
@@ -129,7 +129,7 @@ cdef class Monitor:
         cdef Lot size = within(lots, "lots", "an int", -self.s.markets[m].size_max,
                                self.s.markets[m].size_max)
         cdef Tick tick = within(price, "price", "an int", 1, self.s.markets[m].price_max)
-        cdef Cash cost = size * tick * self.s.markets[m].multiplier
+        cdef Cash cost = cost_of(&self.s.markets[m], size, tick)
         cdef int32_t outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
         if size == 0:
             raise InputError("lots", lots, "must not be 0")

@@ -1,8 +1,10 @@
 """What comes from outside at an agenda time: shock orders, index ticks, transfers of users."""
 
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
+from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
@@ -14,7 +16,7 @@ from ordercascade.core.state cimport (
     write_outside,
 )
 from ordercascade.core.statecopy cimport scopes_reserve
-from ordercascade.core.units cimport Cash, Lot, LOT_MAX, smaller, Tick
+from ordercascade.core.units cimport Cash, Lot, Tick
 from ordercascade.core.watch cimport touch
 from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
 
@@ -34,7 +36,9 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
     cdef int32_t scope = ledger_scope(&s.ledger, account, -1, asset)
     if scope == NIL:
         scope = new_scope(s, account, asset, NIL)
-    if money_fits(s, scope, amount) and (amount > 0 or free_collateral(s, scope) >= -amount):
+    if money_fits(s, scope, amount) and (amount > 0 or (
+            free_collateral(s, scope) >= -amount and gates_refuse(s, scope, -amount) == 0)):
+        gates_move(s, asset, amount)
         ledger_deposit(&s.ledger, scope, amount)
         write_outside(s, step, scope, amount)
         touch(s, scope)
@@ -55,7 +59,7 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     cdef int64_t result = 0
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
     if notional:
-        size = smaller(LOT_MAX, notional / (m.mark * m.multiplier))
+        size = lots_worth(m.kind, m.multiplier, notional, m.mark)
     order.type = LIMIT if limit else MARKET
     order.side = side
     order.tif = IOC

@@ -14,8 +14,8 @@ from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate, REJECT_NO_OVERLAP
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, initial_in,
-    margin_of, need_in, step_begin,
+    AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, change_of,
+    initial_in, margin_of, need_in, step_begin, value_of,
 )
 from ordercascade.core.steps cimport enter, finish, generation_of, note
 from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_ceil, smaller
@@ -28,7 +28,7 @@ cdef Cash _maintenance(const Market* m, const Position* p, Lot size) noexcept no
     if p.size != 0 and size != p.size:
         cost = div_ceil(<Wide>p.cost * <Wide>size, p.size) if p.size > 0 else (
             div_ceil(<Wide>p.cost * <Wide>-size, -p.size))
-    return need_in(m, size, size * m.mark * m.multiplier, cost)
+    return need_in(m, size, value_of(m, size, m.mark), cost)
 
 
 cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size) noexcept nogil:
@@ -40,7 +40,7 @@ cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size)
     cdef const Market* m = &s.markets[p.market]
     cdef Margin at = margin_of(s, scope, False)
     cdef Cash relief = absolute(_maintenance(m, p, p.size) - _maintenance(m, p, p.size + size))
-    cdef Cash change = size * m.mark * m.multiplier
+    cdef Cash change = change_of(m, p.size, size)
     if at.maintenance == 0:
         relief = absolute(change)
         at.maintenance = at.exposure
@@ -52,7 +52,7 @@ cdef bint can_take(const State* s, int32_t scope, int32_t market, Lot size,
     """After the trade: initial margin met, or equity / maintenance not fallen; flat: equity."""
     cdef const Market* m = &s.markets[market]
     cdef Margin before = margin_of(s, scope, False)
-    cdef Cash equity = before.equity + size * m.mark * m.multiplier - cost
+    cdef Cash equity = before.equity - cost
     cdef Cash maintenance = before.maintenance
     cdef Cash initial = 0
     cdef bint flat = True
@@ -65,6 +65,7 @@ cdef bint can_take(const State* s, int32_t scope, int32_t market, Lot size,
         p = &s.ledger.positions[handle]
         held = p.size
         if p.market == market:
+            equity += change_of(m, held, size)
             maintenance += _maintenance(m, p, held + size) - _maintenance(m, p, held)
             held += size
         if held != 0:
@@ -132,7 +133,7 @@ cdef int close_pairs(State* s, int32_t leg, int64_t parent, bint at_mark) except
             break
         size = sign * smaller(absolute(left), s.candidates[i].lots)
         if at_mark:
-            quote = -size * m.mark * m.multiplier
+            quote = -change_of(m, left, size)
         else:
             quote = bankruptcy_quote(s, scope, leg, size)
         if not can_take(s, s.candidates[i].scope, market, -size, quote):

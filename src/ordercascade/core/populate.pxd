@@ -23,6 +23,7 @@ ctypedef struct CLaw:
 
 ctypedef struct CTerms:
     Tick mark
+    int32_t kind                # LINEAR, INVERSE
     int64_t multiplier
     Tick price_max
     Lot size_max

@@ -8,6 +8,7 @@ same integers, on every platform (core/real.pxd).
 from hashlib import blake2b
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from ordercascade.core.contracts cimport LINEAR, cost_in, value_in
 from ordercascade.core.margin cimport initial_of, maintenance_of
 from ordercascade.core.real cimport (
     normal_quantile, normal_share, real_exp, real_log, real_power, real_uniform, to_int,
@@ -172,7 +173,10 @@ cdef void _sizes(const Plan* p, Stream* s, Leg* legs, Tick level) noexcept nogil
         m = &p.markets[k]
         x = _taken(p, &p.size, &legs[k])
         if p.size_is_value:
-            x = x / (<double>m.mark * <double>m.multiplier)
+            if m.kind == LINEAR:
+                x = x / (<double>m.mark * <double>m.multiplier)
+            else:
+                x = x * <double>m.mark / <double>m.multiplier
         lots = smaller(larger(1, to_int(x)), m.size_max)
         legs[k].size = legs[k].size * lots
 
@@ -188,7 +192,7 @@ cdef Cash _for_level(const CTerms* m, Lot size, Cash cost, Tick level) noexcept 
     """The collateral with which a scope of this leg alone is liquidatable from `level` on, and
     healthy one tick before."""
     cdef Tick safe = level + 1 if size > 0 else level - 1
-    cdef Cash value = size * safe * m.multiplier
+    cdef Cash value = value_in(m.kind, m.multiplier, size, safe)
     return maintenance_of(m.brackets, m.bracket_count, absolute(value)) - (value - cost)
 
 
@@ -207,7 +211,7 @@ cdef bint _enter(const Plan* p, Leg* legs, bint cross, int64_t leverage_ppm, Tic
         if not leg.held:
             continue
         m = &p.markets[k]
-        leg.cost = leg.size * (m.mark if at_mark else _entry(p, m, leg)) * m.multiplier
+        leg.cost = cost_in(m.kind, m.multiplier, leg.size, m.mark if at_mark else _entry(p, m, leg))
         value = absolute(leg.cost)
         if p.levels != NULL:
             leg.collateral = _for_level(m, leg.size, leg.cost, level)
@@ -216,7 +220,7 @@ cdef bint _enter(const Plan* p, Leg* legs, bint cross, int64_t leverage_ppm, Tic
         else:
             leg.collateral = larger(div_ceil(<Wide>value * PPM, leverage_ppm),
                                     initial_of(m.brackets, m.bracket_count, value))
-        value = leg.size * m.mark * m.multiplier
+        value = value_in(m.kind, m.multiplier, leg.size, m.mark)
         own = leg.collateral + value - leg.cost
         needed = maintenance_of(m.brackets, m.bracket_count, absolute(value))
         sound = sound and (cross or own > needed)
@@ -307,7 +311,7 @@ cdef class _Memory:
         cdef Bracket* made = <Bracket*>PyMem_Malloc(rows.shape[0] * sizeof(Bracket))
         if made == NULL:
             raise MemoryError()
-        to.mark, to.multiplier = terms.mark, terms.multiplier
+        to.mark, to.multiplier, to.kind = terms.mark, terms.multiplier, terms.kind
         to.price_max, to.size_max, to.held = terms.price_max, terms.size_max, held
         to.brackets, to.bracket_count = made, rows.shape[0]
         for i in range(rows.shape[0]):

@@ -4,9 +4,9 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.ledger cimport Position, ledger_find
 from ordercascade.core.losses cimport fix_handover
-from ordercascade.core.margin cimport price_of_cost
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.state cimport (
-    Margin, Market, State, SUB_ADL, liquidatable, margin_of, need_in, tick_in,
+    price_of, value_of, Margin, Market, State, SUB_ADL, liquidatable, margin_of, need_in, tick_in,
 )
 from ordercascade.core.units cimport CASH_MAX, Cash, TICK_MAX, Tick, Wide, absolute
 
@@ -22,9 +22,10 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks):
     while p >= 0:
         position = &s.ledger.positions[p]
         m = &s.markets[position.market]
-        value = position.size * marks.get(position.market, m.mark) * m.multiplier
-        if abs(value) > CASH_MAX:
+        mark = marks.get(position.market, m.mark)
+        if m.kind == LINEAR and abs(position.size * mark * m.multiplier) > CASH_MAX:
             raise InputError("mark", marks[position.market], "is beyond the market's range")
+        value = value_of(m, position.size, mark)
         equity += value - position.cost
         if position.size:
             maintenance += need_in(m, position.size, value, position.cost)
@@ -45,7 +46,7 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     position = &s.ledger.positions[p]
     m = &s.markets[market]
     at = margin_of(s, scope, False)
-    value = position.size * m.mark * m.multiplier
+    value = value_of(m, position.size, m.mark)
     base = <Wide>at.equity - value - at.maintenance + need_in(
         m, position.size, value, position.cost)
     tick = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
@@ -60,7 +61,7 @@ cdef object bankruptcy_price(State* s, int32_t scope, int32_t market):
     if s.sub != SUB_ADL or s.sub_scope != scope:
         fix_handover(s, scope)          # fixed already while it is being handed over
     position = &s.ledger.positions[p]
-    return price_of_cost(position.handover, position.size, s.markets[market].multiplier)
+    return price_of(&s.markets[market], position.handover, position.size)
 
 
 cdef list scopes_at_risk(const State* s):

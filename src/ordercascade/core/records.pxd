@@ -45,6 +45,7 @@ cdef enum:
     REJECT_AUCTION = -17
     REJECT_DUPLICATE_ID = -18
     REJECT_NO_OVERLAP = -19
+    REJECT_GATED = -20
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
@@ -123,6 +124,7 @@ ctypedef struct Around:     # of a leg at risk
     TimeNs time_ns
     TimeNs since_ns         # when its first order was sent; now for that order
     Tick mark
+    int32_t kind            # LINEAR, INVERSE
     int64_t multiplier
     Tick best_bid           # 0 where there is none
     Tick best_ask

@@ -6,6 +6,7 @@
 # it. Both are straight within a row, so each crossing is one division; rows are found by their
 # edges' slack. Brackets and their amounts are those of core.margin.
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.units cimport (
@@ -26,10 +27,6 @@ cdef enum:              # how a position's rate is found
     SIZED = 2           # rate = base + increment * size
     SKEWED = 3          # initial = fraction * size / scale + minimum; maintenance = scalar of it
     RISK = 4            # factor of the side + slippage; open orders count by the factor
-
-cdef enum:
-    LINEAR = 0          # value = size * price * multiplier
-    INVERSE = 1         # value = floor(-multiplier * size / price)
 
 cdef enum:              # at which price the maintenance rate and the fee are taken
     AT_MARK = 0
@@ -144,6 +141,11 @@ cdef inline Wide need_of(const Plan* p, const Bracket* rows, Lot size, Wide valu
 cdef Cash trigger_need(const Plan* p, Lot size, Cash gross, Cash cost) noexcept nogil
 cdef Cash initial_need(const Plan* p, Lot size, Cash gross, Cash interest) noexcept nogil
 cdef Tick trigger_of(const Plan* p, Wide base, Lot size, Cash cost) noexcept nogil
+
+
+cdef inline bint sloped(const Plan* p) noexcept nogil:
+    """Its requirement has a slope that its trigger rows bound: marginal tiers at the mark."""
+    return p.kind == BY_VALUE and p.base == AT_MARK and p.fee_base == AT_MARK and not p.jumps
 
 
 cdef inline int value_sign(const Plan* p, Lot size) noexcept nogil:

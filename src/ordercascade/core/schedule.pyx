@@ -6,6 +6,7 @@ All numbers are whole: ticks, lots, the settlement asset's smallest units, ppm. 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from ordercascade.core.arguments cimport within
+from ordercascade.core.contracts cimport INVERSE
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.units cimport (

@@ -13,15 +13,15 @@ from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step,
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
-from ordercascade.core.ledger cimport Position, ledger_flat
+from ordercascade.core.gates cimport gates_trouble
+from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
-from ordercascade.core.margin cimport price_of_cost
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
 from ordercascade.core.schedule cimport BY_LOTS
-from ordercascade.core.slab cimport NIL, push, slab_grow
+from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
+    price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
     need_in, step_begin, tick_in,
@@ -129,6 +129,7 @@ cdef int _below_zero(State* s) except -1 nogil:
         if sc.pending and sc.retry_ns > s.time_ns:
             m = margin_of(s, scope, False)
             if not m.flat and m.equity < 0:
+                gates_trouble(s)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -137,9 +138,34 @@ cdef int _below_zero(State* s) except -1 nogil:
     return 0
 
 
+cdef void _look_ahead(const State* s) noexcept nogil:
+    """Ask early for what the entries after next will touch: they lie all over memory."""
+    cdef int64_t left = s.queue_count - s.cursor
+    cdef const Entry* e = &s.queue[s.cursor]
+    cdef const Holder* h
+    cdef int32_t p
+    if left > 24:
+        oc_prefetch(&s.ledger.holders[e[24].scope])
+        oc_prefetch(&s.scopes[e[24].scope])
+        oc_prefetch(<const char*>&s.scopes[e[24].scope] + 64)
+    if left > 16:
+        h = &s.ledger.holders[e[16].scope]
+        oc_prefetch(&s.ledger.accounts[h.account])
+        if h.first != NIL:
+            oc_prefetch(&s.ledger.positions[h.first])
+            oc_prefetch(&s.triggers.nodes[h.first])
+    if left > 8:
+        p = s.ledger.holders[e[8].scope].first
+        if p != NIL and s.ledger.positions[p].market_next != NIL:
+            oc_prefetch(&s.ledger.positions[s.ledger.positions[p].market_next])
+        if p != NIL and s.ledger.positions[p].market_previous != NIL:
+            oc_prefetch(&s.ledger.positions[s.ledger.positions[p].market_previous])
+
+
 cdef int _queue(State* s) except -1 nogil:
     """Step 5: the next entry of the queue."""
     if s.cursor < s.queue_count:
+        _look_ahead(s)
         s.cursor += 1
         return execute(s, &s.queue[s.cursor - 1])
     s.phase = ROUND_TABLE
@@ -263,7 +289,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
         position = &s.ledger.positions[p]
         if position.size != 0:
             m = &s.markets[position.market]
-            value = position.size * m.mark * m.multiplier
+            value = value_of(m, position.size, m.mark)
             if s.rules.leg == LEG_WORST_PNL:
                 weight = position.cost - value
             else:
@@ -278,7 +304,7 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
 cdef Cash _weight(State* s, int32_t leg) noexcept nogil:
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
-    return need_in(m, p.size, p.size * m.mark * m.multiplier, p.cost)
+    return need_in(m, p.size, value_of(m, p.size, m.mark), p.cost)
 
 
 cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1 nogil:
@@ -289,16 +315,18 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     cdef const Market* m = &s.markets[position.market]
     cdef int sign = 1 if position.size > 0 else -1
     cdef Wide base
+    if at.equity < 0:
+        gates_trouble(s)
     out.scope = scope
     out.market = position.market
     out.size = position.size
-    out.value = position.size * m.mark * m.multiplier
+    out.value = value_of(m, position.size, m.mark)
     out.equity = at.equity
     out.maintenance = at.maintenance
     out.tranche = s.scopes[scope].tranche
     fix_handover(s, scope)
     out.around = NULL
-    out.bankruptcy_limit = price_of_cost(position.handover, position.size, m.multiplier)
+    out.bankruptcy_limit = price_of(m, position.handover, position.size)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
     entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     entry.side = 1 if position.size > 0 else 0
@@ -330,6 +358,7 @@ cdef int _look_around(State* s) except -1 nogil:
         if s.scopes[s.work[i]].pending and s.work[i] < s.since_capacity:
             a.since_ns = s.since[s.work[i]]
         a.mark = m.mark
+        a.kind = m.kind
         a.multiplier = m.multiplier
         a.best_bid = book_best(&m.book, 0)
         a.best_ask = book_best(&m.book, 1)

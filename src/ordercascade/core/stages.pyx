@@ -1,9 +1,9 @@
 """The numbers of the liquidation stages, judged one by one. spec/MARGIN.md §6; ADR 10."""
 
 from libc.string cimport memset
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.schedule cimport (
-    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, LINEAR, Plan, RISK, Schedule,
+    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, Plan, RISK, Schedule,
 )
 from ordercascade.core.state cimport BY_NOBODY, Stages
 
@@ -29,14 +29,15 @@ STAGES = MappingProxyType({
 })
 
 
-cdef int check_plan(str name, object schedule, int64_t multiplier, bint strict) except -1:
-    """Linear, the market's own multiplier and test, the fee at the mark; no risk factors."""
+cdef int check_plan(str name, object schedule, int32_t kind, int64_t multiplier,
+                    bint strict) except -1:
+    """The market's own contract, multiplier and test, the fee at the mark; no risk factors."""
     cdef const Plan* p
     if not isinstance(schedule, Schedule):
         raise InputTypeError(f"{name}.schedule", "a Schedule", type(schedule).__name__)
     p = &(<Schedule>schedule).plan
-    if p.contract != LINEAR:
-        raise ConfigError(f"{name}.schedule", "must be linear: others cannot be run yet")
+    if p.contract != kind:
+        raise ConfigError(f"{name}.schedule", "must have the market's contract")
     if p.kind == RISK:
         raise ConfigError(f"{name}.schedule", "must not be of risk factors: open orders would "
                           "count, which cannot be run yet")

@@ -4,6 +4,7 @@
 # its slabs (venue.pyx) and may be stopped between any two steps.
 from libc.stdint cimport int8_t, int32_t, int64_t
 from ordercascade.core.book cimport Book, book_best
+from ordercascade.core.contracts cimport cost_in, price_in, value_in
 from ordercascade.core.events cimport (
     Log, STEP_COLUMNS, STEP_EVENT_TO, STEP_FILL_TO, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS,
     log_append, log_get, log_rows, log_set,
@@ -147,6 +148,28 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     Ppm dispose_share_ppm       # of the lots in range on the other side
     Ppm dispose_range_ppm       # distance of the limit from the middle
 
+cdef enum:
+    LIMITERS = 4            # rates of withdrawal that a venue may have
+
+ctypedef struct Limiter:        # a rate of withdrawal, core/gates
+    TimeNs window_ns
+    Ppm share_ppm
+    Cash least
+
+ctypedef struct Gates:          # what stands before money that leaves; all 0: nothing
+    int8_t on
+    int8_t troubled             # 1: a scope was seen below zero ...
+    TimeNs troubled_at          # ... last at this time
+    TimeNs stop_ns
+    Ppm stays_ppm
+    int32_t limiter_count
+    Limiter limiters[4]
+
+ctypedef struct Room:           # what may still leave by each rate, of one asset
+    int8_t known                # 0: nothing has moved yet, the rates are at their baselines
+    TimeNs at                   # as of this time
+    Cash left[4]
+
 ctypedef struct Market:
     Book book
     void* oracle                # borrowed Oracle; the venue object owns it
@@ -154,7 +177,8 @@ ctypedef struct Market:
     const Plan* plan            # of a Schedule that the venue object owns; NULL: the brackets
     int32_t bracket_count
     int32_t asset
-    int64_t multiplier          # units per tick and lot
+    int32_t kind                # LINEAR, INVERSE
+    int64_t multiplier          # units per tick and lot; inverse: units * ticks per lot
     Tick price_max
     Lot size_max
     Ppm maker_fee_ppm
@@ -230,6 +254,9 @@ cdef enum:                      # what is left to do of the order just executed
 ctypedef struct State:
     Rules rules
     Stages stages
+    Gates gates
+    Room* rooms                 # by asset; only with limiters
+    int64_t room_capacity
     Ledger ledger
     Triggers triggers
     Market* markets
@@ -316,6 +343,23 @@ cdef inline Tick price_at(const Market* m, bint peek) noexcept nogil:
     return m.peek if peek else m.mark
 
 
+cdef inline Cash value_of(const Market* m, Lot size, Tick price) noexcept nogil:
+    return value_in(m.kind, m.multiplier, size, price)
+
+
+cdef inline Cash cost_of(const Market* m, Lot size, Tick price) noexcept nogil:
+    return cost_in(m.kind, m.multiplier, size, price)
+
+
+cdef inline Tick price_of(const Market* m, Cash cost, Lot size) noexcept nogil:
+    return price_in(m.kind, m.multiplier, cost, size)
+
+
+cdef inline Cash change_of(const Market* m, Lot held, Lot size) noexcept nogil:
+    """By how much the value of `held` lots changes at the mark with `size` more."""
+    return value_of(m, held + size, m.mark) - value_of(m, held, m.mark)
+
+
 cdef inline Cash need_in(const Market* m, Lot size, Cash value, Cash cost) noexcept nogil:
     """Maintenance of a position, by the market's schedule or its brackets."""
     if m.plan != NULL:
@@ -326,10 +370,10 @@ cdef inline Cash need_in(const Market* m, Lot size, Cash value, Cash cost) noexc
 cdef inline Cash initial_in(const State* s, int32_t market, Lot size) noexcept nogil:
     """Initial margin of so many lots at the standing mark."""
     cdef const Market* m = &s.markets[market]
-    cdef Cash gross = absolute(size) * m.mark * m.multiplier
+    cdef Cash gross = absolute(value_of(m, absolute(size), m.mark))
     if m.plan != NULL:
         return initial_need(m.plan, size, gross,
-                            s.ledger.sided[market].open * m.mark * m.multiplier)
+                            absolute(value_of(m, s.ledger.sided[market].open, m.mark)))
     return initial_of(m.brackets, m.bracket_count, gross)
 
 
@@ -356,7 +400,7 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
         p = &s.ledger.positions[handle]
         if p.size != 0:
             m = &s.markets[p.market]
-            value = p.size * price_at(m, peek) * m.multiplier
+            value = value_of(m, p.size, price_at(m, peek))
             out.flat = False
             out.pnl += value - p.cost
             out.exposure += absolute(value)

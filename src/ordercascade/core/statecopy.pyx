@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawFree
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
@@ -18,8 +19,8 @@ from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, Entry, Margin, Market, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State, liquidatable,
-    margin_of,
+    ARMED, Entry, Gates, Margin, Market, Room, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State,
+    liquidatable, margin_of,
 )
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
@@ -70,6 +71,7 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.written)
     PyMem_RawFree(s.variation)
     PyMem_RawFree(s.since)
+    PyMem_RawFree(s.rooms)
     PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
@@ -96,6 +98,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.written = NULL
     s.variation = NULL
     s.since = NULL
+    s.rooms = NULL
     s.around = NULL
     s.around_capacity = 0
     s.at_risk = NULL
@@ -143,6 +146,8 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     to.written = <Cash*>slab_copy(s.written, s.written_capacity, sizeof(Cash))
     if s.since != NULL:
         to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
+    if s.rooms != NULL:
+        to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -200,6 +205,28 @@ cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
         digest_word(d, s.variation[i] if i < s.variation_capacity else 0)
 
 
+cdef void _digest_gates(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has any, as with stages."""
+    cdef const Gates* g = &s.gates
+    cdef int64_t i
+    cdef int32_t j
+    if not g.on:
+        return
+    digest_word(d, g.troubled)
+    digest_word(d, g.troubled_at)
+    digest_word(d, g.stop_ns)
+    digest_word(d, g.stays_ppm)
+    digest_word(d, g.limiter_count)
+    for j in range(g.limiter_count):
+        digest_word(d, g.limiters[j].window_ns)
+        digest_word(d, g.limiters[j].share_ppm)
+        digest_word(d, g.limiters[j].least)
+        for i in range(s.ledger.asset_count):
+            digest_word(d, s.rooms[i].known)
+            digest_word(d, s.rooms[i].at)
+            digest_word(d, s.rooms[i].left[j])
+
+
 cdef void _digest_step(const Log* log, int64_t step, Digest* d) noexcept nogil:
     """A step that later rows may have as parent: its number, and what they will read of it."""
     digest_word(d, step)
@@ -245,6 +272,8 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
         _digest_plan(m.plan, d)
     digest_word(d, m.asset)
     digest_word(d, m.multiplier)
+    if m.kind != LINEAR:        # A linear market's hash is what it was before there were others.
+        digest_word(d, m.kind)
     digest_word(d, m.price_max)
     digest_word(d, m.size_max)
     digest_word(d, m.maker_fee_ppm)
@@ -349,6 +378,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.venue)
     _digest_rules(s, d)
     _digest_stages(s, d)
+    _digest_gates(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
         _digest_market(s.log, &s.markets[i], d)

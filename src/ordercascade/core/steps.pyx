@@ -15,11 +15,11 @@ from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.records cimport Fill, MarketView
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    CANCEL_MARKET, CANCEL_SCOPE, Market, market_view, REASON_FEE_MAKER, REASON_FEE_TAKER,
+    cost_of, CANCEL_MARKET, CANCEL_SCOPE, Market, market_view, REASON_FEE_MAKER, REASON_FEE_TAKER,
     REASON_REALISE, State, step_begin,
     step_end, STEP_MARK, write_posting,
 )
-from ordercascade.core.units cimport Cash, Lot, mul_ppm_up, Ppm
+from ordercascade.core.units cimport absolute, Cash, Lot, mul_ppm_up, Ppm
 from ordercascade.core.watch cimport scan, touch
 
 
@@ -194,15 +194,16 @@ cdef int _apply_fill(State* s, int32_t market, int64_t step, const Fill* f, bint
                      int64_t* row) except -1 nogil:
     """Both cost entries, realising taker then maker; fees taker then maker."""
     cdef Market* m = &s.markets[market]
-    cdef Cash value = f.price * f.size * m.multiplier
     cdef int32_t taker = s.acting
     cdef int32_t maker = ledger_scope(&s.ledger, f.maker_account, market, m.asset)
     cdef int sign = 1 - 2 * f.taker_side
+    cdef Cash cost = cost_of(m, sign * f.size, f.price)
+    cdef Cash value = absolute(cost)
     cdef Ppm rate
     if f.taker_account >= 0:        # Else the fund or vault sells what it took over.
         taker = ledger_scope(&s.ledger, f.taker_account, market, m.asset)
-    enter(s, step, taker, market, sign * f.size, sign * value)
-    enter(s, step, maker, market, -sign * f.size, -sign * value)
+    enter(s, step, taker, market, sign * f.size, cost)
+    enter(s, step, maker, market, -sign * f.size, -cost)
     if not liquidation or s.rules.liquidation_pays_taker:
         rate = m.taker_fee_ppm if f.taker_account else m.external_taker_fee_ppm
         row[11] = _fee(s, step, taker, value, rate, REASON_FEE_TAKER)
@@ -242,7 +243,7 @@ cdef int apply_fills(State* s, int32_t market, int64_t step, bint liquidation,
             done.levels += 1
         done.worst = f.price
         done.lots += f.size
-        done.value += f.price * f.size * m.multiplier
+        done.value += absolute(cost_of(m, f.size, f.price))
     if m.book.fill_count:
         if m.last != done.worst:
             m.noted = 1

@@ -16,7 +16,7 @@ from ordercascade.core.losses cimport fix_handover, mend_fund, set_outcome
 from ordercascade.core.records cimport IOC, LIMIT
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, BY_FUND, Margin, Market, REASON_TAKEOVER, STEP_DISPOSAL,
+    value_of, AT_BANKRUPTCY, BY_FUND, Margin, Market, REASON_TAKEOVER, STEP_DISPOSAL,
     STEP_TAKEOVER, SUB_NONE, SUB_TAKEOVER, State, TAKEN_OVER, TAKE_BELOW, margin_of, step_begin,
     write_posting,
 )
@@ -97,8 +97,8 @@ cdef int takeover_step(State* s) except -1 nogil:
     s.sub_cursor = position.next
     cost = position.handover
     if s.stages.takeover_price != AT_BANKRUPTCY:
-        cost = position.size * s.markets[position.market].mark * (
-            s.markets[position.market].multiplier)
+        cost = value_of(&s.markets[position.market], position.size,
+                        s.markets[position.market].mark)
     return _move(s, s.sub_scope, position.market, position.size, cost, s.sub_parent)
 
 
@@ -108,7 +108,7 @@ cdef int take_lots(State* s, int32_t scope, int32_t market, Lot lots,
     cdef Lot held = _held(s, scope, market)
     cdef const Market* m = &s.markets[market]
     cdef Lot size = lots if held > 0 else -lots
-    return _move(s, scope, market, size, size * m.mark * m.multiplier, parent)
+    return _move(s, scope, market, size, value_of(m, size, m.mark), parent)
 
 
 cdef int _move(State* s, int32_t scope, int32_t market, Lot size, Cash cost,

@@ -9,6 +9,7 @@ from ordercascade.core.book cimport (
     Book, Order, book_amend, book_cancel, book_clear, book_find, book_submit,
 )
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
+from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport free_collateral, open_orders, refusal
 from ordercascade.core.ledger cimport (
     ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
@@ -149,6 +150,7 @@ cdef int64_t user_deposit(State* s, int32_t account, int32_t asset, Cash amount,
         ledger_judge(&s.ledger, scope, amount)
     torn[0] = True
     scope = _cross(s, account, asset)
+    gates_move(s, asset, amount)
     outside_money(s, scope, amount, torn)
     torn[0] = False
     return scope
@@ -158,8 +160,13 @@ cdef int64_t user_withdraw(State* s, int32_t account, int32_t asset, Cash amount
                            bint* torn) except -1 nogil:
     """Take out of the cross scope what margin leaves free."""
     cdef int32_t scope = ledger_scope(&s.ledger, account, NIL, asset)
+    cdef int64_t refused
     if scope == NIL or _free(s, scope) < amount:
         return REJECT_INSUFFICIENT
+    refused = gates_refuse(s, scope, amount)
+    if refused:
+        return refused
+    gates_move(s, asset, -amount)
     outside_money(s, scope, -amount, torn)
     return 0
 

@@ -13,7 +13,7 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    Margin, Market, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_REALISE, REASON_SOCIALISED,
+    value_of, Margin, Market, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_REALISE, REASON_SOCIALISED,
     REASON_TRANSFER, STEP_PAYMENT, State, margin_of, step_begin, write_posting,
 )
 from ordercascade.core.steps cimport finish, generation_of
@@ -40,7 +40,7 @@ cdef int _realise(State* s, int32_t market, int64_t step) except -1 nogil:
         gain = 0
         if position.size != 0:
             gain = ledger_settle(
-                &s.ledger, <int32_t>p, position.size * m.mark * m.multiplier)
+                &s.ledger, <int32_t>p, value_of(m, position.size, m.mark))
         if gain != 0:
             write_posting(s, step, s.ledger.clearing[market], position.scope, gain,
                           REASON_REALISE)
@@ -152,7 +152,7 @@ cdef bint _due(const State* s, int32_t market) noexcept nogil:
         p = &s.ledger.positions[i]
         if p.market != market:
             continue
-        if p.cost != p.size * m.mark * m.multiplier:
+        if p.cost != (value_of(m, p.size, m.mark) if p.size else 0):
             return True
         if i < s.variation_capacity and s.variation[i] != 0:
             return True

@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.schedule import Schedule
-from ordercascade.enums import HolderKind, OrderType, PriceSource, Side, TimeInForce
+from ordercascade.enums import HolderKind, MarketKind, OrderType, PriceSource, Side, TimeInForce
 
 INT64: int
 NS_MAX: int
@@ -22,6 +22,7 @@ class Venue:
         asset: int = ...,
         multiplier: int = ...,
         *,
+        kind: MarketKind = ...,
         price_max: int = ...,
         size_max: int = ...,
         brackets: Sequence[tuple[int, int, int, int]] = ...,

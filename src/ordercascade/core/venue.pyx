@@ -10,6 +10,7 @@ from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.gates cimport set_gates
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -27,7 +28,8 @@ from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport margin_of, Market
 from ordercascade.core.schedule cimport Schedule
-from ordercascade.core.stages cimport check_plan, set_stages
+from ordercascade.core.listing cimport keep_brackets, listed_worth, schedule_of
+from ordercascade.core.stages cimport set_stages
 from ordercascade.core.statecopy cimport (
     scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
 )
@@ -44,8 +46,8 @@ from ordercascade.checks import (
     check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
 )
 from ordercascade.enums import (
-    AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarkRefresh, OrderType, PriceSource,
-    QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
+    AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarketKind, MarkRefresh, OrderType,
+    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
 )
 from ordercascade.errors import (
     BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
@@ -92,7 +94,8 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, policy=None, backstop=None):
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
+                   backstop=None):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -109,6 +112,7 @@ cdef class Venue:
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
         set_stages(&self.s.stages, stages)
+        set_gates(&self.s, gates)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
 
@@ -138,20 +142,21 @@ cdef class Venue:
 
     # --- set-up ---------------------------------------------------------------------------------
 
-    def add_market(self, asset=0, multiplier=1, *, price_max=2**20, size_max=2**30,
-                   brackets=((0, 50_000, 0, 100_000),), maker_fee_ppm=0, taker_fee_ppm=0,
+    def add_market(self, asset=0, multiplier=1, *, kind=MarketKind.LINEAR, price_max=2**20,
+                   size_max=2**30, brackets=((0, 50_000, 0, 100_000),),
+                   maker_fee_ppm=0, taker_fee_ppm=0,
                    external_maker_fee_ppm=0, external_taker_fee_ppm=0, source=PriceSource.LAST,
                    own_weight_ppm=10**6, index=0, last=0, oracle=None, schedule=None):
-        """Add a linear market and return its id. All markets come before the first account.
+        """Add a market and return its id. All markets come before the first account.
 
+        `multiplier`: units per tick and lot; inverse: units * ticks per lot (core/contracts.pxd).
         `brackets` rows: (floor of |value|, maintenance ppm, maintenance amount, initial ppm); or a
-        linear `schedule` of the same multiplier instead. Scopes with several positions of which
-        one has a schedule, and positions whose requirement jumps, are scanned at every step.
+        `schedule` of the same contract instead. Scopes with several positions of which one has a
+        schedule that is not of tiers, and those whose requirement jumps, are scanned every step.
         Raises ConfigError for bounds (SEMANTICS §1) and brackets that jump.
         """
         cdef Market* m
         cdef Oracle made
-        cdef int64_t held = 0
         self._set_up()
         if self.s.ledger.account_count > 1:
             raise ConfigError("market", "must be added before the first account")
@@ -169,15 +174,15 @@ cdef class Venue:
         index = self._int("index", index, 0, price_max)
         last = self._int("last", last, 0, price_max)
         source = self._judged(member, "source", PriceSource, source)
+        kind = self._judged(member, "kind", MarketKind, kind)
         made = instance("oracle", Oracle, oracle if oracle is not None else OwnBook(
             source, own_weight_ppm=weight, price_max=price_max))
-        if schedule is not None:
-            check_plan(name, schedule, multiplier, self.s.rules.trigger_strict)
+        schedule = schedule_of(&self.s, name, schedule, kind, multiplier, rows)
         self._set_up()
         market = self.s.market_count
-        check_bounds(name, price_max * size_max * multiplier, sum(
-            self.s.markets[i].price_max * self.s.markets[i].size_max * self.s.markets[i].multiplier
-            for i in range(market)), fees)
+        check_bounds(name, size_max * (
+            price_max * multiplier if kind == MarketKind.LINEAR else multiplier),
+            listed_worth(&self.s), fees)
         self.torn = True
         self.s.markets = <Market*>slab_grow(
             self.s.markets, &self.s.market_capacity, market + 1, sizeof(Market))
@@ -186,12 +191,9 @@ cdef class Venue:
         book_init(&m.book, price_max, ORDERS_MAX)
         m.book.record = True
         self.s.market_count += 1
-        m.brackets = <Bracket*>slab_grow(NULL, &held, len(rows), sizeof(Bracket))
-        m.bracket_count = len(rows)
-        for i, (floor, maintenance_ppm, amount, initial_ppm) in enumerate(rows):
-            m.brackets[i].floor, m.brackets[i].amount = floor, amount
-            m.brackets[i].maintenance_ppm, m.brackets[i].initial_ppm = maintenance_ppm, initial_ppm
+        keep_brackets(m, rows)
         m.asset, m.multiplier, m.price_max, m.size_max = asset, multiplier, price_max, size_max
+        m.kind = kind
         m.maker_fee_ppm, m.taker_fee_ppm = fees[0], fees[1]
         m.external_maker_fee_ppm, m.external_taker_fee_ppm = fees[2], fees[3]
         m.index, m.last = index, last
@@ -385,7 +387,7 @@ cdef class Venue:
         return self._whole_again(user_deposit(&self.s, account, asset, amount, &self.torn))
 
     def withdraw(self, account, asset, amount):
-        """Take out of the cross scope: 0, or Reject.INSUFFICIENT if margin forbids it."""
+        """Take out of the cross scope: 0, Reject.INSUFFICIENT if margin forbids it, or GATED."""
         self._idle()
         account = self._account(account)
         asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
@@ -428,7 +430,7 @@ cdef class Venue:
         m = self._market(market)
         order.type, order.side, order.tif, order.flags = self._judged(
             check_order, type, side, tif, flags)
-        order.price = self._price(m, price, 1) if order.type == LIMIT else 1
+        order.price = self._price(m, price, 1) if order.type == LIMIT else 0
         order.size = self._int("size", size, 1, self.s.markets[m].size_max)
         return self._whole_again(user_message(&self.s, m, &order, &self.torn))
 
@@ -470,8 +472,8 @@ cdef class Venue:
         """Close lots of a scope against another that holds the other side, at the first one's
         bankruptcy quote: 0, or Reject.NO_OVERLAP if the other cannot afford it."""
         self._started()
-        mine = self.s.ledger.positions[self._leg(self._scope(scope), market)].size
-        its = self.s.ledger.positions[self._leg(self._scope(other), market)].size
+        mine = self.s.ledger.positions[self._leg(scope, market)].size
+        its = self.s.ledger.positions[self._leg(other, market)].size
         if (mine > 0) == (its > 0):
             raise InputError("other", other, "must hold the other side")
         lots = self._int("lots", lots, 1, min(absolute(mine), absolute(its)))

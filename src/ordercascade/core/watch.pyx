@@ -17,8 +17,7 @@ from ordercascade.core.records cimport MarketView
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     ARMED, HOT, LOOSE, Margin, Market, NEAREST, PARKED, Scope, State, initial_in, liquidatable,
-    margin_of,
-    market_view, price_at,
+    margin_of, market_view, price_at, value_of,
 )
 from ordercascade.core.triggers cimport triggers_clear_fired, triggers_fire, triggers_nearest
 from ordercascade.core.units cimport CASH_MAX, Cash, PPM, Wide, absolute, div_floor, larger
@@ -222,7 +221,8 @@ cdef int64_t parent_of(State* s, int32_t scope) noexcept nogil:
         position = &s.ledger.positions[p]
         m = &s.markets[position.market]
         if position.size != 0:
-            loss = position.size * (m.mark_before - m.mark) * m.multiplier
+            loss = (value_of(m, position.size, m.mark_before)
+                    - value_of(m, position.size, m.mark))
             if loss > worst:
                 worst = loss
                 parent = m.mark_trade_step

@@ -443,10 +443,7 @@ cdef class World:
         other.ready = True
         other.events = self.events.fork()
         other.events.owned = True
-        # No comprehension: Cython 3.3 frees what it could not append twice, where memory ends.
-        other.venues = []
-        for venue in self.venues:
-            other.venues.append((<Venue>venue).copy(other.events))
+        other.venues = [(<Venue>venue).copy(other.events) for venue in self.venues]
         other._link()
         other.agenda = <Item*>slab_copy(self.agenda, self.agenda_capacity, sizeof(Item))
         other.agenda_capacity = self.agenda_capacity

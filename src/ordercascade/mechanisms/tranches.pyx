@@ -7,6 +7,7 @@ that page leaves a choice open, docs/adr/0010-stages-are-numbers.md says what wa
 from libc.stdint cimport int32_t, int64_t
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.contracts cimport LINEAR, lots_worth, value_in
 from ordercascade.core.margin cimport bracket_of, maintenance_of
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport AtRisk, Bracket, Intent
@@ -37,9 +38,14 @@ cdef enum:
 
 # --- sizes -------------------------------------------------------------------------------------
 
-cdef Cash _unit(const AtRisk* row) noexcept nogil:
-    """What a lot is worth at the mark."""
-    return row.around.mark * row.around.multiplier
+cdef inline Cash _worth(const AtRisk* row, Lot lots) noexcept nogil:
+    """|value| at the mark of so many lots of the leg."""
+    return absolute(value_in(row.around.kind, row.around.multiplier,
+                             lots if row.size > 0 else -lots, row.around.mark))
+
+
+cdef inline Lot _lots_worth(const AtRisk* row, Cash amount) noexcept nogil:
+    return lots_worth(row.around.kind, row.around.multiplier, amount, row.around.mark)
 
 
 cdef int32_t _tier(const AtRisk* row) noexcept nogil:
@@ -49,7 +55,7 @@ cdef int32_t _tier(const AtRisk* row) noexcept nogil:
 
 cdef Cash _need(const AtRisk* row, Lot lots) noexcept nogil:
     """Maintenance of so many lots of the leg, at the mark."""
-    cdef Cash value = lots * _unit(row)
+    cdef Cash value = _worth(row, lots)
     if row.around.by_lots:
         return maintenance_of(row.around.brackets + bracket_of(
             row.around.brackets, row.around.bracket_count, lots), 1, value)
@@ -63,7 +69,7 @@ cdef Lot _portion(Tranches t, const AtRisk* row) noexcept nogil:
         t.min_value, div_floor(<Wide>absolute(row.value) * <Wide>t.portion_ppm, PPM))
     if t.block_value:
         most = smaller(most, t.block_value)
-    return smaller(held, larger(1, most / larger(1, _unit(row))))
+    return smaller(held, larger(1, _lots_worth(row, most)))
 
 
 cdef Ppm _rate(const AtRisk* row) noexcept nogil:
@@ -89,8 +95,15 @@ cdef Lot _cover(Tranches t, const AtRisk* row) noexcept nogil:
         return 1
     if freed <= 0:
         return held
-    below = <Wide>_unit(row) * <Wide>freed
+    below = <Wide>row.around.multiplier * <Wide>freed
     lots = <Wide>shortage * <Wide>PPM * <Wide>PPM
+    if row.around.kind == LINEAR:
+        below = below * row.around.mark
+    else:
+        # Capped where it passes all the lots there may be: K * lots stays within 2**60.
+        if lots > (<Wide>1 << 126) / row.around.mark:
+            lots = (<Wide>1 << 126) / row.around.mark
+        lots = lots * row.around.mark
     lots = (lots + below - 1) / below if t.round_up else lots / below
     if lots > <Wide>held:
         lots = held
@@ -108,7 +121,7 @@ cdef Lot _top(const AtRisk* row, int32_t tier) noexcept nogil:
         return LOT_MAX
     if row.around.by_lots:
         return row.around.brackets[tier + 1].floor - 1
-    return (row.around.brackets[tier + 1].floor - 1) / larger(1, _unit(row))
+    return _lots_worth(row, row.around.brackets[tier + 1].floor - 1)
 
 
 cdef Lot _tier_down(Tranches t, const AtRisk* row) noexcept nogil:
@@ -164,7 +177,7 @@ cdef Lot _lots(Tranches t, const AtRisk* row) noexcept nogil:
     else:
         lots = absolute(row.size)
     if t.block_value:
-        lots = smaller(lots, larger(1, t.block_value / larger(1, _unit(row))))
+        lots = smaller(lots, larger(1, _lots_worth(row, t.block_value)))
     return lots
 
 
@@ -293,9 +306,12 @@ cdef class Tranches(LiquidationPolicy):
             return self
         other = Tranches.__new__(
             Tranches, self.rule, self.limit, limit_all=self.limit_all,
-            block_value=self.block_value, cooldown_ns=self.cooldown_ns, spread_ppm=self.spread_ppm,
-            adjustment_ppm=self.adjustment_ppm, range_ppm=self.range_ppm, capacity=self.capacity,
-            window_ns=self.window_ns, skew_max=self.skew_max)
+            portion_ppm=self.portion_ppm, min_value=self.min_value, block_value=self.block_value,
+            cooldown_ns=self.cooldown_ns, ramp_ns=self.ramp_ns, target_ppm=self.target_ppm,
+            buffer_ppm=self.buffer_ppm, cost_ppm=self.cost_ppm, round_up=self.round_up,
+            tiers=self.tiers, spread_ppm=self.spread_ppm, adjustment_ppm=self.adjustment_ppm,
+            range_ppm=self.range_ppm, capacity=self.capacity, window_ns=self.window_ns,
+            skew_max=self.skew_max)
         other.sales = <Sale*>slab_copy(self.sales, self.sale_capacity, sizeof(Sale))
         other.sale_capacity = self.sale_capacity
         other.sale_count = self.sale_count

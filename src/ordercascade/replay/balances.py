@@ -22,8 +22,7 @@ def check_invariants(stage: Stage, markets: set[int]) -> None:
             if each.terms.asset == asset:
                 equity -= ledger.collateral[stage.holder(HolderKind.CLEARING, number)]
                 equity -= ledger.costs.get(number, 0)
-                unit = each.mark * each.terms.multiplier
-                equity += ledger.sizes.get(number, 0) * unit
+                equity += each.terms.worth(ledger.sizes.get(number, 0), each.mark)
         findings.same("equity", "steps", findings.step, equity=(paid, equity))
 
 

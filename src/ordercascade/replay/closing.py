@@ -110,7 +110,7 @@ def _check_plan(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
     if rules.limit == LimitRule.BANKRUPTCY:
         limit = bankruptcy_price(held, order.market, marks, stage.plain)
     asked = abs(size)
-    value = asked * marks[order.market] * stage.plain[order.market].multiplier
+    value = abs(stage.plain[order.market].worth(size, marks[order.market]))
     later = rules.then_all and stage.liquidation(order.scope).orders
     if rules.fraction_ppm < PPM and value > rules.min_value and not later:
         asked = max(1, asked * rules.fraction_ppm // PPM)
@@ -144,7 +144,7 @@ def leg_of(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
     """Return the leg that goes first; ties by market id."""
     found = []
     for market, size, cost in held.legs:
-        value = size * marks[market] * stage.plain[market].multiplier
+        value = stage.plain[market].worth(size, marks[market])
         worst = rules.leg == LegRule.WORST_PNL
         relief = brackets_of(stage.plain[market]).maintenance(size, value, cost)
         found.append((value - cost if worst else -relief, market))

@@ -66,8 +66,7 @@ class Inherited:
         cost, lots = self.costs.pop(market, row.cost), abs(size)
         if partial:
             lots = row.lots
-            cost = self._signed(size, lots) * stage.markets[market].mark
-            cost *= stage.plain[market].multiplier
+            cost = stage.plain[market].worth(self._signed(size, lots), stage.markets[market].mark)
         taker = self.taker(asset)
         findings.same(
             "takeovers", "adl", first,
@@ -126,8 +125,7 @@ class Inherited:
         if stages.takeover_price == PriceMode.BANKRUPTCY and stage.terms.bracketed:
             self.costs = handover(held, marks, stage.plain)
         else:
-            unit = {m: marks[m] * stage.plain[m].multiplier for m, _, _ in held.legs}
-            self.costs = {market: size * unit[market] for market, size, _ in held.legs}
+            self.costs = {m: stage.plain[m].worth(size, marks[m]) for m, size, _ in held.legs}
 
     def _healed(self, scope: int) -> bool:
         """Say if a scope that waits was healthy or flat at a step 3 since its last order."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ordercascade.enums import (
     AdlRule,
     HolderKind,
+    MarketKind,
     NoteKind,
     PostReason,
     PriceMode,
@@ -185,11 +186,12 @@ class Losses:
         ledger.realise(scope, market, asset, profit, due)
         notes = []
         sign = 1 if size > 0 else -1
-        unit = stage.markets[market].mark * stage.plain[market].multiplier
+        terms, mark = stage.plain[market], stage.markets[market].mark
         for row in rows:
             profit = ledger.enter(row.scope_to, market, sign * row.lots, row.cost, step.step)
             ledger.realise(row.scope_to, market, asset, profit, due)
-            event.lost += row.cost - sign * row.lots * unit
+            event.lost += row.cost - terms.worth(sign * row.lots, mark)
+            event.floored += terms.kind == MarketKind.INVERSE
             if ledger.holders[row.scope_to].kind == HolderKind.EXTERNAL:
                 kind = int(NoteKind.ADL_EXTERNAL)
                 notes.append(Note(step.step, kind, market, scope, row.lots, row.cost))
@@ -274,7 +276,7 @@ class Losses:
             price = market.mark if mode == PriceMode.MARK else market.before
             if mode == PriceMode.TICK:
                 price = bankruptcy_price(held, number, stage.marks, stage.plain)
-            found[number] = price * size * market.terms.multiplier
+            found[number] = market.terms.worth(size, price)
         return found
 
     def _check_cooling(self, step: Step, held: Held) -> None:
@@ -360,8 +362,10 @@ class Losses:
             if held.legs or held.collateral:
                 findings.fail("equity", "steps", step.step, "scope", "leave the bankrupt nothing",
                               held)  # fmt: skip
-            # What the counterparties lose is minus the equity of the bankrupt. SEMANTICS §1.
-            if event.lost != -event.equity:
+            # What the counterparties lose is minus the equity of the bankrupt; inverse: to a unit
+            # for each party, the bankrupt too. SEMANTICS §1.
+            slack = event.floored + 1 if event.floored else 0
+            if abs(event.lost + event.equity) > slack:
                 want = f"take {-event.equity} from the counterparties"
                 findings.fail("equity", "steps", step.step, "scope", want, event.lost)
         self.stage.liquidation(event.scope).end()

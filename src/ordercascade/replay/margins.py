@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from ordercascade.contracts import price_of
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.terms import PPM, Brackets, MarketTerms, VenueTerms
 
@@ -35,7 +36,7 @@ def equity_of(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> int:
     """Collateral + sum of value - cost. SEMANTICS §1."""
     found = held.collateral
     for market, size, cost in held.legs:
-        found += size * marks[market] * markets[market].multiplier - cost
+        found += markets[market].worth(size, marks[market]) - cost
     return found
 
 
@@ -43,7 +44,7 @@ def standing_of(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> Sta
     """Return equity, maintenance and exposure; every market must have brackets."""
     equity, maintenance, exposure = held.collateral, 0, 0
     for market, size, cost in held.legs:
-        value = size * marks[market] * markets[market].multiplier
+        value = markets[market].worth(size, marks[market])
         equity += value - cost
         exposure += abs(value)
         maintenance += brackets_of(markets[market]).maintenance(size, value, cost)
@@ -96,7 +97,7 @@ def handover(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> dict[i
     if len(held.legs) == 1:
         market, _, cost = held.legs[0]
         return {market: cost - held.collateral}
-    values = {m: size * marks[m] * markets[m].multiplier for m, size, _ in held.legs}
+    values = {m: markets[m].worth(size, marks[m]) for m, size, _ in held.legs}
     weights = {
         m: brackets_of(markets[m]).maintenance(size, values[m], cost) for m, size, cost in held.legs
     }
@@ -107,9 +108,9 @@ def handover(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> dict[i
 def bankruptcy_price(held: Held, market: int, marks: Marks, markets: Sequence[MarketTerms]) -> int:
     """The hand-over cost as a tick: up for a sell, down for a buy. SEMANTICS §5.3."""
     size = next(size for m, size, _ in held.legs if m == market)
-    unit = size * markets[market].multiplier
+    terms = markets[market]
     cost = handover(held, marks, markets)[market]
-    return -(-cost // unit) if size > 0 else cost // unit
+    return price_of(terms.kind, terms.multiplier, cost, size)
 
 
 def trigger_holds(held: Held, market: int, tick: int, marks: Marks, venue: VenueTerms) -> bool:

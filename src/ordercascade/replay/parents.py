@@ -11,6 +11,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.contracts import worth
+from ordercascade.enums import MarketKind
 from ordercascade.replay.margins import (
     TICK_MAX,
     Held,
@@ -124,7 +126,8 @@ class Scan:
         need = np.zeros(high - low, dtype=np.int64)
         for market, size, cost in held.legs:
             terms = self.stage.plain[market]
-            value = self.peeks(market)[low:high] * (size * terms.multiplier)
+            marks = self.peeks(market)[low:high]
+            value = worth(terms.kind, terms.multiplier, np.full_like(marks, size), marks)
             equity += value - cost
             brackets = brackets_of(terms)
             if isinstance(brackets, Brackets):  # _fits has seen to it
@@ -133,13 +136,14 @@ class Scan:
 
     def _fits(self, held: Held) -> bool:
         """Say if no sum leaves 64 bits: true of what the engine writes, not of every tape."""
-        worth = abs(held.collateral)
+        total = abs(held.collateral)
         for market, size, cost in held.legs:
-            if not isinstance(self.stage.plain[market].brackets, Brackets):
+            terms = self.stage.plain[market]
+            if not isinstance(terms.brackets, Brackets):
                 return False
-            most = int(self.peeks(market).max(initial=1))
-            worth += abs(cost) + abs(size) * most * self.stage.plain[market].multiplier
-        return worth < CELL_MAX
+            most = int(self.peeks(market).max(initial=1)) if terms.kind == MarketKind.LINEAR else 1
+            total += abs(cost) + abs(size) * most * terms.multiplier
+        return total < CELL_MAX
 
 
 def maintenance_of(brackets: Brackets, value: Int64) -> Int64:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ordercascade.enums import (
     HolderKind,
+    MarketKind,
     MarkRefresh,
     NoteKind,
     PostReason,
@@ -281,8 +282,10 @@ class Player:
         """Settle the fills of an insured order one by one, before the ledger takes them."""
         if not stage.terms.stages.insured:
             return Insured()
-        if not stage.terms.bracketed:
-            self.findings.gap("insured", "the tape does not name a market's margin (orders)")
+        linear = all(market.kind == MarketKind.LINEAR for market in stage.plain)
+        if not (stage.terms.bracketed and linear):
+            why = "where margins are not named, or markets are inverse (orders)"
+            self.findings.gap("insured", why)
             return Insured()
         fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
         return settle_fills(stage, order, held, fund, fills)

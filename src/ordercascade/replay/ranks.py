@@ -18,6 +18,7 @@ class Event:
         self.known = False  # costs follow from the tape
         self.equity = 0
         self.lost = 0  # by the counterparties, so far
+        self.floored = 0  # parties whose inverse lots are worth a floored number of units
 
 
 def ranked(
@@ -56,7 +57,7 @@ def _key(stage: Stage, event: Event, market: int, who: int) -> tuple[int, int, i
     if equity <= 0:
         return 1, 1, 0
     _, size, cost = next(leg for leg in held.legs if leg[0] == market)
-    value = size * stage.markets[market].mark * stage.plain[market].multiplier
+    value = stage.plain[market].worth(size, stage.markets[market].mark)
     profit = value - cost
     base = max(1, abs(cost))
     if profit > 0:

@@ -143,12 +143,12 @@ def scope_cells(stage: Stage, row: ScopeRow) -> dict[str, tuple[object, object]]
     at = standing_of(held, marks, stage.plain)
     initial = 0
     for market, size, _ in held.legs:
-        unit = marks[market] * stage.plain[market].multiplier
-        brackets = stage.plain[market].brackets
+        terms = stage.plain[market]
+        value = abs(terms.worth(abs(size), marks[market]))
         interest = 0
-        if isinstance(brackets, Schedule) and brackets.kind == "interest":
-            interest = stage.ledger.open_interest(market) * unit
-        initial += brackets.initial(size, size * unit, interest) if brackets else 0
+        if isinstance(terms.brackets, Schedule) and terms.brackets.kind == "interest":
+            interest = terms.worth(stage.ledger.open_interest(market), marks[market])
+        initial += terms.brackets.initial(size, value, interest) if terms.brackets else 0
     return {
         "equity": (at.equity, row.equity),
         "maintenance": (at.maintenance, row.maintenance),

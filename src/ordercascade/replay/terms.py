@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ordercascade.enums import PriceSource
+from ordercascade.contracts import kind_of, worth
+from ordercascade.enums import MarketKind, PriceSource
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.staging import NO_STAGES, Sizes, Stages, sizes_of, stages_of
 
@@ -86,6 +87,11 @@ class MarketTerms(NamedTuple):
     fees: Fees | None
     source: int  # of its mark, -1 if not known
     weight_ppm: int
+    kind: MarketKind = MarketKind.LINEAR
+
+    def worth(self, size: int, price: int) -> int:
+        """Return what signed lots are worth."""
+        return worth(self.kind, self.multiplier, size, price)
 
     def peek(self, last: int, index: int, bid: int, ask: int) -> int:
         """Return the mark that its sources give: own price and index mixed, halves up."""
@@ -170,4 +176,5 @@ def _market(market: Mapping[str, Any]) -> MarketTerms:
         fees=fees,
         source=int(market["source"]) if known else -1,
         weight_ppm=int(market["own_weight_ppm"]) if known else PPM,
+        kind=kind_of(str(market.get("kind", "linear"))),
     )

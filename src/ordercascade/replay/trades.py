@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+from ordercascade.contracts import paid
 from ordercascade.enums import (
     HolderKind,
     OrderFlag,
@@ -159,7 +160,7 @@ def _attribute(stage: Stage, step: Step, order: Order, place: Place, delta: int,
 def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[Fill]]) -> Traded:
     """Check each fill against its order and its maker, and enter it."""
     findings, market = stage.findings, stage.markets[order.market]
-    multiplier, book = market.terms.multiplier, market.book
+    terms, book = market.terms, market.book
     lots = value = levels = 0
     worst = 0
     spent = True  # the maker before this one is done
@@ -181,7 +182,7 @@ def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[F
                           fill.maker_order)  # fmt: skip
         worst, spent = fill.price, fill.maker_rest == 0
         lots += fill.size
-        value += fill.price * fill.size * multiplier
+        value += abs(paid(terms.kind, terms.multiplier, fill.size, fill.price))
         _enter_fill(stage, step, market, row, fill, due)
     if fills[1]:
         market.noted = _moved_last(stage, step, market.last, [fill.price for fill in fills[1]])
@@ -242,14 +243,15 @@ def _enter_fill(
             if getattr(fill, field):
                 findings.fail("fees", "fills", row, field, 0, getattr(fill, field))
         return
-    value = fill.price * fill.size * terms.multiplier
+    cost = paid(terms.kind, terms.multiplier, fill.size, fill.price)
+    value = abs(cost)
     sign = 1 - 2 * fill.taker_side
     taker = step.scope  # the fund or the vault, which sells what it took over
     if step.kind != StepKind.DISPOSAL:
         taker = ledger.holder_of(fill.taker_account, terms.id, terms.asset)
     maker = ledger.holder_of(fill.maker_account, terms.id, terms.asset)
     for holder, way in ((taker, sign), (maker, -sign)):
-        profit = ledger.enter(holder, terms.id, way * fill.size, way * value, step.step)
+        profit = ledger.enter(holder, terms.id, way * fill.size, way * cost, step.step)
         ledger.realise(holder, terms.id, terms.asset, profit, due)
     to = stage.holder(HolderKind.FEES, terms.asset)
     if fill.taker_fee:
@@ -285,7 +287,9 @@ def _check_priority(
 ) -> None:
     """The best prices went first, none beyond the limit, and none within it was left."""
     findings = stage.findings
-    limit = order.price if order.type != OrderType.MARKET and order.price else None
+    # A bankruptcy limit may be 0: a purchase that no price fills.
+    limited = order.price or order.type == OrderType.LIMIT
+    limit = order.price if order.type != OrderType.MARKET and limited else None
     best = stage.markets[order.market].book.best(1 - order.side)
     last = fills[0] + len(fills[1]) - 1
     if done.worst:
