@@ -57,10 +57,19 @@ PRINTED = {
 
 
 STAGED = (
-    *("binance-usdm", "bybit-linear", "dydx-v4", "hyperliquid", "okx", "synthetix-v3", "vega"),
+    *(
+        "binance-coinm",
+        "binance-usdm",
+        "bybit-linear",
+        "dydx-v4",
+        "hyperliquid",
+        "okx",
+        "synthetix-v3",
+        "vega",
+    ),
 )
 RUNNABLE = tuple(sorted((*STAGED, "simple")))
-RECORDS = ("binance-coinm", "bitmex", "bybit-inverse", "deribit", "drift")
+RECORDS = ("bitmex", "bybit-inverse", "deribit", "drift")
 VENUES = (*RECORDS, *STAGED)
 
 
