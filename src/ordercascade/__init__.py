@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ordercascade import margin, presets, scenarios
+    from ordercascade import analysis, margin, presets, scenarios
     from ordercascade.audit import Audit, audit
     from ordercascade.config import schema
     from ordercascade.core.book import OrderBook
@@ -126,6 +126,7 @@ __all__ = [
     "TriggerBy",
     "Venue",
     "World",
+    "analysis",
     "audit",
     "margin",
     "presets",
@@ -155,7 +156,7 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     if name not in __all__:
         raise AttributeError(f"module 'ordercascade' has no attribute {name!r}")
-    if name in ("margin", "presets", "scenarios"):
+    if name in ("analysis", "margin", "presets", "scenarios"):
         return import_module(f"ordercascade.{name}")
     home = _HOMES.get(name) or ("errors" if name.endswith("Error") else "enums")
     value = getattr(import_module(f"ordercascade.{home}"), name)

@@ -1,4 +1,4 @@
-"""The command `ordercascade`: run, check, demo, lab, book, preset, schema.
+"""The command `ordercascade`: run, check, ablate, demo, lab, book, preset, schema.
 
 The result goes to stdout, progress and log to stderr. Exit codes: 0 ok, 1 internal error, 2 bad
 usage or configuration, 3 some scenarios failed, 4 a store or tape does not match, 5 an optional
@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ordercascade import bookview, presetview
+from ordercascade import ablateview, bookview, presetview
 from ordercascade.errors import (
     ConfigError,
     DataFileError,
@@ -169,6 +169,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _lab_parser(verbs)
 
+    ablateview.add_verb(verbs, _scenario, _load)
     bookview.add_verb(verbs)
     presetview.add_verb(verbs)
 

@@ -20,7 +20,7 @@ from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
-from ordercascade.scenario import Scenario
+from ordercascade.scenario import Scenario, hash_of
 from ordercascade.venue import Owners, Venue
 
 if TYPE_CHECKING:
@@ -113,8 +113,14 @@ class World:
                 (item.arguments["source"], item.arguments["own_weight_ppm"])
                 for item in after.markets
             ]
+            oracles = [
+                "keep"
+                if old.feed == new.feed and new.feed
+                else new.oracle(scenario.seed, after.name)
+                for old, new in zip(before.markets, after.markets, strict=True)
+            ]
             rules = after.arguments | stages_of(after)
-            change(self._open(), index, fund=fund, weights=weights, **rules)
+            change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
             "scenario": scenario.to_toml(),
@@ -220,7 +226,7 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
     world = (engine or default_engine()).World(scenario.seed, steps_max=scenario.config.steps_max)
     owners: list[Owners] = []
     for plan in scenario.venues:
-        venue = raise_venue(world, plan)
+        venue = raise_venue(world, plan, scenario.seed)
         books = [scenario.book(item) for item in plan.markets]
         for index, book in enumerate(books):
             for side, rows in zip(Side, book, strict=True):
@@ -272,6 +278,10 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         )
     for tick in scenario.agenda.ticks:
         world.schedule_index(tick.time_ns, tick.venue, tick.market, tick.price)
+    for lie in scenario.agenda.dislocations:
+        from ordercascade.core.dislocation import schedule_dislocation
+
+        schedule_dislocation(world, *lie)
     for transfer in scenario.agenda.transfers:
         names = owners[transfer.venue].names
         if transfer.account not in names:
@@ -289,13 +299,14 @@ def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:
 
 
 def _meta(scenario: Scenario, built: Built) -> dict[str, Any]:
+    text, inputs = scenario.to_toml(), scenario.inputs()
     return meta_of(scenario.venues) | {
         "name": scenario.name,
         "about": scenario.about,
         "seed": scenario.seed,
-        "scenario": scenario.to_toml(),
-        "config_hash": scenario.config_hash(),
-        "inputs": scenario.inputs(),
+        "scenario": text,
+        "config_hash": hash_of(text, inputs),
+        "inputs": inputs,
         "accounts": [
             {"venue": index, "id": account, "name": name}
             for index, owners in enumerate(built.owners)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -126,10 +126,7 @@ class Scenario:
 
     def config_hash(self) -> str:
         """Return the SHA-256 over the canonical text and the contents of the input files."""
-        digest = hashlib.sha256(self.to_toml().encode())
-        for path, content in self.inputs().items():
-            digest.update(f"{path}\0{content}\n".encode())
-        return digest.hexdigest()
+        return hash_of(self.to_toml(), self.inputs())
 
     def book(self, market: MarketPlan) -> Levels:
         """Return a market's opening book in whole numbers."""
@@ -187,6 +184,14 @@ def _judge(config: ScenarioConfig) -> None:
     name("name", config.name.replace(" ", "-"))
     if not config.about.replace("\n", " ").isprintable():
         raise ConfigError("about", "must be printable text", config.about)
+
+
+def hash_of(text: str, inputs: Mapping[str, str]) -> str:
+    """Return the hash of a scenario's canonical text with the hashes of its input files."""
+    digest = hashlib.sha256(text.encode())
+    for path, content in inputs.items():
+        digest.update(f"{path}\0{content}\n".encode())
+    return digest.hexdigest()
 
 
 def _rebuild(config: ScenarioConfig, base: str, file: str) -> Scenario:

@@ -33,19 +33,28 @@ def test_the_python_example_runs_and_prints_what_it_says(tmp_path: Path) -> None
     assert (tmp_path / "run.oct").exists()
 
 
-def test_the_page_of_the_book_runs_and_prints_what_it_says() -> None:
+@pytest.mark.parametrize(("name", "count"), [("book", 8), ("criticality", 7)])
+def test_a_page_of_the_docs_runs_and_prints_what_it_says(name: str, count: int) -> None:
     """A comment behind a print, or below it, is what that prints."""
-    page = (CLONE / "docs" / "book.md").read_text("utf-8")
+    page = (CLONE / "docs" / f"{name}.md").read_text("utf-8")
     names: dict[str, object] = {}
     programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     for program in programs:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(program, "docs/book.md", "exec"), names)
+            exec(compile(program, f"docs/{name}.md", "exec"), names)
         promised = re.findall(r"^print\(.*\)(?:  |\n)# (.*)$", program, re.MULTILINE)
         assert len(promised) == program.count("print(")
         assert out.getvalue().splitlines() == promised
-    assert len(programs) == 8
+    assert len(programs) == count
+
+
+def test_the_command_shown_for_safeguards_is_one_that_the_parser_knows() -> None:
+    page = (CLONE / "docs" / "criticality.md").read_text("utf-8")
+    shown = re.findall(r"^    ordercascade (ablate .*)$", page, re.MULTILINE)
+    assert len(shown) == 1
+    found = cli._parser().parse_args(shown[0].split())
+    assert (found.seeds, found.jobs, str(found.picture)) == (100, 2, "safeguards.png")
 
 
 def test_every_shipped_scenario_is_named() -> None:

@@ -390,6 +390,43 @@ def test_the_panel_lists_every_safeguard_that_is_registered(squeeze: Tape) -> No
     assert list(panel.rules) == [each.name for each in safeguards()]
 
 
+def test_safeguards_are_compared_and_a_column_stands_beside_the_run(squeeze: Tape) -> None:
+    app = stepper(squeeze)
+    panel = app.safeguards
+    panel.seeds.input.value = "2"
+    panel.go.click()
+    assert panel.wait(60)
+    assert panel.error.value == ""
+    found = panel.found
+    assert found is not None
+    assert set(found.names) > {"baseline", "fund", "all", "all but fund"}
+    assert all(f"<th>{name}</th>" in panel.table.value for name in found.names)
+    panel.column.value = "tranches"
+    panel.show.click()
+    assert app.wait(60)
+    assert app.tapes[0] is squeeze
+    assert app.tapes[1].meta["name"] == "t2a with tranches"
+    assert app.tapes[1].venues[0]["rules"]["fraction_ppm"] == 200_000
+    values = found.values[found.names.index("tranches"), 0]
+    assert sum(app.tapes[1].summary()["notional_liquidated"].values()) == values[1]
+
+
+def test_a_comparison_that_cannot_be_says_why_and_one_can_be_stopped(squeeze: Tape) -> None:
+    app = stepper(squeeze)
+    panel = app.safeguards
+    for text in ("none", "0", "1001", "-1", "99999999999999"):
+        panel.seeds.input.value = text
+        panel.go.click()
+        assert "seeds must be" in panel.error.value
+    panel.seeds.input.value = "1000"
+    panel.go.click()
+    panel.cancel.click()
+    assert panel.wait(60)
+    assert panel.found is None
+    assert panel.busy.value == "cancelled"
+    assert (panel.go.disabled, panel.cancel.disabled) == (False, True)
+
+
 def test_the_tables_are_taken_home_as_they_are(squeeze: Tape, sent: Sent) -> None:
     import io
     import zipfile

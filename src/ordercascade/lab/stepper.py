@@ -21,6 +21,7 @@ from ordercascade.lab.export import html_of, write
 from ordercascade.lab.keys import Root
 from ordercascade.lab.panels import Panel, Scales
 from ordercascade.lab.player import JUMPS, Jump, Player
+from ordercascade.lab.safeguard_panel import SafeguardPanel
 from ordercascade.lab.scenario_panel import ScenarioPanel
 from ordercascade.lab.still import still_of
 from ordercascade.lab.take import TakePanel
@@ -48,6 +49,7 @@ class Stepper:
         self.options = Options(self._redraw, self._choose)
         self.scenario = ScenarioPanel(self._ran, self._state)
         self.branch = BranchPanel(lambda: (self.tapes, self.step - 1), self._branched)
+        self.safeguards = SafeguardPanel(lambda: self.tapes[0], self._branched, self._state)
         self.take = TakePanel(self.root, lambda: self.tapes[0], self._page)
         layout = Layout(
             display="grid",
@@ -58,7 +60,7 @@ class Stepper:
         self.grid = ipywidgets.GridBox([self._panels[0].box], layout=layout)
         self.grid.add_class("oc-panels")
         parts = [self.scenario.box, self.controls.box, self.root, self.options.box, self.grid]
-        self.box = ipywidgets.VBox([*parts, self.branch.box, self.take.box])
+        self.box = ipywidgets.VBox([*parts, self.branch.box, self.safeguards.box, self.take.box])
         self.box.add_class("oc-root")
         self.scenario.offer(tapes[0], source if isinstance(source, Scenario) else None)
         self.show(*tapes)
@@ -118,7 +120,8 @@ class Stepper:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for a run that is under way in its thread; False if it is still busy."""
-        return self.scenario.wait(timeout) and self.branch.wait(timeout)
+        panels = (self.scenario, self.branch, self.safeguards)
+        return all([panel.wait(timeout) for panel in panels])
 
     def _ipython_display_(self) -> None:
         """Show the widget, and leave a still picture for who opens the notebook without a kernel.

@@ -10,6 +10,7 @@ What a run does otherwise than the venue stands in `differs`.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,8 +52,16 @@ def text(name: str, *, path: str = "preset") -> str:
 
 def load(name: str, *, path: str = "preset") -> PresetConfig:
     """Return a preset; `path` is the key path for messages."""
+    if name not in names():
+        text(name, path=path)  # says what is wrong with the name
+    return _read(name)
+
+
+@cache
+def _read(name: str) -> PresetConfig:
+    """Read a shipped file once: a sweep asks for the same preset thousands of times."""
     file = f"{name}.toml"
-    return toml.build(toml.loads(text(name, path=path), file=file), PresetConfig, file=file)
+    return toml.build(toml.loads(text(name), file=file), PresetConfig, file=file)
 
 
 def complete(venue: VenueConfig, *, path: str = "venue") -> VenueConfig:

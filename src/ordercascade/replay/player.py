@@ -33,6 +33,7 @@ from ordercascade.replay.records import (
     play_marks,
     play_notes,
     play_scopes,
+    told_lies,
 )
 from ordercascade.replay.rounds import Settlement
 from ordercascade.replay.rows import (
@@ -254,6 +255,8 @@ class Player:
             due, notes = losses.adl(step, *self.rows.adl.at(k))
         elif step.kind == StepKind.WATERFALL:
             due, notes = losses.waterfall(step, postings)
+        elif step.kind == StepKind.SHOCK:
+            notes = told_lies(stage, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)
