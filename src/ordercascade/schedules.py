@@ -80,6 +80,19 @@ def exactly_bracketed(config: Schedule | None, venue: VenueConfig) -> bool:
     return alike and venue.mm_base != "entry" and not venue.fee_in_trigger
 
 
+def judge_laws(config: VenueConfig, path: str) -> None:
+    """Liquidation prices are laid out by brackets at the mark."""
+    odd = [m.name for m in config.market if not exactly_bracketed(m.schedule, config)]
+    for index, crowd in enumerate(config.population):
+        named = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
+        if crowd.liquidation_price is not None and (found := [m for m in named if m in odd]):
+            rule = (
+                "needs brackets, or a flat schedule, at the mark and without a fee; give leverage"
+            )
+            at = f"{path}.population[{index}].liquidation_price"
+            raise ConfigError(at, rule, found[0])
+
+
 def _rate(config: msgspec.Struct, key: str, path: str) -> int:
     return located(path, ppm, key, getattr(config, key))
 

@@ -287,8 +287,7 @@ class Player:
             return Insured()
         linear = all(market.kind == MarketKind.LINEAR for market in stage.plain)
         if not (stage.terms.bracketed and linear):
-            why = "where margins are not named, or markets are inverse (orders)"
-            self.findings.gap("insured", why)
+            self.findings.gap("insured", "margins not named, or inverse markets (orders)")
             return Insured()
         fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
         return settle_fills(stage, order, held, fund, fills)
