@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ordercascade.enums import (
     HolderKind,
+    MarketKind,
     MarkRefresh,
     NoteKind,
     PostReason,
@@ -285,8 +286,9 @@ class Player:
         """Settle the fills of an insured order one by one, before the ledger takes them."""
         if not stage.terms.stages.insured:
             return Insured()
-        if not stage.terms.bracketed:
-            self.findings.gap("insured", "the tape does not name a market's margin (orders)")
+        linear = all(market.kind == MarketKind.LINEAR for market in stage.plain)
+        if not (stage.terms.bracketed and linear):
+            self.findings.gap("insured", "margins not named, or inverse markets (orders)")
             return Insured()
         fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
         return settle_fills(stage, order, held, fund, fills)
