@@ -1,4 +1,4 @@
-"""Oracles with a memory, formula by formula. spec/MECHANISMS.md §7 and §8, ADR 11."""
+"""Oracles with a memory, formula by formula. spec/MECHANISMS.md §7 and §8, ADR 13."""
 
 from __future__ import annotations
 
