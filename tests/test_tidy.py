@@ -53,8 +53,8 @@ CORRIDORS = [
     (
         3,
         "exact margin keys record market data stagekeys config safeguards toml override presets"
-        " books populations staging schedules marks plan agenda scenario scenarios"
-        " tables frames handed summary tape_file tape engine venue run",
+        " books populations staging schedules marks brakes slices policies plan agenda scenario"
+        " scenarios tables frames handed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

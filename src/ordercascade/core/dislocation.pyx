@@ -1,4 +1,4 @@
-"""What oracles are told falsely, planned ahead: dislocations and manipulations. MECHANISMS §7, §8."""
+"""What oracles are told falsely, planned ahead: dislocations, manipulations. MECHANISMS §7."""
 
 from libc.string cimport memset
 from ordercascade.core.venue cimport Venue

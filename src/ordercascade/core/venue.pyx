@@ -127,6 +127,7 @@ cdef class Venue:
         self.policy = policy
         self.s.policy = <void*>policy
         self.s.stages.on |= isinstance(policy, Tranches)
+        self.s.depth_ppm = getattr(policy, "depth_ppm", 0)
 
     def set_backstop(self, backstop):
         """Use another rule for who takes over the lots of a bankrupt scope."""

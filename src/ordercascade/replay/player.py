@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ordercascade.enums import (
     HolderKind,
+    MarketKind,
     MarkRefresh,
     NoteKind,
     PostReason,
@@ -253,10 +254,10 @@ class Player:
             due, notes = losses.adl(step, *self.rows.adl.at(k))
         elif step.kind == StepKind.WATERFALL:
             due, notes = losses.waterfall(step, postings)
-        elif step.kind == StepKind.FUNDING:
-            due, notes = funding_due(stage, step, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.SHOCK:
             notes = told_lies(stage, self.rows.notes.at(k)[1])
+        elif step.kind == StepKind.FUNDING:
+            due, notes = funding_due(stage, step, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)
@@ -285,8 +286,9 @@ class Player:
         """Settle the fills of an insured order one by one, before the ledger takes them."""
         if not stage.terms.stages.insured:
             return Insured()
-        if not stage.terms.bracketed:
-            self.findings.gap("insured", "the tape does not name a market's margin (orders)")
+        linear = all(market.kind == MarketKind.LINEAR for market in stage.plain)
+        if not (stage.terms.bracketed and linear):
+            self.findings.gap("insured", "margins not named, or inverse markets (orders)")
             return Insured()
         fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
         return settle_fills(stage, order, held, fund, fills)

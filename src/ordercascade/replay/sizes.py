@@ -161,6 +161,8 @@ class _Leg:
 def unsized(stage: Stage, sizes: Sizes, market: int) -> str:
     """Return why sizes in a market cannot be worked out again, or nothing."""
     margin = stage.plain[market].brackets
+    if stage.plain[market].kind != MarketKind.LINEAR:
+        return "sizes and limits of a policy with stages at an inverse market (rows)"
     tiered = (TrancheRule.TIER_DOWN, TrancheRule.TIER_FIT, TrancheRule.COVER)
     asks = sizes.rule in tiered or OrderLimit.FILLABLE in (sizes.limit, sizes.limit_all)
     if isinstance(margin, Schedule) and not margin.rows and asks:
