@@ -214,8 +214,7 @@ class Player:
     def _step(self, cast: Cast, step: Step, number: int) -> None:
         stage, turn, losses, _ = cast
         turn.enter(step, number, self.settlements[number])
-        self.findings.step = step.step
-        k = step.step
+        k = self.findings.step = step.step
         before = balances(stage)
         first_posting, postings = self.rows.postings.at(k)
         orders, fills, levels = (self.rows.orders.at(k), self.rows.fills.at(k),
