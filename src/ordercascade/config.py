@@ -13,7 +13,15 @@ from msgspec import Meta
 
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
-from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.keys import (
+    Book,
+    Count,
+    FundingConfig,
+    FundingRuleConfig,
+    PopulationConfig,
+    Strict,
+    Whole,
+)
 from ordercascade.record import Record
 from ordercascade.stagekeys import Schedule, SocialConfig, StageRules, judge_spellings
 
@@ -29,7 +37,6 @@ LATER = {
     "margin_call": "trigger_strict",
     "haircut": "brackets",
     "lending": "transfer",
-    "funding": "fees",
     "hedge": "margin",
 }
 LATER_VALUES = frozenset(
@@ -216,7 +223,8 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     """An instrument: its book, its oracle, its brackets or schedule (else the preset's)."""
 
     name: str
-    kind: Literal["linear", "inverse"] = "linear"
+    kind: Literal["linear", "inverse", "quanto"] = "linear"
+    quanto: Exact | None = None
     tick_size: Exact
     lot_size: Exact
     settle: str
@@ -228,6 +236,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     brackets: tuple[Bracket, ...] | BracketFile | None = None
     schedule: Schedule | None = None
     book: Book | None = None
+    funding: FundingRuleConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -336,6 +345,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     index: tuple[IndexConfig, ...] = ()
     dislocation: tuple[DislocationConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
+    funding: tuple[FundingConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
+from ordercascade.agenda import funding_terms
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -48,7 +49,9 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     for item in plan.markets:
         margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
         fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
-        venue.add_market(asset=0, **item.arguments, **margin, **fed)
+        number = venue.add_market(asset=0, **item.arguments, **margin, **fed)
+        if terms := funding_terms(item):
+            venue.set_funding(number, **terms)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -75,6 +78,7 @@ def spelt(
             "lot_size": market.lot_size,
             "settle": market.settle,
             "decimals": market.decimals,
+            **({} if market.quanto is None else {"quanto": market.quanto}),
             "price_max": market.to_price(market.price_max),
             "size_max": market.to_size(market.size_max),
         }

@@ -46,7 +46,7 @@ from ordercascade.mechanisms.feeds import Feed
 from ordercascade.mechanisms.slices import Slices
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
-from ordercascade.schedules import Margins, brackets_like, exactly_bracketed, margins
+from ordercascade.schedules import Margins, brackets_like, judge_laws, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
 
 E = TypeVar("E", bound=IntEnum)
@@ -70,7 +70,8 @@ class MarketPlan(NamedTuple):
         weight, most = int(self.arguments["own_weight_ppm"]), self.market.price_max
         name = f"oracle/{venue}/{self.market.name}"
         rest = {"own_weight_ppm": weight, "price_max": most, "seed": seed}
-        return Feed(**self.feed, **rest, name=name)  # type: ignore[arg-type]
+        numbers: Arguments = self.feed | rest
+        return Feed(**numbers, name=name)
 
     def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
         """Return the mark its oracle would give: own price and index by weight, halves up.
@@ -160,7 +161,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     said = [account.name for account in config.account]
     units = [item.market for item in markets]
     judge(config.population, units, said, path)
-    _judge_laws(config, path)
+    judge_laws(config, path)
     stages = staged(config, units, path)
     planned = slices(config, first, path)
     if planned is not None and stages.policy:
@@ -171,19 +172,6 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         for index, each in enumerate(config.breaker or ())
     )
     return VenuePlan(config.name, config, path, arguments, markets, fund, stages, breakers, planned)
-
-
-def _judge_laws(config: VenueConfig, path: str) -> None:
-    """Liquidation prices are laid out by brackets at the mark."""
-    odd = [m.name for m in config.market if not exactly_bracketed(m.schedule, config)]
-    for index, crowd in enumerate(config.population):
-        named = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
-        if crowd.liquidation_price is not None and (found := [m for m in named if m in odd]):
-            rule = (
-                "needs brackets, or a flat schedule, at the mark and without a fee; give leverage"
-            )
-            at = f"{path}.population[{index}].liquidation_price"
-            raise ConfigError(at, rule, found[0])
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
@@ -245,6 +233,7 @@ def _market_plan(
         kind=config.kind,
         price_max=config.price_max,
         size_max=config.size_max,
+        quanto=config.quanto,
     )
     oracle = config.oracle or OracleConfig()
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight

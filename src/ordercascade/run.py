@@ -284,6 +284,9 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         from ordercascade.core.dislocation import schedule_dislocation
 
         schedule_dislocation(world, *lie)
+    for paid in scenario.agenda.fundings:
+        terms = {"rate_ppb": paid.rate_ppb, "every_ns": paid.every_ns, "times": paid.times}
+        world.schedule_funding(paid.time_ns, paid.venue, paid.market, **terms)
     for transfer in scenario.agenda.transfers:
         names = owners[transfer.venue].names
         if transfer.account not in names:

@@ -23,7 +23,7 @@ PACKAGE = Path(ordercascade.__file__).parent
 # market `m`; and how many rows there are.
 PLACES = {
     "World": ("core/world.pxd", "w", "1"),
-    "Item": ("core/world.pxd", "w.agenda[row]", "w.agenda_count"),
+    "Item": ("core/due.pxd", "w.agenda[row]", "w.agenda_count"),
     "Stream": ("core/stream.pxd", "w.streams[row]", "len(w.stream_names)"),
     "State": ("core/state.pxd", "s", "1"),
     "Rules": ("core/state.pxd", "s.rules", "1"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ordercascade import presets
 from ordercascade.scenario import Scenario
 
@@ -77,10 +79,39 @@ leverage = {{ values = [5, 10, 20, 30], weights = [0.2, 0.3, 0.3, 0.2] }}
 notional = {{ kind = "pareto", minimum = 5_000, alpha = 1.2, high = 400_000 }}
 entry = {{ kind = "normal", sigma_bps = 80 }}
 """
+# Isolated positions beside cross money, which levels of margin move to and fro.
+SAVERS = "".join(
+    f"""
+[[venue.account]]
+name = "saver-{number}"
+collateral = 900
+[[venue.account.position]]
+market = "AUSDT"
+side = "{side}"
+size = 20
+entry_price = 1_000
+collateral = {money}
+margin = "isolated"
+"""
+    for number, (side, money) in enumerate([("long", 2_000), ("short", 1_200), ("long", 700)])
+)
+
+# Stages that no preset has, or that its scenario does not bring to bear.
+EXTRAS = {
+    "covering": "tranche = { mode = 'cover', portion = 0.05, min = 20, ramp_s = 60, target = 1.2,"
+    " buffer = 0.01, cost = 0.003, cooldown_s = 10 }\nexit_buffer = 0.01\n"
+    "limit_price = { mode = 'mid_range', range = 0.06 }\nadl = { trigger = 'never' }",
+    "shared": "social = { mode = 'lots', step = 0.01 }\nadl = { trigger = 'never' }\n"
+    "limit = 'market'",
+    "ticks": "adl = { price = 'tick' }\nlimit = 'bankruptcy'",
+    "pairs": "adl = { overlap_check = true }\nlimit = 'bankruptcy'",
+    "before": "adl = { price = 'previous_mark' }\nlimit = 'bankruptcy'",
+}
 
 
 def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> str:
     """Return the scenario's text; the marks follow the book, which a sale presses down."""
+    extra, name = name, "simple" if name in EXTRAS else name
     lines = [
         "schema = 1",
         f'name = "{name}"',
@@ -89,6 +120,7 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
         'name = "perp"',
         f'preset = "{name}"',
         RULES.get(name, ""),
+        EXTRAS.get(extra, ""),
         f"fund = {{ balance = {fund} }}",
     ]
     # Vega's mark is the last trade's; elsewhere half of it comes from outside.
@@ -100,6 +132,7 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
         )
     lines.append(CROWD.format(name="one", market='"AUSDT"', accounts=accounts))
     lines.append(CROWD.format(name="two", market='["AUSDT", "BUSDT"]', accounts=accounts // 2))
+    lines.append(SAVERS)
     for at, side, notional, index in SALES:
         for market in MARKETS:
             lines.append(f'[[index]]\nat_s = {at}\nmarket = "{market}"\nprice = {index}')
@@ -107,10 +140,24 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
                 f'[[shock]]\nat_s = {at}\nmarket = "{market}"\nside = "{side}"\n'
                 f"notional = {notional}"
             )
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return _in_coins(text) if name == "binance-coinm" else text
+
+
+def _in_coins(text: str) -> str:
+    """Turn it into contracts of 1 USD settled in coins of 1,000: money in coins, sizes in USD."""
+    text = text.replace(
+        'settle = "USDT"\ndecimals = 6', 'kind = "inverse"\nsettle = "A"\ndecimals = 8'
+    )
+    text = text.replace("lot_size = 0.001", "lot_size = 10").replace(
+        "size = 20\n", "size = 20_000\n"
+    )
+    text = text.replace("size_max = 1_000_000\n", "size_max = 50_000_000\n")
+    money = r"\b(quote|minimum|high|notional|balance|collateral|floor) = ([0-9_]+)"
+    return re.sub(money, lambda m: f"{m[1]} = {int(m[2].replace('_', '')) / 1000:g}", text)
 
 
 def scenario_of(name: str, *, seed: int = 1, accounts: int = 60, fund: int = 20_000) -> Scenario:
     """Return the scenario of a preset that can be run."""
-    assert name in presets.runnable()
+    assert name in presets.runnable() or name in EXTRAS
     return Scenario.from_toml(text_of(name, seed=seed, accounts=accounts, fund=fund))

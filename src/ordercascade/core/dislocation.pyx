@@ -2,7 +2,8 @@
 
 from libc.string cimport memset
 from ordercascade.core.venue cimport Venue
-from ordercascade.core.world cimport Item, World
+from ordercascade.core.due cimport Item
+from ordercascade.core.world cimport World
 
 from ordercascade.checks import member, whole
 from ordercascade.enums import Told

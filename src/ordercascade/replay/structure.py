@@ -20,7 +20,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 
 SHOCK, MARK, LIQUIDATION = StepKind.SHOCK, StepKind.MARK, StepKind.LIQUIDATION
 WATERFALL, ADL = StepKind.WATERFALL, StepKind.ADL
-AGENTS, BOUND = StepKind.AGENTS, StepKind.BOUND
+AGENTS, BOUND, FUNDING = StepKind.AGENTS, StepKind.BOUND, StepKind.FUNDING
 TAKEOVER, DISPOSAL, PAYMENT = StepKind.TAKEOVER, StepKind.DISPOSAL, StepKind.PAYMENT
 AUCTION = StepKind.AUCTION
 GATES = (StepKind.HALT, StepKind.RESUME, AUCTION)
@@ -158,10 +158,10 @@ class _Judge:
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
         market, scope, cause = self.columns("steps", "market", "scope", "cause_market")
         written = (SHOCK, MARK, LIQUIDATION, TAKEOVER, DISPOSAL, WATERFALL, ADL, AGENTS, BOUND)
-        kinds = [int(each) for each in (*written, PAYMENT, *GATES)]
+        kinds = [int(each) for each in (*written, PAYMENT, FUNDING, *GATES)]
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
-        placed = [int(k) for k in (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, *GATES)]
+        placed = (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING, *GATES)
         asset = self.clearing(venue, market)
         fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
         fits |= (kind == PAYMENT) & (asset >= 0)
