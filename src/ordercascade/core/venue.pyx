@@ -398,8 +398,7 @@ cdef class Venue:
 
     # --- money ----------------------------------------------------------------------------------
 
-    def _outside(self, int32_t holder, Cash amount):
-        """Money from or to outside, as a step of its own once the venue runs."""
+    def _outside(self, int32_t holder, Cash amount):    # a step of its own once the venue runs
         outside_money(&self.s, holder, amount, &self.torn)
 
     def deposit(self, account, asset, amount):

@@ -92,8 +92,7 @@ class Player:
             )
             stage.count = self.rows.steps
             turn = Turn(stage)
-            losses, inherited = Losses(stage, turn), Inherited(stage, turn)
-            self.cast[venue] = Cast(stage, turn, losses, inherited)
+            self.cast[venue] = Cast(stage, turn, Losses(stage, turn), Inherited(stage, turn))
         self.stages = [cast.stage for cast in self.cast.values()]
         self.generations: list[int] = []
         self.markets: list[int] = []
