@@ -44,21 +44,22 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.state core.statecopy core.bounds core.initial core.gates core.flock"
-        " core.watch core.opening core.steps core.outside core.users core.bulk core.losses"
-        " core.pairs core.insured core.variation core.takeover core.stages core.listing"
-        " core.questions"
-        " core.closeout core.settle core.venue core.monitor core.world core.changing",
+        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial"
+        " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
+        " core.users core.bulk core.losses core.pairs core.insured core.variation core.takeover"
+        " core.stages core.listing core.questions core.closeout core.reopening core.settle"
+        " core.venue core.monitor core.world core.changing core.dislocation",
     ),
     (
         3,
         "exact margin keys record market data stagekeys config safeguards toml override presets"
-        " books populations staging schedules plan agenda scenario scenarios"
-        " tables frames summary tape_file tape engine venue run",
+        " books populations staging schedules marks plan agenda scenario scenarios"
+        " tables frames handed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),
-    (4, "figures analysis outcome story lab sheet"),  # the stepper offers an ablation
+    # The stepper offers an ablation.
+    (4, "figures analysis inheritance outcome story lab sheet"),
     (4, "replay audit"),
     (5, "report ablateview bookview presetview cli __main__"),
 ]

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ordercascade.config import IndexConfig, ScenarioConfig, ShockConfig, TransferConfig
-from ordercascade.enums import Side
+from ordercascade.config import (
+    DislocationConfig,
+    IndexConfig,
+    ScenarioConfig,
+    ShockConfig,
+    TransferConfig,
+)
+from ordercascade.enums import Side, Told
 from ordercascade.errors import ConfigError
-from ordercascade.exact import located, plain, time_ns
+from ordercascade.exact import located, plain, ppm, time_ns
 from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
 
 
@@ -33,6 +39,16 @@ class Tick(NamedTuple):
     price: int
 
 
+class Dislocation(NamedTuple):
+    """What oracles are told falsely from a time on; 0 ends it."""
+
+    time_ns: int
+    venue: int
+    market: int
+    told: Told
+    shift_ppm: int
+
+
 class Transfer(NamedTuple):
     """A deposit (amount > 0) or withdrawal of a named account."""
 
@@ -49,6 +65,7 @@ class Agenda(NamedTuple):
     shocks: tuple[Shock, ...]
     ticks: tuple[Tick, ...]
     transfers: tuple[Transfer, ...]
+    dislocations: tuple[Dislocation, ...] = ()
 
 
 def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
@@ -57,6 +74,11 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
         tuple(_shock(venues, item, f"shock[{i}]") for i, item in enumerate(config.shock)),
         tuple(_tick(venues, item, f"index[{i}]") for i, item in enumerate(config.index)),
         tuple(_transfer(venues, item, f"transfer[{i}]") for i, item in enumerate(config.transfer)),
+        tuple(
+            each
+            for i, item in enumerate(config.dislocation)
+            for each in _dislocation(venues, item, f"dislocation[{i}]")
+        ),
     )
 
 
@@ -76,6 +98,24 @@ def _tick(venues: Sequence[VenuePlan], item: IndexConfig, path: str) -> Tick:
     venue, index, plan_ = _where(venues, item.venue, item.market, path)
     price = price_of(plan_.market, item.price, f"{path}.price")
     return Tick(_time(path, item), venue, index, price)
+
+
+def _dislocation(
+    venues: Sequence[VenuePlan], item: DislocationConfig, path: str
+) -> list[Dislocation]:
+    """Return its beginning and, where that is said, its end."""
+    venue, index, _ = _where(venues, item.venue, item.market, path)
+    shift = located(path, ppm, "shift", item.shift, low=-999_999, high=10**9)
+    if shift == 0:
+        raise ConfigError(f"{path}.shift", "must not be 0")
+    told, begin = word(Told, item.told), _time(path, item)
+    made = [Dislocation(begin, venue, index, told, shift)]
+    if item.until_s is not None:
+        end = located(path, time_ns, "until_s", item.until_s)
+        if end <= begin:
+            raise ConfigError(f"{path}.until_s", "must be after at_s", plain(item.until_s))
+        made.append(Dislocation(end, venue, index, told, 0))
+    return made
 
 
 def _transfer(venues: Sequence[VenuePlan], item: TransferConfig, path: str) -> Transfer:
@@ -109,5 +149,5 @@ def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int
     return names.index(wanted)
 
 
-def _time(path: str, item: ShockConfig | IndexConfig | TransferConfig) -> int:
+def _time(path: str, item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig) -> int:
     return located(path, time_ns, "at_s", item.at_s)

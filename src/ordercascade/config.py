@@ -31,15 +31,11 @@ LATER = {
     "haircut": "brackets",
     "lending": "transfer",
     "funding": "fees",
-    "ema_tau_s": "own_book_weight",
-    "window_s": "own_book_weight",
-    "latency_s": "own_book_weight",
-    "clamp": "own_book_weight",
     "hedge": "margin",
 }
 LATER_VALUES = frozenset(
     (
-        *("ema", "median", "median3", "twap"),  # oracle.kind
+        "median",  # oracle.kind
         *("spot", "option"),  # market.kind
         *("most_liquid", "pro_rata"),  # leg
         *("dutch", "ramp"),  # tranche.mode
@@ -82,11 +78,22 @@ class FeesConfig(Strict, frozen=True, kw_only=True):
 
 
 class OracleConfig(Strict, frozen=True, kw_only=True):
-    """Where a mark comes from; `index` is the outside price at the start."""
+    """Where a mark comes from; `index` is the outside price at the start. See marks.py."""
 
-    kind: Literal["last", "mid", "index"] | None = None
+    kind: Literal["last", "mid", "index", "twap", "ema", "median3"] | None = None
     own_book_weight: Exact | None = None
     index: Exact | None = None
+    of: Literal["last", "mid"] | None = None
+    window_s: Exact | None = None
+    ema_tau_s: Exact | None = None
+    latency_s: Exact | None = None
+    latency_sigma: Exact | None = None
+    congestion: Exact | None = None
+    heartbeat_s: Exact | None = None
+    deviation: Exact | None = None
+    clamp: Exact | None = None
+    clamp_round: Exact | None = None
+    clamp_per_s: Exact | None = None
 
 
 class LiquidationConfig(Strict, frozen=True, kw_only=True):
@@ -253,6 +260,17 @@ class IndexConfig(Strict, frozen=True, kw_only=True):
     price: Exact
 
 
+class DislocationConfig(Strict, frozen=True, kw_only=True):
+    """Oracles are told `shift` too much of a price for a while; trades and prices stay true."""
+
+    at_s: Exact
+    until_s: Exact | None = None
+    venue: str | None = None
+    market: str | None = None
+    told: Literal["index", "own"] = "index"
+    shift: Exact
+
+
 class TransferConfig(Strict, frozen=True, kw_only=True):
     """A deposit into an account's cross scope; negative = a withdrawal."""
 
@@ -273,6 +291,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     venue: tuple[VenueConfig, ...] = ()
     shock: tuple[ShockConfig, ...] = ()
     index: tuple[IndexConfig, ...] = ()
+    dislocation: tuple[DislocationConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
 
 

@@ -41,12 +41,13 @@ def stages_of(plan: VenuePlan) -> dict[str, Any]:
     return found | {"stages": dict(stages)} if stages else found
 
 
-def raise_venue(world: Any, plan: VenuePlan) -> Any:
+def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
     venue = world.venue(world.add_venue(asset_count=1, **plan.arguments, **stages_of(plan)))
     for item in plan.markets:
         margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
-        venue.add_market(asset=0, **item.arguments, **margin)
+        fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
+        venue.add_market(asset=0, **item.arguments, **margin, **fed)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -125,6 +126,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "size_max": item.market.size_max,
                 **_margin_told(item),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
+                **({"source": -1, "oracle": item.feed} if item.feed else {}),
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)

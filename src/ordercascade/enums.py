@@ -88,6 +88,7 @@ class Reject(IntEnum):
     DUPLICATE_ID = -18
     NO_OVERLAP = -19
     GATED = -20
+    HALTED = -21
 
 
 class HolderKind(IntEnum):
@@ -156,6 +157,10 @@ class NoteKind(IntEnum):
     BOUND_REACHED = 0
     ADL_EXTERNAL = 1
     FUND_EMPTY = 2
+    DISLOCATION = 3
+    HELD = 4
+    RELEASED = 5
+    RATE = 6
 
 
 class MarketKind(IntEnum):
@@ -171,6 +176,49 @@ class PriceSource(IntEnum):
     LAST = 0
     MID = 1
     INDEX = 2
+
+
+class FeedKind(IntEnum):
+    """How an oracle with a memory computes its price: as it is, a mean over a window, the index
+    plus a smoothed basis, or the median of that, the book's own median and the index."""
+
+    SPOT = 0
+    TWAP = 1
+    EMA = 2
+    MEDIAN3 = 3
+
+
+class Told(IntEnum):
+    """Which price a dislocation falsifies for oracles: the outside one, or the market's own."""
+
+    INDEX = 1
+    OWN = 2
+
+
+class BreakerAction(IntEnum):
+    """What a breaker says of a market in a round; the larger one is the stricter."""
+
+    ALLOW = 0
+    HOLD = 1
+    STOP = 2
+
+
+class BreakerKind(IntEnum):
+    """A band that orders may not pass; a halt where the mark passes one; pauses while the mark
+    lags, or while gas is dear."""
+
+    BAND = 0
+    HALT = 1
+    LAG = 2
+    GAS = 3
+
+
+class ReleaseRule(IntEnum):
+    """How what waited during a halt comes back: at once, in a call auction, or in slices."""
+
+    AT_ONCE = 0
+    AUCTION = 1
+    DRIP = 2
 
 
 class MarkRefresh(IntEnum):

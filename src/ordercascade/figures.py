@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 Column: TypeAlias = "np.ndarray[Any, np.dtype[np.int64]]"
 Rows: TypeAlias = "np.ndarray[Any, np.dtype[np.intp]]"
 Pair: TypeAlias = tuple[int, int]
+OWN = {  # holders of a venue that trade
+    HolderKind.FUND: "the insurance fund",
+    HolderKind.VAULT: "the vault",
+}
 Level: TypeAlias = tuple[int, int]  # price, size
 
 
@@ -147,6 +151,8 @@ class Figures:
         kind, account = self.owner.get((venue, holder), (HolderKind.SCOPE, -1))
         if kind == HolderKind.EXTERNAL:
             return "the outside"
+        if kind in OWN:
+            return OWN[HolderKind(kind)]
         return self.account(venue, account) if account > 0 else f"scope {holder}"
 
     def account(self, venue: int, account: int) -> str:

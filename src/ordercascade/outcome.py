@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ordercascade import inheritance
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, Outcome, Side, Stop
 from ordercascade.figures import Figures, Pair, percent, plural, read, seconds, some
@@ -80,15 +81,22 @@ def _when(f: Figures) -> str:
 
 def _waiting(f: Figures) -> str:
     """Name the scopes whose last liquidation order left lots unsold."""
-    names = ("venue", "scope", "market", "outcome", "lots_before", "lots_filled")
+    names = ("step", "venue", "scope", "market", "outcome", "lots_before", "lots_filled")
     last: dict[Pair, dict[int, int]] = {}
-    for v, scope, market, outcome, before, filled in zip(
+    latest: dict[Pair, int] = {}
+    for step, v, scope, market, outcome, before, filled in zip(
         *(f.column("liquidations", name).tolist() for name in names), strict=True
     ):
+        latest[v, scope] = step
         lots = last.setdefault((v, scope), {})
         lots[market] = before - filled
         if outcome != Outcome.PENDING:
             del last[v, scope]
+    for row in inheritance.taken_over(f, (0, len(f.column("steps", "step")))).tolist():
+        # Taken over later: nothing of it waits.
+        scope, step = f.cell("adl", "scope_from", row), f.cell("adl", "step", row)
+        if step > latest.get((f.venue(step), scope), step):
+            last.pop((f.venue(step), scope), None)
     if not last:
         return "no liquidation waits"
     texts = [
@@ -279,6 +287,7 @@ def _bill(f: Figures) -> Iterator[str]:
     orders = plural(s["liquidations"], "order")
     volume = f": {', '.join(sold)}" if sold else ""
     yield f"Liquidated: {count} with {orders} in {plural(s['generations'], 'generation')}{volume}"
+    yield from inheritance.bill(f)
     yield f"Losses of all accounts that lost: {money(s['users_loss'])}; fees {money(s['fees'])}"
     yield f"Shortfall {money(s['shortfall'])}{_borne(s, money)}"
     yield f"Insurance fund {money(s['fund_before'])} → {money(s['fund_after'])}"

@@ -40,6 +40,8 @@ from ordercascade.enums import (
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
 from ordercascade.market import Market
+from ordercascade.marks import feed_numbers
+from ordercascade.mechanisms.feeds import Feed
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.schedules import Margins, brackets_like, exactly_bracketed, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
@@ -56,12 +58,23 @@ class MarketPlan(NamedTuple):
     path: str
     arguments: Arguments
     margins: Margins | None = None  # the schedule in place of the brackets
+    feed: dict[str, int] | None = None  # numbers of an oracle with a memory
+
+    def oracle(self, seed: int, venue: str) -> Feed | None:
+        """Return a fresh oracle with a memory; None where the market's has none."""
+        if self.feed is None:
+            return None
+        weight, most = int(self.arguments["own_weight_ppm"]), self.market.price_max
+        name = f"oracle/{venue}/{self.market.name}"
+        return Feed(**self.feed, own_weight_ppm=weight, price_max=most, seed=seed, name=name)  # type: ignore[arg-type]
 
     def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
         """Return the mark its oracle would give: own price and index by weight, halves up.
 
         A one-sided book's mid is the last price; a price that is not there leaves the other.
         """
+        if fresh := self.oracle(0, ""):
+            return fresh.opening(last, index, bid, ask)
         source, weight = self.arguments["source"], int(self.arguments["own_weight_ppm"])
         own = bid + ask if source == PriceSource.MID and bid and ask else 2 * last
         if (source == PriceSource.INDEX and index) or own == 0:
@@ -221,13 +234,20 @@ def _market_plan(
         "price_max": market.price_max,
         "size_max": market.size_max,
         "brackets": rows,
-        "source": PriceSource[(oracle.kind or "last").upper()],
+        "source": PriceSource[_source(oracle).upper()],
         "own_weight_ppm": located(f"{path}.oracle", ppm, "own_book_weight", weight),
         "index": price_of(market, oracle.index, f"{path}.oracle.index"),
         "last": price_of(market, config.last, f"{path}.last"),
     }
     found = margins(market, config.schedule, rows, venue, f"{path}.schedule")
-    return MarketPlan(market, config, path, arguments | fees, found)
+    feed = feed_numbers(oracle, f"{path}.oracle")
+    return MarketPlan(market, config, path, arguments | fees, found, feed)
+
+
+def _source(oracle: OracleConfig) -> str:
+    """Return which own price an oracle reads."""
+    kind = oracle.kind or "last"
+    return kind if kind in ("last", "mid", "index") else oracle.of or "last"
 
 
 def _brackets(

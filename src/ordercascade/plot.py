@@ -324,6 +324,7 @@ def _money(axes: Axes, view: View) -> None:
         _stairs(axes, x, np.abs(y) * view.cash, end, color=colour, ls=style, label=label)
     adl = view.tape.adl
     mine = view.tape.steps["venue"][adl["step"]] == view.venue
+    mine &= view.tape.steps["kind"][adl["step"]] == StepKind.ADL
     others = []
     if mine.any():
         right = axes.twinx()

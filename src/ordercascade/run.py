@@ -113,8 +113,14 @@ class World:
                 (item.arguments["source"], item.arguments["own_weight_ppm"])
                 for item in after.markets
             ]
+            oracles = [
+                "keep"
+                if old.feed == new.feed and new.feed
+                else new.oracle(scenario.seed, after.name)
+                for old, new in zip(before.markets, after.markets, strict=True)
+            ]
             rules = after.arguments | stages_of(after)
-            change(self._open(), index, fund=fund, weights=weights, **rules)
+            change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
             "scenario": scenario.to_toml(),
@@ -220,7 +226,7 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
     world = (engine or default_engine()).World(scenario.seed, steps_max=scenario.config.steps_max)
     owners: list[Owners] = []
     for plan in scenario.venues:
-        venue = raise_venue(world, plan)
+        venue = raise_venue(world, plan, scenario.seed)
         books = [scenario.book(item) for item in plan.markets]
         for index, book in enumerate(books):
             for side, rows in zip(Side, book, strict=True):
@@ -272,6 +278,10 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         )
     for tick in scenario.agenda.ticks:
         world.schedule_index(tick.time_ns, tick.venue, tick.market, tick.price)
+    for lie in scenario.agenda.dislocations:
+        from ordercascade.core.dislocation import schedule_dislocation
+
+        schedule_dislocation(world, *lie)
     for transfer in scenario.agenda.transfers:
         names = owners[transfer.venue].names
         if transfer.account not in names:

@@ -60,7 +60,8 @@ LEGAL: dict[str, dict[str, frozenset[str]]] = {
         "mid_range": frozenset({"whole", "range"}),
     },
     "takeover": {
-        "none": frozenset(),
+        # Whoever switches it off need not take its other keys back.
+        "none": frozenset({"when", "threshold", "price", "collateral"}),
         "fund": frozenset({"when", "threshold", "price", "collateral"}),
         "vault": frozenset({"when", "threshold", "price", "collateral"}),
     },

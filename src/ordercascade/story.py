@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ordercascade import inheritance
 from ordercascade.enums import HolderKind, OrderType, Outcome, PostReason, Side, StepKind
 from ordercascade.figures import Figures, Pair, Rows, Units, plural, read, seconds, some
 from ordercascade.outcome import ending_lines
@@ -39,9 +40,8 @@ def tell(tape: Tape, *, top: int = 3) -> str:
     """Return the whole story; of each generation the `top` largest liquidations in full."""
     f = read(tape)
     spans = list(settlements(f))
-    value = f.column("liquidations", "value")
-    loud = [span for span in spans if len(f.within("liquidations", span))]
-    heavy = {span: int(value[f.within("liquidations", span)].sum()) for span in loud}
+    heavy = {span: inheritance.weight(f, span) for span in spans}
+    loud = [span for span in spans if inheritance.fell(f, span)]
     told = set(sorted(loud, key=lambda span: -heavy[span])[:CASCADES_TOLD])
     lines = _opening(f)
     quiet: list[Pair] = []
@@ -114,20 +114,25 @@ def _between(f: Figures, spans: Sequence[Pair]) -> list[str]:
         return []
     rows = np.concatenate([f.within("liquidations", span) for span in spans])
     if not len(rows) and len(spans) <= NAMED:
-        return [line for s in spans for line in ["", *_outside(f, s), "nobody is liquidated"]]
+        quiet: list[str] = []
+        for span in spans:
+            quiet += ["", *_outside(f, span), *inheritance.kept(f, span), "nobody is liquidated"]
+        return quiet
     count = sum(len(_outside_steps(f, span)) for span in spans)
     what = f"... {plural(count, 'outside event')} at {plural(len(spans), 'time')}"
-    return ["", f"{what}: {_sums(f, rows) if len(rows) else 'nobody is liquidated'}"]
+    sums = [_sums(f, rows) if len(rows) else "nobody is liquidated"]
+    sums += [text for text in [inheritance.sold_again(f, spans)] if text]
+    return ["", f"{what}: {'; '.join(sums)}"]
 
 
 def _cascade(f: Figures, span: Pair, top: int) -> list[str]:
     """Tell one settlement: what set it off, then generation by generation."""
     rows = f.within("liquidations", span)
     generation = f.column("steps", "generation")[f.column("liquidations", "step")[rows]]
-    lines = ["", *_outside(f, span)]
+    lines = ["", *_outside(f, span), *inheritance.kept(f, span)]
     for g in np.unique(generation).tolist():
         lines += ["", *_generation(f, span, rows[generation == g], g, top)]
-    return [*lines, *_emptied(f, span)]
+    return [*lines, *inheritance.outright(f, span), *_emptied(f, span)]
 
 
 # What came from outside.
@@ -332,18 +337,26 @@ def _cost(f: Figures, span: Pair, row: int, at: Mapping[str, int], units: Units)
         lines.append(f"shortfall {money(at['shortfall'])}, borne by: {', '.join(paid)}")
     elif at["paid_adl"] < 0:
         lines.append(f"ADL counterparties receive {money(-at['paid_adl'])}")
+    if outcome == Outcome.TAKEN_OVER:
+        step = at["step"]
+        return lines + inheritance.handed_over(f, (step, _until(f, span, row, at)), at["scope"])
     handed = _deleveraged(f, span, row, at)
     if handed and outcome == Outcome.PENDING:
         lines.append("before that order comes it is below zero, and is deleveraged")
     return lines + handed
 
 
-def _deleveraged(f: Figures, span: Pair, row: int, at: Mapping[str, int]) -> list[str]:
-    """Name those who had to take the scope's lots after this order."""
+def _until(f: Figures, span: Pair, row: int, at: Mapping[str, int]) -> int:
+    """Return the step before which what happens to a scope follows this order of it."""
     scope, later = f.column("liquidations", "scope"), slice(row + 1, None)
     again = np.flatnonzero(scope[later] == at["scope"])
     until = f.cell("liquidations", "step", row + 1 + int(again[0])) if len(again) else span[1]
-    rows = f.within("adl", (at["step"], min(until, span[1])))
+    return min(until, span[1])
+
+
+def _deleveraged(f: Figures, span: Pair, row: int, at: Mapping[str, int]) -> list[str]:
+    """Name those who had to take the scope's lots after this order."""
+    rows = inheritance.deleveraged(f, (at["step"], _until(f, span, row, at)))
     rows = rows[f.column("adl", "scope_from")[rows] == at["scope"]]
     lines = []
     for market in np.unique(f.column("adl", "market")[rows]).tolist():

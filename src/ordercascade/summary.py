@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, PostReason, Side, StepKind
+from ordercascade.handed import handed_over, paid_by_scopes, total
 from ordercascade.tables import Column, Table
 
 Tables: TypeAlias = Mapping[str, Table]
@@ -41,7 +42,7 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
         than one market took part. None where the earlier volume is 0.
     fees: all trading and liquidation fees, net of rebates. bad_debt: what nobody paid, >= 0.
     shortfall: fund_paid + vault_paid + socialised + bad_debt + what ADL counterparties lost.
-    adl_notional: sum of |cost| handed over. borne_outside: the equity `external` lost by ADL.
+    adl_*, taken_over_*, disposed_*: see `handed`. borne_outside: the equity `external` lost by ADL.
     users_loss: sum over the accounts of the opening of what their equity (all scopes, first marks
         against last ones, deposits and withdrawals left out) fell by; gains do not offset it.
     money_check: per asset, how far the recorded balances (fund, vault, bad debt) are from those
@@ -49,7 +50,7 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
     """
     s = _Run(tables, meta)
     shocks = s.steps_of("fills", StepKind.SHOCK)
-    liquidations, adl = tables["liquidations"], tables["adl"]
+    liquidations = tables["liquidations"]
     ratios = _reproduction(s, shocks)
     known = [r for r in ratios if r is not None]
     main = _main_market(s, shocks)
@@ -84,8 +85,7 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
         "fund_after": fund_after,
         "fund_paid": paid[PostReason.FUND_PAYS],
         "vault_paid": vault_paid,
-        "adl_lots": total(adl["lots"]),
-        "adl_notional": total(np.abs(adl["cost"])),
+        **handed_over(tables, s.value("fills")),
         "socialised": paid[PostReason.SOCIALISED],
         "bad_debt": paid[PostReason.BAD_DEBT],
         "borne_outside": _borne_outside(s),
@@ -95,12 +95,6 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
         "wall_s": meta["wall_s"],
         "engine_s": meta["engine_s"],
     }
-
-
-def total(values: npt.NDArray[Any]) -> int:
-    """Return the exact sum, also where it passes 64 bits."""
-    wide = values.astype(np.int64, copy=False)
-    return (int((wide >> 32).sum()) << 32) + int((wide & 0xFFFFFFFF).sum())
 
 
 class _Run:
@@ -182,7 +176,10 @@ class _Run:
 
     def posted(self, reason: PostReason) -> int:
         postings = self.tables["postings"]
-        return total(postings["amount"][postings["reason"] == reason])
+        mine = postings["reason"] == reason
+        if reason == PostReason.SOCIALISED:
+            mine = paid_by_scopes(self.tables, self.venue("postings"))
+        return total(postings["amount"][mine])
 
     def marks(self, key: Key) -> Int64:
         """Return the marks of a market in time order, the opening's first."""

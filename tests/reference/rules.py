@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from ordercascade.enums import (
     AdlRule,
@@ -44,6 +45,7 @@ class Rules:
     min_value: int = 0
     cooldown_ns: int = 0
     then_all: bool = False
+    breakers: tuple[Any, ...] = ()
 
 
 @dataclass

@@ -53,11 +53,14 @@ def settlement(world: World) -> Iterator[int]:
         first = world.step_count
         for venue in running:
             venue.round, venue.now = turn, start + turn * venue.rules.round_ns
+            venue.settled = venue.now
         # The clock never goes back, also when the venue with the longest rounds rests.
         world.time_ns = max(world.time_ns, *(venue.now for venue in running))
         yield from world.due_items(running)
         for venue, changed in [(venue, take_marks(venue)) for venue in running]:
             yield from write_marks(venue, changed)
+            if venue.brakes:
+                yield from venue.brakes.turn()
         for venue in running:
             yield from liquidate(venue)
         if world.step_count == first:
@@ -108,7 +111,9 @@ def liquidate(venue: Venue) -> Iterator[int]:
     chosen = at_risk(venue)
     venue.step3_end = venue.world.step_count
     sent: list[tuple[int, int]] = []  # scope, its row of `liquidations`
-    for entry in plan(venue, chosen):
+    queue = plan(venue, chosen)
+    venue.planned = len(queue)
+    for entry in queue:
         yield from execute(venue, entry, sent)
     if venue.rules.shortfall_at == ShortfallAt.ROUND:
         for scope, row in sent:
@@ -206,6 +211,11 @@ def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator
     gone = lots <= 0 if entry.side == Side.ASK else lots >= 0
     if gone or (not scope.pending and not venue.liquidatable(scope.id)):
         return
+    if venue.brakes:
+        gated = venue.brakes.forced(entry, min(entry.size, abs(lots)))
+        if gated is None:
+            return
+        entry = gated
     if scope.orders_sent == 0:
         scope.parent = find_parent(venue, scope.id)
         scope.generation = 0
@@ -214,6 +224,9 @@ def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator
         steps = venue.world.tables.rows("steps")
         scope.cause_market = steps[scope.parent]["market"] if scope.parent >= 0 else -1
     step, row, changed = closing.send_order(venue, scope, entry)
+    if venue.brakes:
+        order = venue.world.tables.rows("liquidations")[row]
+        venue.brakes.sent(entry.market, order["lots_filled"], order["lots_asked"])
     sent.append((scope.id, row))
     yield step
     yield from write_marks(venue, changed)

@@ -14,7 +14,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import InputError
-from reference import margin
+from reference import brakes, margin
 from reference.ledger import OUTSIDE
 from reference.margin import PPM, div_ceil
 from reference.market import Market
@@ -116,7 +116,8 @@ def submit(
     """Admit, match, settle."""
     market = venue.markets[market_id]
     _judge(market, type, price, size, flags)
-    refused = _admit(venue, account, market, side, size)
+    refused = brakes.refusal(venue, market_id, side, price, type)
+    refused = refused or _admit(venue, account, market, side, size)
     if refused:
         return refused
     result = market.book.place(type, side, price, size, account, tif, flags)
@@ -136,6 +137,10 @@ def amend(venue: Venue, account: int, market_id: int, order_id: int, price: int,
     """Amend one order; what grows or moves is admitted like a new one."""
     market = venue.markets[market_id]
     order = market.book.orders.get(order_id)
+    if venue.brakes and price and order is not None and order.account == account:
+        refused = brakes.refusal(venue, market_id, Side(order.side), price, OrderType.LIMIT)
+        if refused:
+            return refused
     if order is not None and order.account == account and size > 0:
         moved = price not in (0, order.price) or size > order.size
         refused = _admit(venue, account, market, order.side, size, order.size) if moved else 0
@@ -232,10 +237,18 @@ def shock(
     market = venue.markets[market_id]
     step = venue.writer.open(StepKind.SHOCK, market=market_id, time_ns=time_ns)
     lots = size or market.lots_worth(notional)
-    if lots > 0:
-        kind = OrderType.LIMIT if limit else OrderType.MARKET
-        market.book.place(kind, side, limit, lots, 0, TimeInForce.IOC, 0)
+    may, within = lots, limit
+    if venue.brakes:
+        may, within = venue.brakes.outside(market_id, side, lots, limit)
+    filled = 0
+    if may > 0:
+        kind = OrderType.LIMIT if within else OrderType.MARKET
+        before = venue.world.tables.count("fills")
+        market.book.place(kind, side, within, may, 0, TimeInForce.IOC, 0)
         _after_order(venue, market)
+        filled = sum(row["size"] for row in venue.world.tables.rows("fills")[before:])
+    if venue.brakes:
+        venue.brakes.wait(step, market_id, side, lots - filled, limit)
     venue.writer.close(step)
     return step
 

@@ -19,6 +19,7 @@ from ordercascade.enums import (
 )
 from ordercascade.errors import ConfigError, InputError
 from reference import margin, trading
+from reference.brakes import Brakes
 from reference.ledger import OUTSIDE, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
@@ -43,6 +44,9 @@ class Venue:
         self.cross: dict[tuple[int, int], int] = {}  # (account, asset) -> scope
         self.isolated: dict[tuple[int, int], int] = {}  # (account, market) -> scope
         self.round, self.now = 0, 0
+        self.settled = 0  # time of its latest round
+        self.planned = 0  # scopes in its latest queue
+        self.brakes: Brakes | None = None
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 
@@ -340,6 +344,8 @@ class Venue:
             if balance.size == 0:
                 profit, balance.cost = -balance.cost, 0
                 self.ledger.realise(outside, market.id, profit)
+        if self.rules.breakers:
+            self.brakes = Brakes(self, list(self.rules.breakers))
 
     def holder_of(self, account: int, market: int) -> int:
         """Return who takes a fill of `account` in a market; makes the cross scope if need be."""

@@ -216,9 +216,14 @@ class World:
         """Begin the settlement of the next agenda instant (the first one is at the start)."""
         if not self.settled_once:
             self._begin(self.time_ns)
-        elif self.agenda:
-            self._begin(max(self.time_ns, min(self.agenda).time_ns))
+        elif times := self._times():
+            self._begin(max(self.time_ns, min(times)))
         return self._settlement is not None
+
+    def _times(self) -> list[int]:
+        """Return when something is due: the agenda, and what breakers hold back."""
+        wakes = [venue.brakes.wake() for venue in self.venues if venue.brakes]
+        return [item.time_ns for item in self.agenda] + [at for at in wakes if at is not None]
 
     def _begin(self, time_ns: int) -> None:
         self.time_ns, self.settled_once, self.bound_reached = time_ns, True, False

@@ -77,10 +77,39 @@ leverage = {{ values = [5, 10, 20, 30], weights = [0.2, 0.3, 0.3, 0.2] }}
 notional = {{ kind = "pareto", minimum = 5_000, alpha = 1.2, high = 400_000 }}
 entry = {{ kind = "normal", sigma_bps = 80 }}
 """
+# Isolated positions beside cross money, which levels of margin move to and fro.
+SAVERS = "".join(
+    f"""
+[[venue.account]]
+name = "saver-{number}"
+collateral = 900
+[[venue.account.position]]
+market = "AUSDT"
+side = "{side}"
+size = 20
+entry_price = 1_000
+collateral = {money}
+margin = "isolated"
+"""
+    for number, (side, money) in enumerate([("long", 2_000), ("short", 1_200), ("long", 700)])
+)
+
+# Stages that no preset has, or that its scenario does not bring to bear.
+EXTRAS = {
+    "covering": "tranche = { mode = 'cover', portion = 0.05, min = 20, ramp_s = 60, target = 1.2,"
+    " buffer = 0.01, cost = 0.003, cooldown_s = 10 }\nexit_buffer = 0.01\n"
+    "limit_price = { mode = 'mid_range', range = 0.06 }\nadl = { trigger = 'never' }",
+    "shared": "social = { mode = 'lots', step = 0.01 }\nadl = { trigger = 'never' }\n"
+    "limit = 'market'",
+    "ticks": "adl = { price = 'tick' }\nlimit = 'bankruptcy'",
+    "pairs": "adl = { overlap_check = true }\nlimit = 'bankruptcy'",
+    "before": "adl = { price = 'previous_mark' }\nlimit = 'bankruptcy'",
+}
 
 
 def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> str:
     """Return the scenario's text; the marks follow the book, which a sale presses down."""
+    extra, name = name, "simple" if name in EXTRAS else name
     lines = [
         "schema = 1",
         f'name = "{name}"',
@@ -89,6 +118,7 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
         'name = "perp"',
         f'preset = "{name}"',
         RULES.get(name, ""),
+        EXTRAS.get(extra, ""),
         f"fund = {{ balance = {fund} }}",
     ]
     # Vega's mark is the last trade's; elsewhere half of it comes from outside.
@@ -100,6 +130,7 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
         )
     lines.append(CROWD.format(name="one", market='"AUSDT"', accounts=accounts))
     lines.append(CROWD.format(name="two", market='["AUSDT", "BUSDT"]', accounts=accounts // 2))
+    lines.append(SAVERS)
     for at, side, notional, index in SALES:
         for market in MARKETS:
             lines.append(f'[[index]]\nat_s = {at}\nmarket = "{market}"\nprice = {index}')
@@ -112,5 +143,5 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
 
 def scenario_of(name: str, *, seed: int = 1, accounts: int = 60, fund: int = 20_000) -> Scenario:
     """Return the scenario of a preset that can be run."""
-    assert name in presets.runnable()
+    assert name in presets.runnable() or name in EXTRAS
     return Scenario.from_toml(text_of(name, seed=seed, accounts=accounts, fund=fund))

@@ -68,7 +68,8 @@ def test_the_summary_has_every_key_of_the_specification(tape: Tape) -> None:
         accounts_liquidated lots_liquidated notional_liquidated first_mark last_mark lowest_mark
         highest_mark last_price price_move_ppm shock_notional amplification r_initial r_max
         r_by_generation fees shortfall fund_before fund_after fund_paid vault_paid adl_lots
-        adl_notional socialised bad_debt borne_outside users_loss money_check bounds_reached
+        adl_notional accounts_taken_over taken_over_lots taken_over_notional disposed_notional
+        socialised bad_debt borne_outside users_loss money_check bounds_reached
         wall_s engine_s""".split()
     assert set(keys) <= set(tape.summary())
 

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from ordercascade.core.mechanism import Oracle
 from ordercascade.core.world import World
 from ordercascade.enums import AdlRule, LimitRule, PriceSource
 
@@ -10,6 +11,7 @@ def change(
     *,
     fund: int | None = ...,
     weights: Sequence[tuple[PriceSource | int, int]] = ...,
+    oracles: Sequence[Oracle | str | None] = ...,
     limit: LimitRule = ...,
     adl_rule: AdlRule = ...,
     fraction_ppm: int = ...,

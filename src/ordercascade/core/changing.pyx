@@ -1,26 +1,28 @@
 """Other rules for a venue of a running world: what a branch of a run differs in."""
 
+from ordercascade.core.dues cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.state cimport State
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.world cimport World
 
-from ordercascade.checks import whole
+from ordercascade.checks import instance, whole
 from ordercascade.enums import AdlRule, LimitRule
 from ordercascade.errors import InputError
 from ordercascade.mechanisms.closing import by_numbers
 from ordercascade.mechanisms.prices import OwnBook
 
 
-def change(World world not None, venue, *, fund=None, weights=(), limit=LimitRule.MARKET,
+def change(World world not None, venue, *, fund=None, weights=(), oracles=(), limit=LimitRule.MARKET,
            adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0, cooldown_ns=0,
            then_all=False, **rules):
     """Give a venue other rules between two steps, inside a settlement too.
 
     Rules as for add_venue(), those left out at their defaults. What the round has planned stays
-    planned. `fund` sets the fund's balance; `weights`, a (source, own_weight_ppm) a market,
-    other oracles. InputError for another `trigger_strict`: triggers are armed for it.
+    planned. `fund` sets the fund's balance; `weights`, a (source, own_weight_ppm) a market, other
+    oracles; `oracles`, one a market, oracles with a memory (None: by weight; "keep": as it is).
+    InputError for another `trigger_strict`: triggers are armed for it.
     """
     cdef Venue v = world.venue(venue)
     cdef State* s = &v.s
@@ -34,6 +36,9 @@ def change(World world not None, venue, *, fund=None, weights=(), limit=LimitRul
     made = [OwnBook(source, own_weight_ppm=whole("own_weight_ppm", weight, 0, 10**6),
                     price_max=s.markets[i].price_max)
             for i, (source, weight) in enumerate(weights) if i < s.market_count]
+    for i, each in enumerate(oracles):
+        if each is not None and i < len(made):
+            made[i] = each if each == "keep" else instance("oracles", Oracle, each)
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # judges them all at once
     s.settling = False
@@ -44,7 +49,9 @@ def change(World world not None, venue, *, fund=None, weights=(), limit=LimitRul
     finally:
         s.settling = settling
     for i, each in enumerate(made):
+        if isinstance(each, str):
+            continue
         oracle = each
         v.oracles[i] = oracle
-        s.markets[i].oracle = <void*>oracle
+        set_oracle(s, i, oracle)
         s.markets[i].stale = 1

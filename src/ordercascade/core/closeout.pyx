@@ -15,6 +15,7 @@ from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
+from ordercascade.core.halting cimport gate_lots, gate_sent
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.pairs cimport close_pairs
@@ -51,7 +52,7 @@ cdef bint _healthy(State* s, const Margin* m) noexcept nogil:
     return m.equity >= exit_level(s, m.maintenance, m.exposure) and not liquidatable(s, m)
 
 
-cdef void _remember_markets(State* s, int32_t scope) noexcept nogil:
+cdef void remember_markets(State* s, int32_t scope) noexcept nogil:
     """For the retry rule: the markets it holds lots in, and the clock, just before its order."""
     cdef int32_t p = s.ledger.holders[scope].first
     while p != NIL:
@@ -60,7 +61,7 @@ cdef void _remember_markets(State* s, int32_t scope) noexcept nogil:
     s.scopes[scope].order_clock = s.clock
 
 
-cdef Cash _charge(State* s, int64_t step, int32_t scope, Cash value, Cash equity) except? -1 nogil:
+cdef Cash charge(State* s, int64_t step, int32_t scope, Cash value, Cash equity) except? -1 nogil:
     """The liquidation fee, never more than what is left. SEMANTICS §5.4."""
     cdef Cash fee = smaller(mul_ppm_up(value, s.rules.liquidation_fee_ppm), larger(0, equity))
     cdef int kind = FUND if s.rules.liquidation_fee_to == FEE_TO_FUND else FEES
@@ -72,7 +73,7 @@ cdef Cash _charge(State* s, int64_t step, int32_t scope, Cash value, Cash equity
     return fee
 
 
-cdef int _order_row(State* s, int64_t step, int32_t market, int32_t account, int side,
+cdef int order_row(State* s, int64_t step, int32_t market, int32_t account, int side,
                     bint at_market, Tick limit, Lot size, Lot filled) except -1 nogil:
     cdef int64_t row[ORDER_COLUMNS]
     row[0] = step
@@ -92,7 +93,7 @@ cdef int _order_row(State* s, int64_t step, int32_t market, int32_t account, int
     return 0
 
 
-cdef Tick _bankruptcy_price(State* s, int32_t scope, int32_t leg) except? -1 nogil:
+cdef Tick bankruptcy_display(State* s, int32_t scope, int32_t leg) except? -1 nogil:
     """The leg's exact handing-over cost as a display price."""
     cdef const Position* p
     fix_handover(s, scope)
@@ -117,7 +118,7 @@ cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) excep
     return 0
 
 
-cdef int _begin(State* s, int32_t scope) except -1 nogil:
+cdef int begin_liquidation(State* s, int32_t scope) except -1 nogil:
     """Its first order: which step made it fall; from now on it is pending."""
     cdef Scope* sc = &s.scopes[scope]
     sc.parent = parent_of(s, scope)
@@ -152,62 +153,89 @@ cdef Lot _send(State* s, int64_t step, const Entry* entry, Lot lots, Executed* d
     return filled
 
 
+cdef Lot forced_leg(State* s, const Entry* entry, Lot* held) except -1 nogil:
+    """Test a planned order again: the lots it may ask for, and those that are held; 0: none."""
+    cdef const Scope* sc = &s.scopes[entry.scope]
+    cdef Margin at
+    cdef int32_t p
+    held[0] = 0
+    if entry.lots == 0:
+        return 0
+    p = ledger_find(&s.ledger, entry.scope, entry.market)
+    at = margin_of(s, entry.scope, False)
+    if sc.pending and not at.flat and _healthy(s, &at):
+        unpend(s, entry.scope)
+        return 0
+    if p == NIL or s.ledger.positions[p].size == 0:
+        return 0
+    if not sc.pending and not liquidatable(s, &at):
+        return 0
+    if (s.ledger.positions[p].size > 0) != entry.side:
+        return 0
+    held[0] = absolute(s.ledger.positions[p].size)
+    return smaller(entry.lots, held[0])
+
+
+cdef Lot _before_gate(State* s, Entry* entry, Lot lots) noexcept nogil:
+    """What the breakers let through now, and how far."""
+    cdef Tick limit = 0 if entry.at_market else entry.limit
+    lots = gate_lots(s, entry.market, entry.side, lots, &limit)
+    entry.at_market = limit == 0
+    entry.limit = limit
+    return lots
+
+
 cdef int execute(State* s, const Entry* entry) except -1 nogil:
     """Send one planned order: test again, cancel, trade, marks, fee, row. SEMANTICS §3.5, §5."""
     cdef int32_t scope = entry.scope
     cdef int32_t market = entry.market
     cdef Scope* sc = &s.scopes[scope]
     cdef Market* m = &s.markets[market]
-    cdef int32_t p = ledger_find(&s.ledger, scope, market)
     cdef int32_t account = s.ledger.holders[scope].account
     cdef Margin at = margin_of(s, scope, False)
     cdef Lot held, lots, filled
-    cdef int side
     cdef int64_t step
     cdef Executed done
     cdef Insured insured
+    cdef Entry gated
     cdef int64_t row[LIQ_COLUMNS]
-    if entry.lots == 0:
-        return 0
-    if sc.pending and not at.flat and _healthy(s, &at):
-        return unpend(s, scope)
-    if p == NIL or s.ledger.positions[p].size == 0:
-        return 0
-    if not sc.pending and not liquidatable(s, &at):
-        return 0
-    held = absolute(s.ledger.positions[p].size)
-    lots = smaller(entry.lots, held)
-    side = 1 if s.ledger.positions[p].size > 0 else 0
-    if side != entry.side:
+    lots = forced_leg(s, entry, &held)
+    if lots and s.brakes != NULL:
+        gated = entry[0]
+        entry = &gated
+        lots = _before_gate(s, &gated, lots)
+    if lots == 0:
         return 0
     if s.stages.on:
         lots = _staged(s, entry, &at, lots)
         if lots == 0:
             return 0
     if not sc.pending:
-        _begin(s, scope)
+        begin_liquidation(s, scope)
     step = step_begin(s, STEP_LIQUIDATION, market, scope, sc.parent, sc.generation,
                       NIL if sc.parent == NIL else
                       <int32_t>log_get(s.log, T_STEPS, sc.parent, STEP_MARKET))
-    row[16] = _bankruptcy_price(s, scope, market)
+    row[16] = bankruptcy_display(s, scope, market)
     cancel_own(s, scope, market, step)
-    _remember_markets(s, scope)
-    row[5] = side
+    remember_markets(s, scope)
+    row[5] = entry.side
     row[17] = m.mark
     row[19] = at.equity
     filled = _send(s, step, entry, lots, &done, &insured)
-    _order_row(s, step, market, account, side, entry.at_market, entry.limit, lots, filled)
+    if s.brakes != NULL:
+        gate_sent(s, market, filled, lots)
+    order_row(s, step, market, account, entry.side, entry.at_market, entry.limit, lots, filled)
     sc.tranche += 1
     sc.order_step = step
     sc.retry_ns = s.time_ns + entry.cooldown_ns if lots < held and entry.cooldown_ns else NIL
     if s.rules.mark_refresh == REFRESH_ORDER:
         take_marks(s)
     at = margin_of(s, scope, False)
-    row[21] = _charge(s, step, scope, done.value, at.equity)
+    row[21] = charge(s, step, scope, done.value, at.equity)
     row[20] = at.equity - row[21]
     row[21] += insured.fee
     row[18] = m.mark
-    _finish_row(s, step, entry, row, &done, held, lots)
+    finish_row(s, step, entry, row, &done, held, lots)
     if insured.paid:
         log_set(s.log, T_LIQUIDATIONS, log_rows(s.log, T_LIQUIDATIONS) - 1, LIQ_PAID_FUND,
                 insured.paid)
@@ -220,7 +248,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     return 0
 
 
-cdef int _finish_row(State* s, int64_t step, const Entry* entry, int64_t* row, const Executed* done,
+cdef int finish_row(State* s, int64_t step, const Entry* entry, int64_t* row, const Executed* done,
                      Lot held, Lot lots) except -1 nogil:
     """Fill in the rest of a liquidation row and append it."""
     cdef int64_t i

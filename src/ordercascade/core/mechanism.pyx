@@ -2,8 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.digest cimport Digest
-from ordercascade.core.records cimport AtRisk, Candidate, Intent, MarketView
-from ordercascade.core.units cimport Lot, Tick, TimeNs
+from ordercascade.core.records cimport AtRisk, Candidate, Crowd, Intent, MarketView, Verdict
+from ordercascade.core.units cimport Lot, Ppm, Tick, TimeNs
 
 
 cdef class Oracle:
@@ -12,8 +12,14 @@ cdef class Oracle:
     cdef Tick peek(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
         return view.last
 
-    cdef Tick take(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+    cdef Tick take(self, const MarketView* view, TimeNs time_ns) except 0 nogil:
         return self.peek(view, time_ns)
+
+    cdef TimeNs wake(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return -1
+
+    cdef bint timed(self) noexcept nogil:
+        return False
 
     cdef Oracle clone(self):
         return self                 # no state: one object serves every fork
@@ -25,7 +31,7 @@ cdef class Oracle:
 cdef class LiquidationPolicy:
     """How much of a leg is sold, at which limit. The base sells all of it at the market."""
 
-    cdef void plan(self, const AtRisk* rows, int64_t count, Intent* out) noexcept nogil:
+    cdef int plan(self, const AtRisk* rows, int64_t count, Intent* out) except -1 nogil:
         cdef int64_t i
         for i in range(count):
             out[i].scope = rows[i].scope
@@ -34,6 +40,7 @@ cdef class LiquidationPolicy:
             out[i].limit = 0
             out[i].cooldown_ns = 0
             out[i].at_market = True
+        return 0
 
     cdef Lot grant(self, int32_t market, TimeNs time_ns, Lot lots, Lot skew) except -1 nogil:
         return lots
@@ -58,6 +65,43 @@ cdef class Backstop:
         return 0
 
     cdef Backstop clone(self):
+        return self
+
+    cdef void digest(self, Digest* d) noexcept nogil:
+        pass
+
+
+cdef class CircuitBreaker:
+    """When trading is limited, or stops, and how it resumes. The base allows everything."""
+
+    cdef int judge(self, int32_t market, const MarketView* view, TimeNs time_ns,
+                   Verdict* out) except -1 nogil:
+        return 0
+
+    cdef TimeNs wake(self, int32_t market, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return -1
+
+    cdef CircuitBreaker clone(self):
+        return self
+
+    cdef void digest(self, Digest* d) noexcept nogil:
+        pass
+
+
+cdef class Surcharge:
+    """What is added to a market's rate while it lasts. The base adds nothing."""
+
+    cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
+                   TimeNs time_ns) except -1 nogil:
+        return 0
+
+    cdef Ppm reach(self) noexcept nogil:
+        return 0
+
+    cdef TimeNs wake(self, int32_t market, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return -1
+
+    cdef Surcharge clone(self):
         return self
 
     cdef void digest(self, Digest* d) noexcept nogil:

@@ -29,12 +29,12 @@ cdef int opening(State* s) except -1 nogil:
     cdef MarketView view
     for i in range(s.market_count):
         m = &s.markets[i]
-        market_view(m, &view)
+        market_view(s, m, &view)
         if m.last == 0 and view.best_bid > 0 and view.best_ask > 0:
             m.last = (view.best_bid + view.best_ask) / 2
         elif m.last == 0 and m.index == 0:      # with an index, that is the first price
             m.last = larger(view.best_bid, view.best_ask)
-        market_view(m, &view)
+        market_view(s, m, &view)
         m.mark = (<Oracle>m.oracle).take(&view, s.time_ns)
         m.mark_before = m.mark
         m.mark_written = m.mark

@@ -8,17 +8,21 @@ from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
+from ordercascade.core.halting cimport gate_outside, gate_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
-from ordercascade.core.records cimport IOC, LIMIT, MARKET, Message, REJECT_POSITION_LIMIT
+from ordercascade.core.records cimport IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
-    Market, State, STEP_AGENTS, step_begin, STEP_SHOCK,
+    Market, NOTE_DISLOCATION, State, STEP_AGENTS, step_begin, STEP_SHOCK,
     write_outside,
 )
 from ordercascade.core.statecopy cimport scopes_reserve
 from ordercascade.core.units cimport Cash, Lot, Tick
 from ordercascade.core.watch cimport touch
-from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish
+from ordercascade.core.steps cimport apply_fills, book_touched, Executed, finish, note
+
+cdef enum:                  # Told
+    TILT_INDEX = 1
 
 
 cdef int32_t new_scope(State* s, int32_t account, int32_t asset, int32_t market) except -2 nogil:
@@ -57,9 +61,14 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     cdef Executed done
     cdef Message order
     cdef int64_t result = 0
+    cdef Lot asked
+    cdef Tick given
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, NIL)
     if notional:
         size = lots_worth(m.kind, m.multiplier, notional, m.mark)
+    asked = size
+    given = limit
+    size = gate_outside(s, market, side, size, &limit)
     order.type = LIMIT if limit else MARKET
     order.side = side
     order.tif = IOC
@@ -83,12 +92,29 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[7] = IOC
     row[8] = 0
     row[9] = limit
-    row[10] = size
+    row[10] = asked
     row[11] = done.lots
-    row[12] = result
+    row[12] = result if size == asked else REJECT_HALTED
     log_append(s.log, T_ORDERS, row)
+    gate_wait(s, step, market, side, asked - done.lots, given)
     return finish(s, step)
 
+
+
+cdef int price_tick(State* s, int32_t market, int64_t value, int64_t what) except -1 nogil:
+    """A scheduled outside price (what = 0), or a dislocation of what oracles are told (ppm)."""
+    cdef int64_t step
+    cdef Market* m = &s.markets[market]
+    if what == 0:
+        return index_tick(s, market, value)
+    step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)
+    if what == TILT_INDEX:
+        m.tilt_index = value
+    else:
+        m.tilt_own = value
+    m.stale = 1
+    note(s, step, NOTE_DISLOCATION, market, NIL, value, what)
+    return finish(s, step)
 
 
 cdef int index_tick(State* s, int32_t market, Tick price) except -1 nogil:

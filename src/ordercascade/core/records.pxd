@@ -46,6 +46,7 @@ cdef enum:
     REJECT_DUPLICATE_ID = -18
     REJECT_NO_OVERLAP = -19
     REJECT_GATED = -20
+    REJECT_HALTED = -21
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
@@ -119,6 +120,31 @@ ctypedef struct MarketView:     # what an oracle may read of a market; prices 0 
     Tick mark
     Tick best_bid
     Tick best_ask
+    int64_t queue           # scopes that the venue planned to liquidate in its latest round
+
+cdef enum:                  # BreakerAction: the larger one is the stricter
+    ALLOW = 0
+    HOLD = 1                # forced orders trade between `low` and `high`, the rest waits
+    STOP = 2                # nothing forced trades until `until_ns`
+
+cdef enum:                  # ReleaseRule
+    RELEASE_AT_ONCE = 0
+    RELEASE_AUCTION = 1
+    RELEASE_DRIP = 2
+
+ctypedef struct Verdict:    # what a breaker wants of a market in this round; zeroed: nothing
+    int8_t action
+    int8_t everybody        # also users' and outside orders; else liquidations only
+    int8_t release
+    Tick low                # 0: no bound
+    Tick high
+    TimeNs until_ns         # STOP
+    Ppm drip_ppm            # DRIP: share of what waits, a slice ...
+    TimeNs drip_ns          # ... and the time between two slices
+
+ctypedef struct Crowd:      # users near their liquidation in a market
+    Lot open                # lots of all longs
+    Lot near                # lots that would be liquidated within the reach that was asked for
 
 ctypedef struct Around:     # of a leg at risk
     TimeNs time_ns
@@ -131,6 +157,7 @@ ctypedef struct Around:     # of a leg at risk
     const Bracket* brackets
     int32_t bracket_count
     int8_t by_lots          # floors are lots
+    Lot depth               # lots on the other side within the policy's `depth_ppm` of the middle
 
 ctypedef struct AtRisk:     # one leg of a scope that must be sold, as a policy sees it
     int32_t scope

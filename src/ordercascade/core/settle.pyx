@@ -13,11 +13,14 @@ from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step,
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
+from ordercascade.core.dues cimport next_feed, sooner
 from ordercascade.core.gates cimport gates_trouble
+from ordercascade.core.halting cimport gates_begin, next_gate
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
+from ordercascade.core.reopening cimport gates_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
@@ -45,6 +48,7 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
+    gates_begin(s)
     take_marks(s)
     s.phase = MARKS
     s.cursor = 0
@@ -91,6 +95,8 @@ cdef int _marks(State* s) except -1 nogil:
     if s.stages.on and s.cursor <= 3 * s.market_count:
         s.cursor += 1
         return _stage(s, s.cursor - 1 - s.market_count)
+    if s.brakes != NULL and gates_advance(s):
+        return 0
     count = 0
     for i in range(s.pending_count):        # drop what is no longer pending
         sc = &s.scopes[s.pending[i]]
@@ -163,7 +169,9 @@ cdef void _look_ahead(const State* s) noexcept nogil:
 
 
 cdef int _queue(State* s) except -1 nogil:
-    """Step 5: the next entry of the queue."""
+    """Step 5: the next entry of the queue; markets that reopen in an auction come first."""
+    if s.brakes != NULL and s.cursor == 0 and reopen_step(s):
+        return 0
     if s.cursor < s.queue_count:
         _look_ahead(s)
         s.cursor += 1
@@ -221,8 +229,8 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The earliest end of a cooldown, or disposal, after its latest round; NIL without one."""
-    cdef TimeNs earliest = next_disposal(s)
+    """The next end of a cooldown, disposal, price or release after its latest round; or NIL."""
+    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)), next_gate(s))
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):
@@ -398,6 +406,7 @@ cdef int _plan(State* s) except -1 nogil:
     _collect_pending(s)
     note_nearest(s)
     s.queue_count = s.work_count
+    s.backlog = s.work_count
     if s.work_count == 0:
         return 0
     s.at_risk = <AtRisk*>slab_grow(s.at_risk, &s.at_risk_capacity, s.work_count, sizeof(AtRisk))

@@ -18,7 +18,7 @@ from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigge
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.triggers cimport Triggers
 from ordercascade.core.units cimport (
-    Cash, Lot, Ppm, Tick, TimeNs, Wide, absolute,
+    Cash, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger,
 )
 
 # StepKind, Outcome, PostReason, NoteKind of ordercascade.enums.
@@ -30,6 +30,9 @@ cdef enum:
     STEP_DISPOSAL = 4
     STEP_WATERFALL = 5
     STEP_ADL = 6
+    STEP_HALT = 7
+    STEP_RESUME = 8
+    STEP_AUCTION = 9
     STEP_AGENTS = 11
     STEP_BOUND = 12
     STEP_PAYMENT = 13
@@ -61,6 +64,10 @@ cdef enum:
     NOTE_BOUND_REACHED = 0
     NOTE_ADL_EXTERNAL = 1
     NOTE_FUND_EMPTY = 2
+    NOTE_DISLOCATION = 3
+    NOTE_HELD = 4
+    NOTE_RELEASED = 5
+    NOTE_RATE = 6
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
@@ -197,6 +204,9 @@ ctypedef struct Market:
     TimeNs dispose_at           # next disposal of what the fund or vault took over
     int8_t stale                # last, index or book changed since `peek` was read
     int8_t noted                # last, index or mark changed in this step: a marks row is due
+    int8_t timed                # what the oracle would say moves with the clock alone
+    Ppm tilt_index              # oracles are told so much too much of the outside price ...
+    Ppm tilt_own                # ... and of the market's own
 
 # Where a scope stands with the trigger index.
 cdef enum:
@@ -266,12 +276,17 @@ ctypedef struct State:
     int64_t scope_capacity
     void* policy                # borrowed LiquidationPolicy
     void* backstop              # borrowed Backstop
+    void* brakes                # Brakes of core/brakes.pxd; NULL: no breakers
+    void* rates                 # Rates of core/rates.pxd; NULL: no surcharges
+    Ppm depth_ppm               # the policy asks for the depth within this; 0: it does not
     Log* log                    # the world's
     int32_t venue
     TimeNs time_ns              # of the round; between settlements the world's
     TimeNs settled_ns           # of its latest round
     int64_t round
     int64_t clock               # counts changes of marks and books
+    int64_t backlog             # scopes planned in the latest round
+    int8_t fed                  # 1: some mechanism here reads the backlog
     bint running                # started: rows are written
     bint busy                   # the world is inside a call
     bint settling               # the world is inside a settlement
@@ -419,12 +434,20 @@ cdef inline bint liquidatable(const State* s, const Margin* m) noexcept nogil:
     return m.equity < m.maintenance
 
 
-cdef inline void market_view(const Market* m, MarketView* view) noexcept nogil:
-    view.last = m.last
-    view.index = m.index
+cdef inline Tick tilted(Tick price, Ppm tilt) noexcept nogil:
+    """A price as somebody sees it who is told so much too much of it; to the nearest tick."""
+    if tilt == 0 or price == 0:
+        return price
+    return larger(1, div_floor(2 * <Wide>price * (PPM + tilt) + PPM, 2 * PPM))
+
+
+cdef inline void market_view(const State* s, const Market* m, MarketView* view) noexcept nogil:
+    view.last = tilted(m.last, m.tilt_own)
+    view.index = tilted(m.index, m.tilt_index)
     view.mark = m.mark
-    view.best_bid = book_best(&m.book, 0)
-    view.best_ask = book_best(&m.book, 1)
+    view.best_bid = tilted(book_best(&m.book, 0), m.tilt_own)
+    view.best_ask = tilted(book_best(&m.book, 1), m.tilt_own)
+    view.queue = s.backlog
 
 
 cdef inline int64_t step_begin(State* s, int kind, int32_t market, int32_t scope, int64_t parent,

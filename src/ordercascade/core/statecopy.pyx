@@ -7,6 +7,7 @@ from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
+from ordercascade.core.brakes cimport Brakes, brakes_copy, brakes_digest, brakes_free
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
@@ -14,7 +15,9 @@ from ordercascade.core.events cimport (
 from ordercascade.core.ledger cimport (
     SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
 )
-from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.mechanism cimport (
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle,
+)
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
@@ -77,6 +80,7 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.intents)
     PyMem_RawFree(s.candidates)
     PyMem_RawFree(s.cells)
+    brakes_free(s.brakes)
     memset(s, 0, sizeof(State))
 
 
@@ -109,6 +113,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.candidate_capacity = 0
     s.cells = NULL
     s.cell_capacity = 0
+    s.brakes = NULL
 
 
 cdef int _copy_markets(State* to, const State* s) except -1 nogil:
@@ -148,6 +153,7 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
         to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
     if s.rooms != NULL:
         to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
+    brakes_copy(&to.brakes, s.brakes)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -288,6 +294,9 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
     digest_word(d, m.changed_at)
     digest_word(d, m.peek)
     digest_word(d, (m.stale << 1) | m.noted)
+    if m.tilt_index or m.tilt_own:
+        digest_word(d, m.tilt_index)
+        digest_word(d, m.tilt_own)
     _digest_step(log, m.trade_step, d)
     _digest_step(log, m.mark_trade_step, d)
 
@@ -350,6 +359,8 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
             i = s.ledger.positions[i].next
     digest_word(d, s.adl_event)
     digest_word(d, s.settled_ns)
+    if s.fed:
+        digest_word(d, s.backlog)
     # Triggers fire in no promised order, and the order of these two decides nothing. ADR 7.
     _digest_set(s.loose, s.loose_count, d)
     _digest_set(s.hot, s.hot_count, d)
@@ -372,6 +383,17 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
         digest_word(d, (e.side << 2) | (e.at_market << 1) | e.last)
 
 
+cdef void _digest_brakes(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has breakers, so that the others hash as ever."""
+    cdef const Brakes* b = <const Brakes*>s.brakes
+    cdef int64_t i
+    if b == NULL:
+        return
+    brakes_digest(b, d)
+    for i in range(b.breaker_count):
+        (<CircuitBreaker>b.breakers[i]).digest(d)
+
+
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     """Fold everything that decides what happens next."""
     cdef int64_t i
@@ -391,6 +413,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
         digest_word(d, s.written[i])
     (<LiquidationPolicy>s.policy).digest(d)
     (<Backstop>s.backstop).digest(d)
+    _digest_brakes(s, d)
     _digest_progress(s, d)
 
 

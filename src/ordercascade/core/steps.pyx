@@ -37,7 +37,7 @@ cdef int take_marks(State* s) except -1 nogil:
     cdef MarketView view
     for i in range(s.market_count):
         m = &s.markets[i]
-        market_view(m, &view)
+        market_view(s, m, &view)
         m.mark_before = m.mark
         m.mark_trade_step = m.trade_step
         m.mark = (<Oracle>m.oracle).take(&view, s.time_ns)

@@ -10,13 +10,14 @@ from ordercascade.core.book cimport (
 )
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
+from ordercascade.core.halting cimport gate_refuses
 from ordercascade.core.initial cimport free_collateral, open_orders, refusal
 from ordercascade.core.ledger cimport (
     ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
 )
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.records cimport (
-    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_INSUFFICIENT, REJECT_NOT_OWNER,
+    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_HALTED, REJECT_INSUFFICIENT, REJECT_NOT_OWNER,
     REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN, REJECT_UNKNOWN_ORDER,
 )
 from ordercascade.core.slab cimport NIL
@@ -44,6 +45,8 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
         row.size = result
         _write(s, market, &row, 0, torn)
         return result
+    if gate_refuses(s, market, m):
+        return REJECT_HALTED
     if m.type == AMEND:
         return _amend(s, market, &row, torn)
     result = refusal(s, m.account, market, m.side, m.size)

@@ -9,6 +9,8 @@ cdef class Venue:
     cdef State s
     cdef list oracles           # keep what State borrows
     cdef list schedules         # by market: a Schedule or None; the same
+    cdef list breakers          # in the order given; the same
+    cdef list surcharges        # (for margin, its object); the same
     cdef object policy
     cdef object backstop
     cdef EventLog events

@@ -11,15 +11,17 @@ from ordercascade.core.book cimport book_best, book_clear, book_init, book_submi
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.gates cimport set_gates
+from ordercascade.core.halting cimport gates_open, set_breakers
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
+from ordercascade.core.dues cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
     ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT,
 )
-from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
 from ordercascade.core.questions cimport (
     bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
@@ -70,8 +72,7 @@ cdef class Venue:
 
     def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
         self.events = events
-        self.oracles = []
-        self.schedules = []
+        self.oracles, self.schedules, self.breakers = [], [], []
         self.s.venue = venue
         self.s.log = &events.log
         if rules is None:       # copy() fills it
@@ -95,7 +96,7 @@ cdef class Venue:
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
                    adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
-                   backstop=None):
+                   backstop=None, breakers=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -115,6 +116,8 @@ cdef class Venue:
         set_gates(&self.s, gates)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
+        if breakers != "keep":
+            self.set_breakers(breakers)
 
     def set_policy(self, policy):
         """Use another liquidation policy from the next round on."""
@@ -131,6 +134,13 @@ cdef class Venue:
         self.backstop = backstop
         self.s.backstop = <void*>backstop
         self.s.rules.adl_rule = getattr(backstop, "rule", 0)
+
+    def set_breakers(self, breakers):
+        """Use these circuit breakers from the next round on; the strictest of them wins."""
+        self._idle()
+        made = list(breakers)
+        set_breakers(&self.s, made)
+        self.breakers = made
 
     def set_fund(self, amount, asset=0):
         """Give the insurance fund another balance by a deposit or withdrawal from outside."""
@@ -200,7 +210,7 @@ cdef class Venue:
         m.trade_step = NIL
         m.mark_trade_step = NIL
         self.oracles.append(made)
-        m.oracle = <void*>made
+        set_oracle(&self.s, market, made)
         self.schedules.append(schedule)         # None, or kept alive: it never changes
         if schedule is not None:
             m.plan = &(<Schedule>schedule).plan
@@ -282,6 +292,7 @@ cdef class Venue:
         """The start: last prices, marks, triggers, and the opening on the tape."""
         self.torn = True
         opening(&self.s)
+        gates_open(&self.s)
         self.torn = False
         return 0
 
@@ -663,10 +674,12 @@ cdef class Venue:
         other.s.policy = <void*>other.policy
         other.backstop = (<Backstop>self.backstop).clone()
         other.s.backstop = <void*>other.backstop
+        other.breakers = [(<CircuitBreaker>each).clone() for each in self.breakers]
+        set_breakers(&other.s, other.breakers)
         other.oracles = []
         other.schedules = list(self.schedules)
         for i in range(self.s.market_count):
             oracle = (<Oracle>self.s.markets[i].oracle).clone()
             other.oracles.append(oracle)
-            other.s.markets[i].oracle = <void*>oracle
+            set_oracle(&other.s, i, oracle)
         return other

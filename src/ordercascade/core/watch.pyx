@@ -58,8 +58,8 @@ cdef void _read_peeks(State* s) noexcept nogil:
     cdef int64_t i
     cdef MarketView view
     for i in range(s.market_count):
-        if s.markets[i].stale:
-            market_view(&s.markets[i], &view)
+        if s.markets[i].stale or s.markets[i].timed:
+            market_view(s, &s.markets[i], &view)
             s.markets[i].peek = (<Oracle>s.markets[i].oracle).peek(&view, s.time_ns)
             s.markets[i].stale = 0
 

@@ -15,7 +15,7 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_w
 from ordercascade.core.events cimport (
     EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
 )
-from ordercascade.core.outside cimport index_tick, shock, transfer
+from ordercascade.core.outside cimport price_tick, shock, transfer
 from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
 )
@@ -320,7 +320,7 @@ cdef class World:
             s.wrote = True
             self.wrote = True
             if item.kind == PRICE_TICK:
-                return index_tick(s, item.market, item.a)
+                return price_tick(s, item.market, item.a, item.b)
             if item.kind == TRANSFER:
                 return transfer(s, item.account, <int32_t>item.b, item.a)
             return shock(s, item.market, item.side, item.a, item.b, item.c)

@@ -210,6 +210,7 @@ def _money(tape: Tape, f: Figures, venue: int, market: int) -> dict[str, Any]:
     table = tape.adl
     mine = (table["market"] == market) & (table["step"] >= 0)
     mine &= tape.steps["venue"][np.maximum(table["step"], 0)] == venue if count else False
+    mine &= tape.steps["kind"][np.maximum(table["step"], 0)] == StepKind.ADL if count else False
     np.add.at(adl, table["step"][mine] + 1, table["lots"][mine])
     return {
         "fund": pack(_balance(tape, f, venue, HolderKind.FUND)),

@@ -163,6 +163,7 @@ def deleveraged(f: Figures, venue: int, market: int) -> Total:
     step = f.column("adl", "step")
     here = f.column("adl", "market") == market
     here &= f.column("steps", "venue")[step] == venue
+    here &= f.column("steps", "kind")[step] == StepKind.ADL
     return Total(step[here], f.column("adl", "lots")[here])
 
 

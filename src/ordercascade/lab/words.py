@@ -6,6 +6,7 @@ import numpy as np
 
 from ordercascade.enums import Outcome, Side, StepKind
 from ordercascade.figures import Figures, plural
+from ordercascade.inheritance import disposal_line, payment_line, takeover_line
 
 
 def word_of(kind: StepKind) -> str:
@@ -13,6 +14,9 @@ def word_of(kind: StepKind) -> str:
         StepKind.SHOCK: "outside event",
         StepKind.MARK: "mark change",
         StepKind.AGENTS: "user's action",
+        StepKind.TAKEOVER: "takeover",
+        StepKind.DISPOSAL: "disposal of what was taken over",
+        StepKind.PAYMENT: "payment",
     }
     return words.get(kind, kind.name.lower().replace("_", " "))
 
@@ -33,7 +37,7 @@ def line_of(f: Figures, k: int) -> str:
             text += f" of {units.number(at['lots_before'])} (tranche {at['tranche']})"
         if at["lots_filled"]:
             text += f" at {units.average(at['value'], at['lots_filled'])}"
-        outcome = Outcome(at["outcome"]).name.lower()
+        outcome = Outcome(at["outcome"]).name.lower().replace("_", " ")
         return f"{text}, {outcome}" if outcome not in ("open", "closed") else text
     if kind == StepKind.ADL:
         units = f.market("steps", k)
@@ -52,11 +56,18 @@ def line_of(f: Figures, k: int) -> str:
         return f"{units.name} mark {units.move(before, after)}"
     if kind == StepKind.SHOCK:
         return _shock_line(f, k)
+    if kind in _STAGES:
+        return _STAGES[kind](f, k)
     if kind == StepKind.BOUND:
         return "a bound was reached: not a resting place"
     return word_of(kind)
 
 
+_STAGES = {
+    StepKind.TAKEOVER: takeover_line,
+    StepKind.DISPOSAL: disposal_line,
+    StepKind.PAYMENT: payment_line,
+}
 _LIQUIDATION = (
     *("side", "tranche", "lots_before", "lots_asked", "lots_filled", "value", "outcome"),
 )

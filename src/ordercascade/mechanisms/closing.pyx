@@ -40,7 +40,7 @@ cdef class Tranche(LiquidationPolicy):
     def __repr__(self):
         return f"<Tranche {self.fraction_ppm} ppm, cooldown {self.cooldown_ns} ns>"
 
-    cdef void plan(self, const AtRisk* rows, int64_t count, Intent* out) noexcept nogil:
+    cdef int plan(self, const AtRisk* rows, int64_t count, Intent* out) except -1 nogil:
         cdef int64_t i
         for i in range(count):
             out[i].scope = rows[i].scope
@@ -49,6 +49,7 @@ cdef class Tranche(LiquidationPolicy):
             out[i].limit = rows[i].bankruptcy_limit
             out[i].cooldown_ns = self.cooldown_ns
             out[i].at_market = not self.at_bankruptcy
+        return 0
 
     cdef void digest(self, Digest* d) noexcept nogil:
         digest_word(d, self.fraction_ppm)

@@ -51,9 +51,6 @@ cdef class OwnBook(Oracle):
             mark = self.price_max
         return mark if mark > 0 else 1
 
-    cdef Tick take(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
-        return self.peek(view, time_ns)
-
     cdef void digest(self, Digest* d) noexcept nogil:
         digest_word(d, self.source)
         digest_word(d, self.own_weight_ppm)

@@ -263,7 +263,7 @@ cdef class Tranches(LiquidationPolicy):
     def __repr__(self):
         return f"<Tranches {TrancheRule(self.rule).name.lower()}>"
 
-    cdef void plan(self, const AtRisk* rows, int64_t count, Intent* out) noexcept nogil:
+    cdef int plan(self, const AtRisk* rows, int64_t count, Intent* out) except -1 nogil:
         cdef int64_t i
         cdef int32_t limit
         for i in range(count):
@@ -278,6 +278,7 @@ cdef class Tranches(LiquidationPolicy):
                 out[i].limit = _fillable(self, &rows[i])
             elif limit == RANGE:
                 out[i].limit = _range(self, &rows[i])
+        return 0
 
     cdef Lot grant(self, int32_t market, TimeNs time_ns, Lot lots, Lot skew) except -1 nogil:
         """A window gives what it has left and remembers it; sales older than it are forgotten."""

@@ -66,8 +66,7 @@ class Inherited:
         cost, lots = self.costs.pop(market, row.cost), abs(size)
         if partial:
             lots = row.lots
-            cost = self._signed(size, lots) * stage.markets[market].mark
-            cost *= stage.plain[market].multiplier
+            cost = stage.plain[market].worth(self._signed(size, lots), stage.markets[market].mark)
         taker = self.taker(asset)
         findings.same(
             "takeovers", "adl", first,
@@ -102,6 +101,8 @@ class Inherited:
         self.scope, self.costs, self.parent = scope, {}, None
         told, turn.taken_over = turn.taken_over == scope, -1
         cooling = turn.step3 < 0
+        if not cooling and not told and progress.pending and self._healed(scope):
+            progress.end()
         if not stage.terms.bracketed:
             stage.findings.gap("takeovers", UNBRACKETED)
         else:
@@ -124,8 +125,18 @@ class Inherited:
         if stages.takeover_price == PriceMode.BANKRUPTCY and stage.terms.bracketed:
             self.costs = handover(held, marks, stage.plain)
         else:
-            unit = {m: marks[m] * stage.plain[m].multiplier for m, _, _ in held.legs}
-            self.costs = {market: size * unit[market] for market, size, _ in held.legs}
+            self.costs = {m: stage.plain[m].worth(size, marks[m]) for m, size, _ in held.legs}
+
+    def _healed(self, scope: int) -> bool:
+        """Say if a scope that waits was healthy or flat at a step 3 since its last order."""
+        stage = self.stage
+        if not stage.terms.judges:
+            return False
+        for at, marks in self.turn.points[stage.liquidation(scope).rounds :]:
+            held = stage.ledger.held_before(scope, at)
+            if not held.legs or healthy(held, marks, stage.terms):
+                return True
+        return False
 
     def _first(self, step: Step, held: Held) -> None:
         """Taken over instead of an order: its parent is that of the order it would have sent."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from typing import NamedTuple
 
 from ordercascade.enums import (
@@ -20,6 +19,7 @@ from ordercascade.replay.inherited import mend
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.margins import Held, bankruptcy_price, equity_of, handover, split
 from ordercascade.replay.pairs import pairs_of
+from ordercascade.replay.ranks import Event, ranked
 from ordercascade.replay.rows import Adl, Note, Posting, Step
 from ordercascade.replay.stage import Stage
 from ordercascade.replay.turns import Turn, check_parts
@@ -33,19 +33,6 @@ class Loss(NamedTuple):
 
     due: list[Due]
     notes: list[Note]
-
-
-class Event:
-    """One deleveraging of a scope: the costs of all legs are fixed before the first."""
-
-    def __init__(self, scope: int, start: int, held: Held, parent: int | None) -> None:
-        self.scope, self.start, self.held = scope, start, held
-        self.parent = parent  # of every row; None: the step that last moved the scope
-        self.costs: dict[int, int] = {}
-        self.known = False  # costs follow from the tape
-        self.equity = 0
-        self.lost = 0  # by the counterparties, so far
-        self.floored = 0  # parties whose inverse lots are worth a floored number of units
 
 
 class Losses:
@@ -229,9 +216,8 @@ class Losses:
             users = sorted(others - {external})
             if rule == AdlRule.QUEUE:
                 held = {who: abs(ledger.size(who, market)) for who in users}
-                users = self._ranked(self.event, market, users, held, sum(held.values()))
-            ranked = [*users, *(others & {external})]
-            wanted = pairs_of(stage, scope, market, ranked)
+                users = ranked(self.stage, self.event, market, users, held, sum(held.values()))
+            wanted = pairs_of(stage, scope, market, [*users, *(others & {external})])
             if len(wanted) != len(rows):
                 want = f"have {len(wanted)} counterparties"
                 findings.fail("adl", "steps", step.step, "step", want, len(rows))
@@ -290,7 +276,7 @@ class Losses:
             price = market.mark if mode == PriceMode.MARK else market.before
             if mode == PriceMode.TICK:
                 price = bankruptcy_price(held, number, stage.marks, stage.plain)
-            found[number] = price * size * market.terms.multiplier
+            found[number] = market.terms.worth(size, price)
         return found
 
     def _check_cooling(self, step: Step, held: Held) -> None:
@@ -352,52 +338,10 @@ class Losses:
         else:
             dealt = []
             by_id = rule == AdlRule.SCOPE_ID
-            for who in users if by_id else self._ranked(event, market, users, held, left):
+            for who in users if by_id else ranked(self.stage, event, market, users, held, left):
                 dealt.append((who, min(held[who], left)))
                 left -= dealt[-1][1]
         return [(who, taken) for who, taken in [*dealt, (external, outside)] if taken]
-
-    def _ranked(
-        self, event: Event, market: int, users: list[int], held: dict[int, int], lots: int
-    ) -> list[int]:
-        """Return at least those who take `lots`, first rank first. SEMANTICS §5.7.
-
-        Floats sort out who can be among them; exact rationals decide.
-        """
-        keys = {who: self._key(event, market, who) for who in users}
-        rough = {who: (key[0], key[2] / key[1]) for who, key in keys.items()}
-        by_rough = sorted(users, key=lambda who: (rough[who][0], -rough[who][1], who))
-        taken, cut = 0, len(users)
-        for place, who in enumerate(by_rough):
-            taken += held[who]
-            if taken >= lots:
-                cut = place
-                break
-        if cut < len(users):
-            group, edge = rough[by_rough[cut]]
-            slack = abs(edge) * 1e-9
-            while cut + 1 < len(users):
-                after = rough[by_rough[cut + 1]]
-                if after[0] != group or after[1] < edge - slack:
-                    break
-                cut += 1
-        near = by_rough[: cut + 1]
-        return sorted(near, key=lambda who: (keys[who][0], -Fraction(keys[who][2], keys[who][1]),
-                                             who))  # fmt: skip
-
-    def _key(self, event: Event, market: int, who: int) -> tuple[int, int, int]:
-        """Return (group, denominator, numerator) of a rank, frozen at the event's start."""
-        held = self.stage.ledger.held_before(who, event.start)
-        equity = equity_of(held, self.stage.marks, self.stage.plain)
-        if equity <= 0:
-            return 1, 1, 0
-        _, size, cost = next(leg for leg in held.legs if leg[0] == market)
-        value = self.stage.plain[market].worth(size, self.stage.markets[market].mark)
-        profit = value - cost
-        base = max(1, abs(cost))
-        if profit > 0:
-            return 0, base * equity, profit * abs(value)
-        return 0, base * max(1, abs(value)), profit * equity
 
     def paid(self, step: Step) -> None:
         """After the postings of the last leg the bankrupt has nothing, and owes nothing."""

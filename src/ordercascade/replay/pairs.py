@@ -44,14 +44,14 @@ def can_take(stage: Stage, who: int, market: int, size: int, cost: int) -> bool:
         return True  # External has no margin; fund and vault answer for themselves.
     held = ledger.held(who)
     before = standing_of(held, stage.marks, stage.plain)
-    unit = stage.marks[market] * stage.plain[market].multiplier
-    equity, maintenance, initial, flat = before.equity + size * unit - cost, 0, 0, True
+    gain = stage.plain[market].worth(size, stage.marks[market]) - cost
+    equity, maintenance, initial, flat = before.equity + gain, 0, 0, True
     for number, lots, own in held.legs:
         after = lots + size if number == market else lots
         maintenance += need(stage, number, after, lots, own)
         if after:
             flat = False
-            worth = after * stage.marks[number] * stage.plain[number].multiplier
+            worth = stage.plain[number].worth(after, stage.marks[number])
             interest = ledger.open_interest(number) * abs(worth) // abs(after)
             initial += brackets_of(stage.plain[number]).initial(after, worth, interest)
     if flat:

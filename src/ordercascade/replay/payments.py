@@ -34,7 +34,7 @@ def settle_market(stage: Stage, market: int, due: list[Due]) -> list[Due]:
     `due` are the postings of the step so far: a disposal is followed by a settlement of its own.
     """
     ledger, asset = stage.ledger, stage.plain[market].asset
-    unit = stage.markets[market].mark * stage.plain[market].multiplier
+    terms, mark = stage.plain[market], stage.markets[market].mark
     gains: dict[int, int] = {}
     purse = Purse(stage, due)
     clearing = stage.holder(HolderKind.CLEARING, market)
@@ -42,7 +42,7 @@ def settle_market(stage: Stage, market: int, due: list[Due]) -> list[Due]:
         leg = ledger.legs[holder].get(market)
         if leg is None:
             continue
-        gain = ledger.settle(holder, market, leg[0] * unit) if leg[0] else 0
+        gain = ledger.settle(holder, market, terms.worth(leg[0], mark)) if leg[0] else 0
         if gain:
             due.append((asset, clearing, holder, gain, int(PostReason.REALISE)))
             purse.money[clearing] -= gain
@@ -102,10 +102,10 @@ def _share(stage: Stage, purse: Purse, asset: int, gains: dict[int, int], missin
 
 def due_to_settle(stage: Stage, market: int) -> bool:
     """Say if somebody has a gain or loss in a market that was not settled."""
-    unit = stage.markets[market].mark * stage.plain[market].multiplier
+    terms, mark = stage.plain[market], stage.markets[market].mark
     return any(
         market in legs
-        and (legs[market][1] != legs[market][0] * unit
+        and (legs[market][1] != terms.worth(legs[market][0], mark)
              or stage.ledger.unsettled.get((market, holder), 0))
         for holder, legs in stage.ledger.legs.items()
     )  # fmt: skip

@@ -15,6 +15,7 @@ from ordercascade.enums import (
     StepKind,
     TrancheRule,
 )
+from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.inherited import Inherited, mend
@@ -31,6 +32,7 @@ from ordercascade.replay.records import (
     play_marks,
     play_notes,
     play_scopes,
+    told_lies,
 )
 from ordercascade.replay.rounds import Settlement
 from ordercascade.replay.rows import (
@@ -112,7 +114,7 @@ class Player:
         for stage, turn, *_ in self.cast.values():
             turn.end()
             self.findings.step = -1
-            self._total(stage)
+            check_total(stage)
 
     def check_nobody_left(self) -> None:
         """At the end of a run only those may be liquidatable who have sent an order and wait."""
@@ -145,7 +147,7 @@ class Player:
                 if market.terms.id not in told:
                     want = f"have an opening row for market {market.terms.id}"
                     self.findings.fail("marks", "marks", -1, "market", want, sorted(told))
-                self._check_costs(stage, market.terms.id)
+                check_costs(stage, market.terms.id)
                 market.look(-1)
             opened = balances(stage)
             for number, fund in enumerate(funds, first_fund):
@@ -252,6 +254,8 @@ class Player:
             due, notes = losses.adl(step, *self.rows.adl.at(k))
         elif step.kind == StepKind.WATERFALL:
             due, notes = losses.waterfall(step, postings)
+        elif step.kind == StepKind.SHOCK:
+            notes = told_lies(stage, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)
@@ -260,7 +264,7 @@ class Player:
             losses.paid(step)
         touched = {orders[1][0].market} if orders[1] else {step.market} - {-1}
         touched.update(level.market for level in levels[1])
-        self._invariants(stage, touched)
+        check_invariants(stage, touched)
         if order is not None:
             end_order(stage, turn, row, order, insured)
         play_marks(stage, step, *self.rows.marks.at(k))
@@ -381,50 +385,6 @@ class Player:
             want = f"be at most {ledger.collateral[row.from_holder]}"
             self.findings.fail("postings", "postings", first, "amount", want, row.amount)
         return [row[1:]]
-
-    def _invariants(self, stage: Stage, markets: set[int]) -> None:
-        """What SEMANTICS §1 promises after every step."""
-        findings, ledger = self.findings, stage.ledger
-        findings.rows["money"] += 1
-        findings.rows["equity"] += 1
-        for market in markets:
-            self._check_costs(stage, market)
-        for asset, paid in stage.paid_in.items():
-            owned = ledger.totals[asset]
-            findings.same("money", "steps", findings.step, collateral=(paid, owned))
-            equity = owned
-            for each in stage.markets:
-                number = each.terms.id
-                if each.terms.asset == asset:
-                    equity -= ledger.collateral[stage.holder(HolderKind.CLEARING, number)]
-                    equity -= ledger.costs.get(number, 0)
-                    equity += each.terms.worth(ledger.sizes.get(number, 0), each.mark)
-            findings.same("equity", "steps", findings.step, equity=(paid, equity))
-
-    def _check_costs(self, stage: Stage, market: int) -> None:
-        """Sizes add up to none, costs to what clearing has paid out. SEMANTICS §1."""
-        ledger, findings = stage.ledger, self.findings
-        findings.rows["costs"] += 1
-        size, cost = ledger.sizes.get(market, 0), ledger.costs.get(market, 0)
-        clearing = ledger.collateral[stage.holder(HolderKind.CLEARING, market)]
-        step = findings.step
-        if size:
-            findings.fail("costs", "steps", step, "size", f"add up to 0 in market {market}", size)
-        if cost + clearing:
-            want = f"add up to 0 with clearing in market {market}"
-            findings.fail("costs", "steps", step, "cost", want, cost + clearing)
-
-    def _total(self, stage: Stage) -> None:
-        """Count all money again at the end."""
-        for asset in stage.assets:
-            owned = sum(
-                money
-                for holder, money in stage.ledger.collateral.items()
-                if stage.ledger.holders[holder].asset == asset
-            )
-            if owned != stage.paid_in[asset]:
-                want = f"be {stage.paid_in[asset]} of asset {asset}"
-                self.findings.fail("money", "postings", -1, "amount", want, owned)
 
 
 def _run(levels: list[Level], place: int, key: tuple[int, int]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ordercascade.enums import HolderKind, MarkRefresh, StepKind
+from ordercascade.enums import HolderKind, MarkRefresh, NoteKind, StepKind, Told
 from ordercascade.replay.margins import equity_of, standing_of
 from ordercascade.replay.rows import FundRow, Mark, Note, ScopeRow, Step
 from ordercascade.replay.schedules import Schedule
@@ -96,6 +96,15 @@ def open_marks(stage: Stage, rows: Sequence[tuple[int, Mark]]) -> None:
                       best_ask=(best[1], row.best_ask))  # fmt: skip
         if market.terms.source >= 0:
             findings.same("marks", "marks", number, mark=(market.peek(), row.mark))
+
+
+def told_lies(stage: Stage, rows: Sequence[Note]) -> list[Note]:
+    """Let the dislocations of a step begin or end; the tape is the only one who knows of them."""
+    lies = [row for row in rows if row.kind == NoteKind.DISLOCATION]
+    for row in lies:
+        if row.b in tuple(Told) and 0 <= row.market < len(stage.markets):
+            stage.markets[row.market].tilt[Told(row.b)] = row.a
+    return lies
 
 
 # Balances.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from ordercascade.enums import HolderKind
+from ordercascade.enums import HolderKind, Told
 from ordercascade.replay.book import Book
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.ledger import Ledger
 from ordercascade.replay.rows import Account, Mark, Opened
-from ordercascade.replay.terms import MarketTerms, VenueTerms
+from ordercascade.replay.terms import PPM, MarketTerms, VenueTerms
 
 
 class Market:
@@ -21,6 +21,7 @@ class Market:
         self.book = Book()
         self.last = self.index = self.mark = self.written = 0
         self.noted = False  # the step changed the last price
+        self.tilt = {Told.INDEX: 0, Told.OWN: 0}  # ppm too much that its oracle is told
         self.before = 0  # the mark that stood before the latest taking
         self.trade_step = self.trade_taken = -1  # latest step with trades; when marks were taken
         self.stood_steps: list[int] = []  # where the standing mark changed, and to what
@@ -45,7 +46,9 @@ class Market:
 
     def peek(self) -> int:
         """Return the mark that a taking would give now."""
-        return self.terms.peek(self.last, self.index, self.book.best(0), self.book.best(1))
+        own = self.last, self.book.best(0), self.book.best(1)
+        last, bid, ask = (_tilted(price, self.tilt[Told.OWN]) for price in own)
+        return self.terms.peek(last, _tilted(self.index, self.tilt[Told.INDEX]), bid, ask)
 
     def look(self, step: int) -> None:
         """Note the peeked mark after a step, if it is another one."""
@@ -53,6 +56,13 @@ class Market:
         if not self.peek_marks or mark != self.peek_marks[-1]:
             self.peek_steps.append(step)
             self.peek_marks.append(mark)
+
+
+def _tilted(price: int, ppm: int) -> int:
+    """Return what an oracle sees of a price under a dislocation, to the nearest tick."""
+    if ppm == 0 or price == 0:
+        return price
+    return max(1, (2 * price * (PPM + ppm) + PPM) // (2 * PPM))
 
 
 class Progress:

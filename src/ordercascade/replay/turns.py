@@ -319,7 +319,7 @@ def may_take(stage: Stage, held: Held) -> bool:
     asset = stage.plain[held.legs[0][0]].asset
     taker = stage.holder(HolderKind.FUND if fund else HolderKind.VAULT, asset)
     sums = [
-        sum(abs(size) * stage.marks[m] * stage.plain[m].multiplier for m, size, _ in each.legs)
+        sum(abs(stage.plain[m].worth(size, stage.marks[m])) for m, size, _ in each.legs)
         for each in (stage.ledger.held(taker), held)
     ]
     return sum(sums) * PPM <= stage.ledger.collateral[taker] * stages.takeover_cap_ppm

@@ -1,0 +1,1 @@
+# What oracles are told falsely, planned ahead. No C surface.

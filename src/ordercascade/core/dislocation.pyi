@@ -1,0 +1,6 @@
+from ordercascade.core.world import World
+from ordercascade.enums import Told
+
+def schedule_dislocation(
+    world: World, time_ns: int, venue: int, market: int, told: Told, shift_ppm: int
+) -> None: ...

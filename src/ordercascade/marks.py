@@ -1,0 +1,80 @@
+"""From the words of an `oracle` table to the numbers of a `Feed`: which keys go together.
+
+| kind | needs | may have |
+|---|---|---|
+| last, mid, index | | all below |
+| twap | window_s | of |
+| ema, median3 | ema_tau_s (default 150) | of |
+
+Every kind may have own_book_weight, latency_s (with latency_sigma, congestion), heartbeat_s (with
+deviation; 3 s for means), clamp, clamp_round, clamp_per_s. spec/MECHANISMS.md §7, §8.
+"""
+
+from __future__ import annotations
+
+from ordercascade.config import OracleConfig
+from ordercascade.enums import FeedKind, PriceSource
+from ordercascade.errors import ConfigError, InputError
+from ordercascade.exact import Exact, located, ppm, time_ns
+from ordercascade.mechanisms.feeds import Feed
+
+MEANS = ("twap", "ema", "median3")
+MEMORY = ("latency_s", "heartbeat_s", "clamp", "clamp_round", "clamp_per_s")
+TIMES = {
+    "window_s": "window_ns",
+    "ema_tau_s": "tau_ns",
+    "latency_s": "latency_ns",
+    "heartbeat_s": "heartbeat_ns",
+}
+SHARES = {
+    "latency_sigma": ("sigma_ppm", 5 * 10**6),
+    "congestion": ("congestion_ppm", 10**9),
+    "deviation": ("deviation_ppm", 10**6),
+    "clamp": ("clamp_ppm", 10**6),
+    "clamp_round": ("clamp_round_ppm", 10**6),
+    "clamp_per_s": ("clamp_second_ppm", 10**6),
+}
+# A key, and the one it says nothing without.
+NEEDS = {"latency_sigma": "latency_s", "congestion": "latency_s", "deviation": "heartbeat_s"}
+
+
+def feed_numbers(oracle: OracleConfig, path: str) -> dict[str, int] | None:
+    """Return the arguments of a `Feed`, or None where the oracle remembers nothing."""
+    kind = oracle.kind or "last"
+    _judge(oracle, kind, path)
+    if kind not in MEANS and not any(getattr(oracle, key) for key in MEMORY):
+        return None
+    said: dict[str, Exact | None] = {key: getattr(oracle, key) for key in (*TIMES, *SHARES)}
+    if kind in MEANS:
+        said["heartbeat_s"] = said["heartbeat_s"] or Exact(3)
+    if kind in ("ema", "median3"):
+        said["ema_tau_s"] = said["ema_tau_s"] or Exact(150)
+    source = (oracle.of or "last") if kind in MEANS else kind
+    numbers = {
+        "kind": int(FeedKind[kind.upper()] if kind in MEANS else FeedKind.SPOT),
+        "source": int(PriceSource[source.upper()]),
+    }
+    for key, name in TIMES.items():
+        numbers[name] = located(path, time_ns, key, said[key] or 0)
+    for key, (name, most) in SHARES.items():
+        numbers[name] = located(path, ppm, key, said[key] or 0, high=most)
+    try:
+        Feed(**numbers)  # type: ignore[arg-type]
+    except (ConfigError, InputError) as error:
+        raise ConfigError(path, error.rule) from None
+    return numbers
+
+
+def _judge(oracle: OracleConfig, kind: str, path: str) -> None:
+    """Refuse keys that say nothing beside the others."""
+    for key, needed in NEEDS.items():
+        if getattr(oracle, key) and not getattr(oracle, needed):
+            if needed == "heartbeat_s" and kind in MEANS:
+                continue
+            raise ConfigError(f"{path}.{key}", f"says nothing without {needed}")
+    if (oracle.window_s is not None) != (kind == "twap"):
+        raise ConfigError(f"{path}.window_s", "belongs to kind 'twap', which needs it")
+    if oracle.ema_tau_s is not None and kind not in ("ema", "median3"):
+        raise ConfigError(f"{path}.ema_tau_s", "belongs to the kinds 'ema' and 'median3'")
+    if oracle.of is not None and kind not in MEANS:
+        raise ConfigError(f"{path}.of", f"belongs to the kinds {', '.join(MEANS)}")
