@@ -151,6 +151,14 @@ def test_a_mark_from_outside_alone_has_no_feedback() -> None:
     assert criticality(oc.scenarios.load("uniform-ladder", index)).r_initial == 0
 
 
+def test_a_mark_with_a_memory_is_told() -> None:
+    """A mean over ten minutes hardly sees a cascade of one instant: R says what it cannot know."""
+    oracle = 'venue.market[0].oracle={ kind = "twap", of = "last", window_s = 600, index = 100 }'
+    found = criticality(oc.scenarios.load("uniform-ladder", oracle))
+    assert any("TOY does not follow the book at once" in text for text in found.warnings)
+    assert criticality(oc.scenarios.load("uniform-ladder")).warnings == ()
+
+
 # Laws of impact and tranches.
 
 
