@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 from ordercascade.config import (
     DislocationConfig,
@@ -12,9 +13,10 @@ from ordercascade.config import (
     ShockConfig,
     TransferConfig,
 )
-from ordercascade.enums import Side, Told
+from ordercascade.enums import FundingRule, Side, Told
 from ordercascade.errors import ConfigError
-from ordercascade.exact import located, plain, ppm, time_ns
+from ordercascade.exact import located, plain, ppb, ppm, time_ns
+from ordercascade.keys import FundingConfig
 from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
 
 
@@ -59,6 +61,17 @@ class Transfer(NamedTuple):
     path: str
 
 
+class Funding(NamedTuple):
+    """Funding payments of a market; `rate_ppb` None: by its rule."""
+
+    time_ns: int
+    venue: int
+    market: int
+    rate_ppb: int | None
+    every_ns: int
+    times: int
+
+
 class Agenda(NamedTuple):
     """All of it, in the order of the file."""
 
@@ -66,6 +79,7 @@ class Agenda(NamedTuple):
     ticks: tuple[Tick, ...]
     transfers: tuple[Transfer, ...]
     dislocations: tuple[Dislocation, ...] = ()
+    fundings: tuple[Funding, ...] = ()
 
 
 def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
@@ -79,6 +93,7 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
             for i, item in enumerate(config.dislocation)
             for each in _dislocation(venues, item, f"dislocation[{i}]")
         ),
+        tuple(_funding(venues, item, f"funding[{i}]") for i, item in enumerate(config.funding)),
     )
 
 
@@ -129,6 +144,30 @@ def _transfer(venues: Sequence[VenuePlan], item: TransferConfig, path: str) -> T
     return Transfer(_time(path, item), venue, item.account, amount, path)
 
 
+def _funding(venues: Sequence[VenuePlan], item: FundingConfig, path: str) -> Funding:
+    venue, index, _ = _where(venues, item.venue, item.market, path)
+    rate = None if item.rate is None else located(path, ppb, "rate", item.rate)
+    every = 0 if item.every_s is None else located(path, time_ns, "every_s", item.every_s)
+    if item.times > 1 and every == 0:
+        raise ConfigError(f"{path}.every_s", "must be above 0")
+    return Funding(_time(path, item), venue, index, rate, every, item.times)
+
+
+def funding_terms(item: MarketPlan) -> dict[str, Any]:
+    """Return the arguments of the engine's set_funding() for a market that has a rule."""
+    rule, path = item.config.funding, f"{item.path}.funding"
+    if rule is None:
+        return {}
+    return {
+        "rule": FundingRule[rule.rule.upper()],
+        "interest_ppb": located(path, ppb, "interest", rule.interest or 0),
+        "clamp_ppb": located(path, partial(ppb, low=0), "clamp", rule.clamp or 0),
+        "cap_ppb": located(path, partial(ppb, low=0), "cap", 1 if rule.cap is None else rule.cap),
+        "share": rule.share,
+        "at_index": rule.price == "index",
+    }
+
+
 def _where(
     venues: Sequence[VenuePlan], venue: str | None, market: str | None, path: str
 ) -> tuple[int, int, MarketPlan]:
@@ -149,5 +188,8 @@ def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int
     return names.index(wanted)
 
 
-def _time(path: str, item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig) -> int:
+def _time(
+    path: str,
+    item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig | FundingConfig,
+) -> int:
     return located(path, time_ns, "at_s", item.at_s)

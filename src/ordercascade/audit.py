@@ -24,6 +24,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
+UNEXPLAINED = ("breakers", "slices")
 SHOWN = 5  # failures of one check in a text
 
 
@@ -124,12 +125,23 @@ def audit(tape: Tape) -> Audit:
                 findings.gap(check, f"the tape's metadata does not name {unnamed} (steps)",
                              len(tape))  # fmt: skip
         else:
-            _play(tape, terms, findings)
+            _play_or_say_why_not(tape, terms, findings)
     else:
         for check in list(CHECKS)[1:]:
             findings.gap(check, "rows point nowhere, so the tape was not played (steps)", len(tape))
     name = str(tape.meta["name"]) or "tape"
     return Audit(name, len(tape), findings.checks(), findings.gaps())
+
+
+def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> None:
+    """Play the tape, unless a venue has rules whose decisions the tape does not explain."""
+    unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
+    if not unexplained:
+        _play(tape, terms, findings)
+        return
+    for check in list(CHECKS)[1:]:
+        why = f"a venue has {' and '.join(unexplained)}: its rounds are not played again (steps)"
+        findings.gap(check, why, len(tape))
 
 
 def _unnamed(tables: Mapping[str, Table], terms: Mapping[int, VenueTerms]) -> str:

@@ -13,13 +13,20 @@ from msgspec import Meta
 
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
-from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.keys import (
+    Book,
+    Count,
+    FundingConfig,
+    FundingRuleConfig,
+    PopulationConfig,
+    Strict,
+    Whole,
+)
 from ordercascade.record import Record
 from ordercascade.stagekeys import Schedule, SocialConfig, StageRules, judge_spellings
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
-    "breaker": "liquidation",
     "agent": "shock",
     "maker": "book",
     "flow": "shock",
@@ -30,7 +37,6 @@ LATER = {
     "margin_call": "trigger_strict",
     "haircut": "brackets",
     "lending": "transfer",
-    "funding": "fees",
     "hedge": "margin",
 }
 LATER_VALUES = frozenset(
@@ -99,18 +105,61 @@ class OracleConfig(Strict, frozen=True, kw_only=True):
 class LiquidationConfig(Strict, frozen=True, kw_only=True):
     """How much of a position one liquidation order closes, and when the next may follow."""
 
-    kind: Literal["full", "tranche"]
+    kind: Literal["full", "tranche", "equal", "almgren_chriss", "obizhaeva_wang", "restore"]
     fraction: Exact | None = None
     min_notional: Exact | None = None
     cooldown_s: Exact | None = None
     then: Literal["fraction", "all"] | None = None
+    slices: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    kappa_per_s: Exact | None = None
+    resilience_per_s: Exact | None = None
+    target_margin: Exact | None = None
+    cost: Exact | None = None
+    book_share: Exact | None = None
+    book_range: Exact | None = None
 
     def __post_init__(self) -> None:
         rest = (self.fraction, self.min_notional, self.cooldown_s, self.then)
         if self.kind == "full" and any(value is not None for value in rest):
             raise ValueError("kind 'full' takes no fraction, min_notional, cooldown_s or then")
+        needs = {
+            "equal": {"slices"},
+            "almgren_chriss": {"slices", "kappa_per_s"},
+            "obizhaeva_wang": {"slices", "resilience_per_s"},
+            "restore": {"target_margin"},
+        }.get(self.kind, set())
+        may = needs | ({"cost"} if self.kind == "restore" else set())
+        may |= {"book_share", "book_range"} if needs else set()
+        keys = ("slices", "kappa_per_s", "resilience_per_s", "target_margin", "cost")
+        for key in (*keys, "book_share", "book_range"):
+            said = getattr(self, key) is not None
+            if said and key not in may:
+                raise ValueError(f"kind {self.kind!r} takes no {key}")
+            if not said and key in needs:
+                raise ValueError(f"kind {self.kind!r} needs {key}")
+        if needs and (self.fraction is not None or self.then is not None):
+            raise ValueError(f"kind {self.kind!r} takes no fraction and no then")
+        if (self.book_share is None) != (self.book_range is None):
+            raise ValueError("book_share and book_range come together")
         if self.kind == "tranche" and self.fraction is None:
             raise ValueError("kind 'tranche' needs a fraction")
+
+
+class BreakerConfig(Strict, frozen=True, kw_only=True):
+    """When trading is limited or stops; which keys a kind takes says brakes.py."""
+
+    kind: Literal["price_band", "halt", "lag_pause", "gas_pause"]
+    scope: Literal["liquidations", "all"] = "liquidations"
+    band_pct: Exact | None = None
+    ref_window_s: Exact | None = None
+    halt_s: Exact | None = None
+    halt_max_s: Exact | None = None
+    release: Literal["at_once", "auction", "drip"] | None = None
+    drip_fraction: Exact | None = None
+    drip_s: Exact | None = None
+    gas_gwei: Whole | None = None
+    gas_beta: Exact | None = None
+    gas_pause_gwei: Whole | None = None
 
 
 class Rules(StageRules, frozen=True, kw_only=True):
@@ -137,6 +186,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     fees: FeesConfig | None = None
     oracle: OracleConfig | None = None
     liquidation: tuple[LiquidationConfig, ...] | None = None
+    breaker: tuple[BreakerConfig, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.ordering is not None and (self.mark_refresh or self.queue):
@@ -173,7 +223,8 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     """An instrument: its book, its oracle, its brackets or schedule (else the preset's)."""
 
     name: str
-    kind: Literal["linear", "inverse"] = "linear"
+    kind: Literal["linear", "inverse", "quanto"] = "linear"
+    quanto: Exact | None = None
     tick_size: Exact
     lot_size: Exact
     settle: str
@@ -185,6 +236,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     brackets: tuple[Bracket, ...] | BracketFile | None = None
     schedule: Schedule | None = None
     book: Book | None = None
+    funding: FundingRuleConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -293,6 +345,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     index: tuple[IndexConfig, ...] = ()
     dislocation: tuple[DislocationConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
+    funding: tuple[FundingConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

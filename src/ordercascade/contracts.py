@@ -16,8 +16,8 @@ NO_PRICE = 2**60
 
 
 def kind_of(name: str) -> MarketKind:
-    """Return the kind of a market that its terms or a tape's metadata name; linear if neither."""
-    return MarketKind[name.upper()]
+    """Return how lots of a named kind pay: a quanto market is linear with an m of its own."""
+    return MarketKind.LINEAR if name == "quanto" else MarketKind[name.upper()]
 
 
 def worth(kind: int, terms: Any, size: Number, price: Any) -> Number:

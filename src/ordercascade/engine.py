@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
+from ordercascade.agenda import funding_terms
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -43,11 +44,14 @@ def stages_of(plan: VenuePlan) -> dict[str, Any]:
 
 def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
-    venue = world.venue(world.add_venue(asset_count=1, **plan.arguments, **stages_of(plan)))
+    rules = plan.arguments | stages_of(plan) | plan.guards()
+    venue = world.venue(world.add_venue(asset_count=1, **rules))
     for item in plan.markets:
         margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
         fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
-        venue.add_market(asset=0, **item.arguments, **margin, **fed)
+        number = venue.add_market(asset=0, **item.arguments, **margin, **fed)
+        if terms := funding_terms(item):
+            venue.set_funding(number, **terms)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -74,6 +78,7 @@ def spelt(
             "lot_size": market.lot_size,
             "settle": market.settle,
             "decimals": market.decimals,
+            **({} if market.quanto is None else {"quanto": market.quanto}),
             "price_max": market.to_price(market.price_max),
             "size_max": market.to_size(market.size_max),
         }
@@ -107,6 +112,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "trigger_strict": bool(venue.arguments["trigger_strict"]),
                 "rules": {name: int(rule) for name, rule in venue.arguments.items()},
                 **_stages_told(venue),
+                **_guards_told(venue),
             }
             for index, venue in enumerate(venues)
         ],
@@ -134,6 +140,16 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
         "accounts": [],
         "populations": [],
     }
+
+
+def _guards_told(venue: VenuePlan) -> dict[str, Any]:
+    """Return what the tape says of breakers and planned slices; nothing where there are none."""
+    told: dict[str, Any] = {}
+    if venue.breakers:
+        told["breakers"] = [
+            {name: int(value) for name, value in each.items()} for each in venue.breakers
+        ]
+    return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
 
 
 def _stages_told(venue: VenuePlan) -> dict[str, Any]:

@@ -120,6 +120,7 @@ class StepKind(IntEnum):
     AGENTS = 11
     BOUND = 12
     PAYMENT = 13
+    FUNDING = 14
 
 
 class Outcome(IntEnum):
@@ -149,6 +150,7 @@ class PostReason(IntEnum):
     DEPOSIT = 9
     WITHDRAWAL = 10
     TAKEOVER = 11
+    FUNDING = 12
 
 
 class NoteKind(IntEnum):
@@ -161,6 +163,7 @@ class NoteKind(IntEnum):
     HELD = 4
     RELEASED = 5
     RATE = 6
+    FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
 
 
 class MarketKind(IntEnum):
@@ -168,6 +171,14 @@ class MarketKind(IntEnum):
 
     LINEAR = 0
     INVERSE = 1
+
+
+class FundingRule(IntEnum):
+    """How a market's funding rate is found where none is given: core/funding.pyx."""
+
+    NONE = 0
+    PREMIUM = 1
+    SKEW = 2
 
 
 class PriceSource(IntEnum):

@@ -115,6 +115,18 @@ def ppm(field: str, value: object, *, low: int = 0, high: int = PPM) -> int:
     return whole
 
 
+def ppb(field: str, value: object, *, low: int = -(10**9), high: int = 10**9) -> int:
+    """Return a fraction as parts per 10^9; one that is finer is refused."""
+    number = exact(field, value)
+    whole, rest = units(number, Decimal("0.000000001"))
+    if rest:
+        raise InputError(field, plain(number), "must not be finer than a ppb (9 decimals)")
+    if not low <= whole <= high:
+        bounds = f"[{plain(Decimal(low) / 10**9)}, {plain(Decimal(high) / 10**9)}]"
+        raise InputError(field, plain(number), f"must be in {bounds}")
+    return whole
+
+
 def time_ns(field: str, seconds: object) -> int:
     """Return a time in ns; one that is finer, negative or beyond int64 is refused."""
     number = exact(field, seconds)

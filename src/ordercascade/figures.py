@@ -29,6 +29,13 @@ OWN = {  # holders of a venue that trade
 Level: TypeAlias = tuple[int, int]  # price, size
 
 
+GATE_WORDS = {
+    StepKind.HALT: "halted by a circuit breaker",
+    StepKind.RESUME: "trades again",
+    StepKind.AUCTION: "reopens in a call auction",
+}
+
+
 @dataclass(frozen=True)
 class Units:
     """A market's names and units."""

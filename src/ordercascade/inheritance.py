@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ordercascade.contracts import kind_of, paid
 from ordercascade.enums import PostReason, StepKind
 from ordercascade.figures import Figures, Pair, Rows, plural, some
 
 NAMED = 4  # takeovers, counterparties, postings named one by one
 PAID = {
-    PostReason.REALISE: "settled to the mark",
+    PostReason.REALISE: "from losers to winners",
     PostReason.TRANSFER: "moved between scopes",
     PostReason.FUND_PAYS: "paid by the fund",
     PostReason.SOCIALISED: "shared by winners",
@@ -45,7 +46,9 @@ def takeover_line(f: Figures, step: int) -> str:
     venue = f.venue(step)
     units, who = f.market("adl", row), f.who(venue, f.cell("adl", "scope_from", row))
     lots, cost = f.cell("adl", "lots", row), f.cell("adl", "cost", row)
-    side = "long" if cost > 0 else "short"
+    # An inverse long has a negative cost; see contracts.
+    terms = next(m for m in f.tape.markets if (m["venue"], m["name"]) == (venue, units.name))
+    side = "long" if (cost > 0) != (terms.get("kind") == "inverse") else "short"
     text = f"{f.who(venue, f.cell('adl', 'scope_to', row))} takes over {who}, {side} "
     text += f"{units.size(lots)}{f.where(units)} at {units.average(abs(cost), lots)}"
     rest = _sum(f, step, PostReason.TAKEOVER)
@@ -91,12 +94,14 @@ def _sum(f: Figures, step: int, reason: PostReason) -> int:
 
 
 def _value(f: Figures, step: int) -> int:
-    worth = 0
-    for row in f.within("fills", (step, step + 1)).tolist():
-        units = f.market("fills", row)
-        unit = int(units.tick * units.lot / units.cash)
-        worth += f.cell("fills", "price", row) * f.cell("fills", "size", row) * unit
-    return worth
+    venue, market = f.venue(step), f.cell("steps", "market", step)
+    terms = next(m for m in f.tape.markets if (m["venue"], m["id"]) == (venue, market))
+    kind, unit = kind_of(terms.get("kind", "linear")), int(terms["multiplier"])
+    rows = f.within("fills", (step, step + 1)).tolist()
+    return sum(
+        abs(paid(kind, unit, f.cell("fills", "size", row), f.cell("fills", "price", row)))
+        for row in rows
+    )
 
 
 # Of whole settlements.

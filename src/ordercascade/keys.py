@@ -237,3 +237,33 @@ class PopulationConfig(Strict, frozen=True, kw_only=True):
             raise ValueError("a population must have leverage or liquidation_price, one of the two")
         if self.liquidation_price is not None and self.long_share is not None:
             raise ValueError("long_share follows from liquidation_price; give one or the other")
+
+
+class FundingRuleConfig(Strict, frozen=True, kw_only=True):
+    """How a market's funding rate is found; fractions of the value, exact to 10^-9.
+
+    premium: (P + clamp(interest - P)) / share with P = (mark - index) / index; skew: mark / index -
+    lots of longs / lots of shorts. The rate, which longs pay, lies within +- cap.
+    """
+
+    rule: Literal["premium", "skew"]
+    interest: Exact | None = None
+    clamp: Exact | None = None
+    cap: Exact | None = None
+    share: Annotated[int, Meta(ge=1, le=10**6)] = 1
+    price: Literal["mark", "index"] = "mark"
+
+
+class FundingConfig(Strict, frozen=True, kw_only=True):
+    """Funding payments from `at_s` on, `every_s` apart; without a rate by the market's rule."""
+
+    at_s: Exact
+    venue: str | None = None
+    market: str | None = None
+    rate: Exact | None = None
+    every_s: Exact | None = None
+    times: Annotated[int, Meta(ge=1, le=10**6)] = 1
+
+    def __post_init__(self) -> None:
+        if self.times > 1 and self.every_s is None:
+            raise ValueError("more than one payment needs every_s")

@@ -28,6 +28,9 @@ class Market:
     worth K / price units, and `multiplier` is K = lot_size / tick_size in units, a whole number
     too. size_max * K <= 2**60: what that many lots are worth at the lowest price, one tick.
 
+    `kind="quanto"`: linear, but settled in an asset that is not the price's: one unit of price on
+    one unit of size is worth `quanto` of it, whatever that asset costs.
+
     >>> btc = Market("BTCUSDT", tick_size="0.1", lot_size="0.001", settle="USDT", decimals=6)
     >>> btc.to_ticks("60000.1"), btc.to_lots("0.05"), btc.to_amount("12.5"), btc.multiplier
     (600001, 50, 12500000, 100)
@@ -40,6 +43,7 @@ class Market:
         "multiplier",
         "name",
         "price_max",
+        "quanto",
         "settle",
         "size_max",
         "tick_size",
@@ -53,6 +57,7 @@ class Market:
     multiplier: int
     price_max: int
     size_max: int
+    quanto: Exact | None
 
     def __init__(
         self,
@@ -65,6 +70,7 @@ class Market:
         kind: str = "linear",
         price_max: Number | None = None,
         size_max: Number | None = None,
+        quanto: Number | None = None,
     ) -> None:
         """Build a market; `price_max` and `size_max` are in people's units."""
         once(self, hasattr(self, "name"))
@@ -75,6 +81,7 @@ class Market:
         put(self, "tick_size", _positive(f"{market}.tick_size", tick_size))
         put(self, "lot_size", _positive(f"{market}.lot_size", lot_size))
         put(self, "decimals", _decimals(market, decimals))
+        put(self, "quanto", _quanto(market, self.kind, quanto))
         put(self, "multiplier", self._multiplier())
         put(self, "price_max", PRICE_MAX_DEFAULT)
         if price_max is not None:
@@ -164,7 +171,7 @@ class Market:
         """
         if self.kind == "inverse":
             return self._inverse_multiplier()
-        value = _times(1, self.tick_size, self.lot_size)
+        value = _times(1, self.tick_size, self.lot_size, self.quanto or Decimal(1))
         whole, rest = units(value, self.unit)
         if rest == 0:
             return whole
@@ -243,6 +250,7 @@ class Market:
             self.kind,
             plain(self.to_price(self.price_max)),
             plain(self.to_size(self.size_max)),
+            None if self.quanto is None else plain(self.quanto),
         )
 
     def __repr__(self) -> str:
@@ -262,6 +270,7 @@ def _rebuild(
     kind: str,
     price_max: str,
     size_max: str,
+    quanto: str | None,
 ) -> Market:
     return Market(
         market,
@@ -272,16 +281,24 @@ def _rebuild(
         kind=kind,
         price_max=price_max,
         size_max=size_max,
+        quanto=quanto,
     )
 
 
 def _kind(market: str, kind: str) -> str:
     if kind == "spot":
-        rule = "does not exist yet; the kinds there are: linear, inverse"
+        rule = "does not exist yet; the kinds there are: linear, inverse, quanto"
         raise ConfigError(f"{market}.kind", rule, kind)
-    if kind not in ("linear", "inverse"):
-        raise ConfigError(f"{market}.kind", "must be linear or inverse", kind)
+    if kind not in ("linear", "inverse", "quanto"):
+        raise ConfigError(f"{market}.kind", "must be linear, inverse or quanto", kind)
     return kind
+
+
+def _quanto(market: str, kind: str, quanto: Number | None) -> Exact | None:
+    if (quanto is None) == (kind == "quanto"):
+        rule = "must be given for a quanto market, and only for one"
+        raise ConfigError(f"{market}.quanto", rule)
+    return None if quanto is None else _positive(f"{market}.quanto", quanto)
 
 
 def _positive(field: str, value: Number) -> Exact:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from ordercascade.books import Levels
-from ordercascade.checks import SPAN_NS_MAX, check_pace
+from ordercascade.brakes import breaker_numbers
+from ordercascade.checks import check_pace
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
     FeesConfig,
-    LiquidationConfig,
     MarketConfig,
     OracleConfig,
     VenueConfig,
@@ -38,12 +38,15 @@ from ordercascade.enums import (
     ShortfallAt,
 )
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm, time_ns
+from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm
 from ordercascade.market import Market
 from ordercascade.marks import feed_numbers
+from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
+from ordercascade.mechanisms.slices import Slices
+from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
-from ordercascade.schedules import Margins, brackets_like, exactly_bracketed, margins
+from ordercascade.schedules import Margins, brackets_like, judge_laws, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
 
 E = TypeVar("E", bound=IntEnum)
@@ -66,7 +69,9 @@ class MarketPlan(NamedTuple):
             return None
         weight, most = int(self.arguments["own_weight_ppm"]), self.market.price_max
         name = f"oracle/{venue}/{self.market.name}"
-        return Feed(**self.feed, own_weight_ppm=weight, price_max=most, seed=seed, name=name)  # type: ignore[arg-type]
+        rest = {"own_weight_ppm": weight, "price_max": most, "seed": seed}
+        numbers: Arguments = self.feed | rest
+        return Feed(**numbers, name=name)
 
     def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
         """Return the mark its oracle would give: own price and index by weight, halves up.
@@ -111,6 +116,15 @@ class VenuePlan(NamedTuple):
     markets: tuple[MarketPlan, ...]
     fund: int
     staged: Staged = Staged({}, {})
+    breakers: tuple[Arguments, ...] = ()
+    planned: Slices | None = None
+
+    def guards(self) -> Arguments:
+        """Return fresh breakers and planned slices as arguments of `add_venue`, where said."""
+        made: Arguments = {"policy": self.planned} if self.planned else {}
+        if self.breakers:
+            made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
+        return made
 
 
 class Account(NamedTuple):
@@ -131,13 +145,13 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         raise ConfigError(f"{path}.market", rule, ", ".join(f"{a}/{d}" for a, d in assets))
     if config.oracle is not None and config.oracle.index is not None:
         raise ConfigError(f"{path}.oracle.index", "belongs to a market's oracle")
-    fees = _fees(config.fees or FeesConfig(), f"{path}.fees")
+    fees = fee_rates(config.fees or FeesConfig(), f"{path}.fees")
     markets = tuple(
         _market_plan(market, fees, config, path=f"{path}.market[{index}]", base=base)
         for index, market in enumerate(config.market)
     )
     first = markets[0].market if markets else None
-    arguments = _rules(config, path) | _liquidation(config, first, path)
+    arguments = _rules(config, path) | tranche(config, first, path)
     balance = config.fund.balance if config.fund is not None else None
     fund = 0
     if balance and first:
@@ -147,22 +161,17 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     said = [account.name for account in config.account]
     units = [item.market for item in markets]
     judge(config.population, units, said, path)
-    _judge_laws(config, path)
+    judge_laws(config, path)
     stages = staged(config, units, path)
-    return VenuePlan(config.name, config, path, arguments, markets, fund, stages)
-
-
-def _judge_laws(config: VenueConfig, path: str) -> None:
-    """Liquidation prices are laid out by brackets at the mark."""
-    odd = [m.name for m in config.market if not exactly_bracketed(m.schedule, config)]
-    for index, crowd in enumerate(config.population):
-        named = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
-        if crowd.liquidation_price is not None and (found := [m for m in named if m in odd]):
-            rule = (
-                "needs brackets, or a flat schedule, at the mark and without a fee; give leverage"
-            )
-            at = f"{path}.population[{index}].liquidation_price"
-            raise ConfigError(at, rule, found[0])
+    planned = slices(config, first, path)
+    if planned is not None and stages.policy:
+        rule = "must be full or tranche where stages say how much an order closes"
+        raise ConfigError(f"{path}.liquidation[0].kind", rule)
+    breakers = tuple(
+        breaker_numbers(each, f"{path}.breaker[{index}]")
+        for index, each in enumerate(config.breaker or ())
+    )
+    return VenuePlan(config.name, config, path, arguments, markets, fund, stages, breakers, planned)
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
@@ -224,6 +233,7 @@ def _market_plan(
         kind=config.kind,
         price_max=config.price_max,
         size_max=config.size_max,
+        quanto=config.quanto,
     )
     oracle = config.oracle or OracleConfig()
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight
@@ -291,46 +301,6 @@ def _rules(config: VenueConfig, path: str) -> Arguments:
         "adl_rule": word(AdlRule, adl.rule if adl else None),
         "adl_trigger": adl_trigger(config),
     }
-
-
-def _liquidation(config: VenueConfig, market: Market | None, path: str) -> Arguments:
-    policy = config.liquidation[0] if config.liquidation else LiquidationConfig(kind="full")
-    path = f"{path}.liquidation[0]"
-    if policy.kind == "full" or market is None:
-        return {"fraction_ppm": PPM, "min_value": 0, "cooldown_ns": 0, "then_all": False}
-    value = located(f"{path}.min_notional", market.to_amount, policy.min_notional or 0)
-    if value < 0:
-        raise ConfigError(f"{path}.min_notional", "must be 0 or more", value)
-    cooldown = located(path, time_ns, "cooldown_s", policy.cooldown_s or 0)
-    if cooldown > SPAN_NS_MAX:
-        raise ConfigError(f"{path}.cooldown_s", "must be at most 2**61 nanoseconds", cooldown)
-    return {
-        "fraction_ppm": located(path, ppm, "fraction", policy.fraction, low=1),
-        "min_value": value,
-        "cooldown_ns": cooldown,
-        "then_all": policy.then == "all",
-    }
-
-
-def _fees(config: FeesConfig, path: str) -> Arguments:
-    """Return the four fee rates; a rebate that no taker pays for would drain the fees account."""
-    rates = {
-        f"{'' if who == 'user' else 'external_'}{role}_fee_ppm": located(
-            path, ppm, key, getattr(config, key) or 0, low=-PPM
-        )
-        for who, role, key in (
-            ("user", "maker", "maker"),
-            ("user", "taker", "taker"),
-            ("external", "maker", "external_maker"),
-            ("external", "taker", "external_taker"),
-        )
-    }
-    low_maker = min(rates["maker_fee_ppm"], rates["external_maker_fee_ppm"])
-    low_taker = min(rates["taker_fee_ppm"], rates["external_taker_fee_ppm"])
-    if low_maker + low_taker < 0:
-        rule = "maker rebate must not exceed the taker fee: the fees account could be drained"
-        raise ConfigError(path, rule, f"{low_maker} + {low_taker} ppm")
-    return rates
 
 
 def _account(markets: Mapping[str, Market], config: AccountConfig, path: str) -> Account:

@@ -119,7 +119,9 @@ class World:
                 else new.oracle(scenario.seed, after.name)
                 for old, new in zip(before.markets, after.markets, strict=True)
             ]
-            rules = after.arguments | stages_of(after)
+            rules = after.arguments | stages_of(after) | after.guards()
+            if before.breakers == after.breakers:
+                rules["breakers"] = "keep"
             change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
@@ -282,6 +284,9 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         from ordercascade.core.dislocation import schedule_dislocation
 
         schedule_dislocation(world, *lie)
+    for paid in scenario.agenda.fundings:
+        terms = {"rate_ppb": paid.rate_ppb, "every_ns": paid.every_ns, "times": paid.times}
+        world.schedule_funding(paid.time_ns, paid.venue, paid.market, **terms)
     for transfer in scenario.agenda.transfers:
         names = owners[transfer.venue].names
         if transfer.account not in names:

@@ -19,6 +19,7 @@ import msgspec
 
 from ordercascade.config import (
     AdlConfig,
+    BreakerConfig,
     FundConfig,
     LiquidationConfig,
     MarketConfig,
@@ -279,3 +280,72 @@ register(
         _put_oracle,
     )
 )
+
+
+def _breaker(kind: str, **rest: object) -> tuple[Read, Put]:
+    """Return reader and setter of one kind of breaker, by its band as a share."""
+
+    def read(venue: VenueConfig) -> str | None:
+        bands = [each.band_pct for each in venue.breaker or () if each.kind == kind]
+        return _said(Exact(bands[0] / 100)) if bands and bands[0] else None
+
+    def put(venue: VenueConfig, value: str | None) -> VenueConfig:
+        others = tuple(each for each in venue.breaker or () if each.kind != kind)
+        if value is not None:
+            own = next((each for each in venue.breaker or () if each.kind == kind), None)
+            band = Exact(Decimal(value) * 100)
+            made = own or BreakerConfig(kind=kind, band_pct=band, **rest)  # type: ignore[arg-type]
+            others += (msgspec.structs.replace(made, band_pct=band),)
+        return msgspec.structs.replace(venue, breaker=others or None)
+
+    return read, put
+
+
+def _twap(venue: VenueConfig) -> str | None:
+    own = [market.oracle or venue.oracle or OracleConfig() for market in venue.market]
+    return next((_said(each.window_s) for each in own if each.kind == "twap"), None)
+
+
+def _put_twap(venue: VenueConfig, value: str | None) -> VenueConfig:
+    def of(market: MarketConfig) -> MarketConfig:
+        own = market.oracle or venue.oracle or OracleConfig()
+        weight, index = own.own_book_weight, own.index
+        made = OracleConfig(kind=_plain(own), own_book_weight=weight, index=index)
+        if value is not None and Decimal(value) > 0:
+            source: Literal["last", "mid"] = "mid" if _plain(own) == "mid" else "last"
+            made = msgspec.structs.replace(made, kind="twap", of=source, window_s=Exact(value))
+        return msgspec.structs.replace(market, oracle=made)
+
+    off = value is None or Decimal(value) == 0
+    if off and _twap(venue) is None:
+        return venue
+    return msgspec.structs.replace(venue, market=tuple(of(market) for market in venue.market))
+
+
+def _plain(oracle: OracleConfig) -> Literal["last", "mid", "index"]:
+    if oracle.kind in ("last", "mid", "index"):
+        return oracle.kind
+    return oracle.of or "last"
+
+
+register(
+    Safeguard(
+        "price_band",
+        "price band",
+        "distance of the band from the mean mark of 300 s",
+        "share",
+        "0.05",
+        *_breaker("price_band"),
+    )
+)
+register(
+    Safeguard(
+        "halt",
+        "halt and auction",
+        "fall or rise of the mark that halts trading for 60 s",
+        "share",
+        "0.1",
+        *_breaker("halt", halt_s=Exact(60), release="auction", scope="all"),
+    )
+)
+register(Safeguard("twap", "TWAP oracle", "window in seconds", "money", "60", _twap, _put_twap))

@@ -45,10 +45,13 @@ def margins(
         return None
     common: Arguments = {
         "multiplier": market.multiplier,
+        "contract": market.kind,
         "base": base,
         "fee_ppm": located(path.rpartition(".market")[0], ppm, "fee_in_trigger", fee, high=PPM - 1),
         "strict": venue.trigger_strict is not False,
     }
+    if market.kind != "linear":
+        common["contract"] = market.kind
     if config is None:
         return Margins("tiers", common | {"rows": rows})
     kind, numbers = _TABLES[type(config)](config, market, path)
@@ -77,6 +80,19 @@ def exactly_bracketed(config: Schedule | None, venue: VenueConfig) -> bool:
     """Say if the brackets of a market are the whole truth of its margin."""
     alike = config is None or isinstance(config, FlatSchedule | TierSchedule | InterestSchedule)
     return alike and venue.mm_base != "entry" and not venue.fee_in_trigger
+
+
+def judge_laws(config: VenueConfig, path: str) -> None:
+    """Liquidation prices are laid out by brackets at the mark."""
+    odd = [m.name for m in config.market if not exactly_bracketed(m.schedule, config)]
+    for index, crowd in enumerate(config.population):
+        named = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
+        if crowd.liquidation_price is not None and (found := [m for m in named if m in odd]):
+            rule = (
+                "needs brackets, or a flat schedule, at the mark and without a fee; give leverage"
+            )
+            at = f"{path}.population[{index}].liquidation_price"
+            raise ConfigError(at, rule, found[0])
 
 
 def _rate(config: msgspec.Struct, key: str, path: str) -> int:

@@ -32,6 +32,8 @@ def summary_table(f: Figures, heading: Callable[[str], str] = str) -> str:
 def _counts(s: Mapping[str, Any]) -> Iterator[Row]:
     yield "liquidations", f"{s['liquidations']:,}", "orders"
     yield "accounts liquidated", f"{s['accounts_liquidated']:,}", ""
+    if s["accounts_taken_over"]:
+        yield "accounts taken over", f"{s['accounts_taken_over']:,}", ""
     yield "generations", f"{s['generations']:,}", ""
     yield "rounds", f"{s['rounds']:,}", ""
     yield "steps", f"{s['steps']:,}", ""
@@ -61,6 +63,9 @@ def _market(f: Figures, key: tuple[int, int]) -> Iterator[Row]:
     yield ("liquidated, value", *_split(units.money(value)))
 
 
+TAKEN = {"taken over, value": "taken_over_notional", "sold again, value": "disposed_notional"}
+
+
 def _amounts(f: Figures) -> Iterator[Row]:
     """Yield sums over all venues; in smallest units where they settle in different assets."""
     s = f.summary
@@ -75,6 +80,7 @@ def _amounts(f: Figures) -> Iterator[Row]:
         "paid by the fund": "fund_paid",
         "paid by the vault": "vault_paid",
         "handed over by ADL, value": "adl_notional",
+        **(TAKEN if s["accounts_taken_over"] else {}),
         "socialised": "socialised",
         "bad debt": "bad_debt",
         "borne outside": "borne_outside",

@@ -382,12 +382,10 @@ class Venue:
                 maintenance += item.maintenance(abs(value))
         if any(item.margins for item in self._plan.markets):
             equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
-        short = equity < maintenance
-        if not self._plan.arguments["trigger_strict"]:
-            short = equity <= maintenance
-        units = self._settled()
+        strict = self._plan.arguments["trigger_strict"]
+        short = equity < maintenance or (equity == maintenance and not strict)
         label = None if at is None else self._plan.markets[at].market.name
-        money = units.to_money(equity), units.to_money(maintenance)
+        money = self._settled().to_money(equity), self._settled().to_money(maintenance)
         return Standing(account, label, *money, bool(lots) and short)
 
     def __reduce__(self) -> NoReturn:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ordercascade import cli, scenarios
+from ordercascade import Scenario, cli, scenarios
 
 pytest.importorskip("ordercascade.core.world")
 
@@ -89,3 +89,20 @@ def test_the_pictures_shown_are_there_and_small() -> None:
         content = (CLONE / name).read_bytes()
         assert content[:4] == b"\x89PNG"
         assert len(content) < 300_000
+
+
+def test_the_stages_shown_are_keys_that_a_scenario_takes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (found,) = (text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+                if "tranche" in text)  # fmt: skip
+    read = Scenario.from_toml(f'schema = 1\nname = "s"\n{found}oracle = {{ index = 60_000 }}\n')
+    (venue,) = read.venues
+    assert {"rule", "tiers", "limit", "limit_all"} <= set(venue.staged.policy)
+    assert {"takeover", "dispose_ppm", "takeover_cap_ppm"} <= set(venue.staged.stages)
+    for words in (["run", "backstop-vault", "--story"], ["preset", "list"],
+                  ["run", "backstop-vault", "--check"]):  # fmt: skip
+        assert f"`ordercascade {' '.join(words)}`" in README
+        assert cli.main([*words, "--quiet"][: len(words) + (words[0] == "run")]) == 0
+        said = capsys.readouterr().out
+        assert "takes over" in said or "a run differs" in said or "Everything follows." in said

@@ -9,6 +9,7 @@ from math import ceil, floor
 from ordercascade.enums import MarketKind, PriceSource, Side
 from ordercascade.errors import ConfigError
 from reference.book import OrderBook
+from reference.funding import Terms
 from reference.margin import PPM, Bracket
 
 NO_PRICE = 2**60  # of an inverse leg that no price closes at its cost
@@ -33,6 +34,7 @@ class Market:
     index: int
     last: int
     kind: MarketKind = MarketKind.LINEAR
+    funding: Terms = field(default_factory=Terms)
     book: OrderBook = field(init=False)
     mark: int = 0
     mark_before: int = 0

@@ -11,6 +11,7 @@ from ordercascade.enums import (
     AdlTrigger,
     CancelPolicy,
     FeeTo,
+    FundingRule,
     LegRule,
     LimitRule,
     MarketKind,
@@ -98,6 +99,19 @@ def market(draw: st.DrawFn, asset: int) -> dict[str, Any]:
 
 
 @st.composite
+def funding(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw how a market's funding rate is found."""
+    return {
+        "rule": draw(st.sampled_from(FundingRule)),
+        "interest_ppb": draw(st.sampled_from([0, 100_000, 7_777_777])),
+        "clamp_ppb": draw(st.sampled_from([0, 500_000, 20_000_000])),
+        "cap_ppb": draw(st.sampled_from([10**9, 3_000_001])),
+        "share": draw(st.sampled_from([1, 8])),
+        "at_index": draw(st.booleans()),
+    }
+
+
+@st.composite
 def levels(draw: st.DrawFn, number: int, venue: int) -> list[Call]:
     """Draw a ladder on both sides of a market's start, perhaps with gaps, perhaps thin."""
     calls = []
@@ -149,6 +163,9 @@ def venue(draw: st.DrawFn, number: int = 0) -> list[Call]:
         if len({call.args[1] for call in ladder}) < 2:
             found.setdefault("last", BASE)  # Half a book has no mid to start from.
         calls += ladder
+    for which in range(len(markets)):
+        if draw(st.booleans()):
+            calls.append(Call(number, "set_funding", (which,), draw(funding())))
     for asset in range(assets):
         amount = draw(st.sampled_from([0, 40, 500]))
         if amount:
@@ -176,6 +193,11 @@ def agenda(draw: st.DrawFn, calls: list[Call], number: int = 0) -> list[Call]:
     for _ in range(draw(st.integers(0, 2))):
         price = BASE + draw(st.integers(-12, 12))
         found.append(Call(-1, "schedule_index", (draw(times), number, draw(which), price)))
+    for _ in range(draw(st.integers(0, 2))):
+        how = {"times": draw(st.integers(1, 3)), "every_ns": draw(st.sampled_from([SECOND, 1]))}
+        if draw(st.booleans()):
+            how["rate_ppb"] = draw(st.sampled_from([0, 100_000, -3_333_333, 70_000_001, -(10**9)]))
+        found.append(Call(-1, "schedule_funding", (draw(times), number, draw(which)), how))
     for _ in range(draw(st.integers(0, 1))):
         amount = draw(st.sampled_from([30, 300, -20]))
         who = draw(st.integers(1, accounts))

@@ -18,7 +18,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import ConfigError, InputError
-from reference import margin, trading
+from reference import funding, margin, trading
 from reference.brakes import Brakes
 from reference.ledger import OUTSIDE, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
@@ -82,6 +82,11 @@ class Venue:
         clearing = self.ledger.add_holder(HolderKind.CLEARING, asset, -1, market.id)
         self.ledger.clearing.append(clearing)
         return market.id
+
+    @recorded
+    def set_funding(self, market: int, **terms: Any) -> None:
+        """Say how a market's funding rate is found."""
+        self.markets[market].funding = funding.Terms(**terms)
 
     @recorded
     def seed_level(self, market: int, side: Side, price: int, size: int) -> int:

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError
 from reference import settlement, trading
+from reference.funding import fund
 from reference.record import recorded
 from reference.rules import Rules, Scope
 from reference.tables import Tables
 from reference.venue import Venue
 
-INDEX_TICK, TRANSFER, SHOCK, COOLDOWN = 0, 2, 3, 4  # kinds in agenda order
+INDEX_TICK, FUNDING, TRANSFER, SHOCK, COOLDOWN = 0, 1, 2, 3, 4  # kinds in agenda order
 
 
 class Item(NamedTuple):
@@ -121,6 +122,21 @@ class World:
         self._plan(time_ns, INDEX_TICK, venue, market, 0, (price,))
 
     @recorded
+    def schedule_funding(
+        self,
+        time_ns: int,
+        venue: int,
+        market: int,
+        *,
+        rate_ppb: int | None = None,
+        every_ns: int = 0,
+        times: int = 1,
+    ) -> None:
+        """Plan a series of funding payments; without a rate by the market's rule."""
+        rate = () if rate_ppb is None else (rate_ppb,)
+        self._plan(time_ns, FUNDING, venue, market, 0, (every_ns, times, *rate))
+
+    @recorded
     def schedule_transfer(
         self, time_ns: int, venue: int, account: int, asset: int, amount: int
     ) -> None:
@@ -131,7 +147,7 @@ class World:
         self, time_ns: int, kind: int, venue: int, market: int, account: int, what: tuple[int, ...]
     ) -> None:
         # A venue's clock may be behind the world's: its cooldowns are due at once then.
-        if time_ns < self.time_ns and kind != COOLDOWN:
+        if time_ns < self.time_ns and kind not in (COOLDOWN, FUNDING):
             raise InputError("time_ns", time_ns, f"must not be before {self.time_ns}")
         self.sequence += 1
         self.agenda.append(Item(time_ns, kind, venue, market, account, self.sequence, what))
@@ -162,6 +178,12 @@ class World:
             venue, what, time_ns = self.venues[item.venue], item.what, item.time_ns
             if item.kind == INDEX_TICK:
                 yield trading.index_tick(venue, item.market, what[0], time_ns)
+            elif item.kind == FUNDING:
+                every, times, *rate = what
+                if times > 1:
+                    later = (every, times - 1, *rate)
+                    self._plan(time_ns + every, FUNDING, venue.id, item.market, 0, later)
+                yield fund(venue, item.market, rate[0] if rate else None, time_ns)
             elif item.kind == TRANSFER:
                 yield trading.transfer(venue, item.account, *what, time_ns)
             elif item.kind == SHOCK:

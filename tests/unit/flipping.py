@@ -23,7 +23,7 @@ PACKAGE = Path(ordercascade.__file__).parent
 # market `m`; and how many rows there are.
 PLACES = {
     "World": ("core/world.pxd", "w", "1"),
-    "Item": ("core/world.pxd", "w.agenda[row]", "w.agenda_count"),
+    "Item": ("core/due.pxd", "w.agenda[row]", "w.agenda_count"),
     "Stream": ("core/stream.pxd", "w.streams[row]", "len(w.stream_names)"),
     "State": ("core/state.pxd", "s", "1"),
     "Rules": ("core/state.pxd", "s.rules", "1"),
@@ -63,7 +63,40 @@ PLACES = {
         "(<Deleverage>v.backstop).score[row]",
         "(<Deleverage>v.backstop).score_count",
     ),
-    "OwnBook": ("mechanisms/prices.pxd", "(<OwnBook>v.oracles[0])", "1"),
+    "OwnBook": (
+        "mechanisms/prices.pxd",
+        "(<OwnBook>v.oracles[0])",
+        "isinstance(v.oracles[0], OwnBook)",
+    ),
+    "Feed": ("mechanisms/feeds.pxd", "(<Feed>v.oracles[0])", "isinstance(v.oracles[0], Feed)"),
+    "Report": (
+        "mechanisms/feeds.pxd",
+        "(<Feed>v.oracles[0]).reports[row]",
+        "(<Feed>v.oracles[0]).report_count if isinstance(v.oracles[0], Feed) else 0",
+    ),
+    "Seen": (
+        "mechanisms/window.pxd",
+        "(<Feed>v.oracles[0]).window.seen[row]",
+        "(<Feed>v.oracles[0]).window.count if isinstance(v.oracles[0], Feed) else 0",
+    ),
+    "Slices": ("mechanisms/slices.pxd", "(<Slices>v.policy)", "isinstance(v.policy, Slices)"),
+    "Breaker": ("mechanisms/breakers.pxd", "(<Breaker>v.breakers[0])", "len(v.breakers)"),
+    "Watch": (
+        "mechanisms/breakers.pxd",
+        "(<Breaker>v.breakers[0]).watches[row]",
+        "(<Breaker>v.breakers[0]).watch_count if v.breakers else 0",
+    ),
+    "Brakes": ("core/brakes.pxd", "(<Brakes*>s.brakes)", "s.brakes != NULL"),
+    "Gate": (
+        "core/brakes.pxd",
+        "(<Brakes*>s.brakes).gates[row]",
+        "(<Brakes*>s.brakes).gate_count if s.brakes != NULL else 0",
+    ),
+    "Waiting": (
+        "core/brakes.pxd",
+        "(<Brakes*>s.brakes).waiting[row]",
+        "(<Brakes*>s.brakes).waiting_count if s.brakes != NULL else 0",
+    ),
 }
 # Lists of plain numbers that a struct points to: cell and length.
 LISTS = {
@@ -72,6 +105,10 @@ LISTS = {
     "State.pending": ("s.pending[row]", "s.pending_count"),
     "State.broke": ("s.broke[row]", "s.broke_count"),
     "State.rows": ("s.rows[row]", "s.row_count"),
+    "Slices.part": (
+        "(<Slices>v.policy).part[row]",
+        "(<Slices>v.policy).part_count if isinstance(v.policy, Slices) else 0",
+    ),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
     "State.restless": ("s.restless[row]", "s.restless_count"),
     "State.since": ("s.since[row]", "min(s.since_capacity, s.ledger.holder_count)"),
@@ -140,6 +177,10 @@ def source() -> str:
         "from ordercascade.core.state cimport Market, State",
         "from ordercascade.core.venue cimport Venue",
         "from ordercascade.core.world cimport World",
+        "from ordercascade.core.brakes cimport Brakes",
+        "from ordercascade.mechanisms.breakers cimport Breaker",
+        "from ordercascade.mechanisms.feeds cimport Feed",
+        "from ordercascade.mechanisms.slices cimport Slices",
         "from ordercascade.mechanisms.closing cimport Deleverage, Tranche",
         "from ordercascade.mechanisms.prices cimport OwnBook",
         "from ordercascade.mechanisms.tranches cimport Tranches",

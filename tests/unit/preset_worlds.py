@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ordercascade import presets
 from ordercascade.scenario import Scenario
 
@@ -138,7 +140,21 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
                 f'[[shock]]\nat_s = {at}\nmarket = "{market}"\nside = "{side}"\n'
                 f"notional = {notional}"
             )
-    return "\n".join(lines)
+    text = "\n".join(lines)
+    return _in_coins(text) if name == "binance-coinm" else text
+
+
+def _in_coins(text: str) -> str:
+    """Turn it into contracts of 1 USD settled in coins of 1,000: money in coins, sizes in USD."""
+    text = text.replace(
+        'settle = "USDT"\ndecimals = 6', 'kind = "inverse"\nsettle = "A"\ndecimals = 8'
+    )
+    text = text.replace("lot_size = 0.001", "lot_size = 10").replace(
+        "size = 20\n", "size = 20_000\n"
+    )
+    text = text.replace("size_max = 1_000_000\n", "size_max = 50_000_000\n")
+    money = r"\b(quote|minimum|high|notional|balance|collateral|floor) = ([0-9_]+)"
+    return re.sub(money, lambda m: f"{m[1]} = {int(m[2].replace('_', '')) / 1000:g}", text)
 
 
 def scenario_of(name: str, *, seed: int = 1, accounts: int = 60, fund: int = 20_000) -> Scenario:

@@ -46,8 +46,12 @@ def test_a_shipped_scenario_passes_whole(name: str) -> None:
     tape = oc.run(oc.scenarios.load(name), progress=False)
     found = oc.audit(tape)
     assert found.ok, told(found)
-    assert found.gaps == ()
-    assert next(c.rows for c in found.checks if c.name == "parents") == len(tape)
+    why = {gap.reason for gap in found.gaps}
+    # What breakers decide is not decided again, and the audit says so.
+    guarded = "breaker" in oc.scenarios.load(name).to_toml()
+    assert all("breakers" in each for each in why) if guarded else not why
+    if not guarded:
+        assert next(c.rows for c in found.checks if c.name == "parents") == len(tape)
 
 
 def test_the_golden_trace_passes_and_every_one_of_its_rows_was_looked_at() -> None:

@@ -155,7 +155,7 @@ def test_a_safeguard_refuses_what_is_no_share_no_money_no_choice() -> None:
 
 def test_a_later_safeguard_registers_itself_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listed, "_KNOWN", dict(listed._KNOWN))
-    made = Safeguard("halt", "halts", "", "switch", "on", lambda _: None, lambda venue, _: venue)
+    made = Safeguard("siren", "sirens", "", "switch", "on", lambda _: None, lambda venue, _: venue)
     listed.register(made)
     assert safeguards()[-1] is made
     with pytest.raises(ConfigError, match="must have a name of its own"):

@@ -82,10 +82,8 @@ def test_decimals_are_exact_however_they_are_written() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[[venue.liquidation]]", "[[venue.breaker]]", "the nearest valid key is 'liquidation'"),
-        ("{ kind", "{ ema_tau_s = 150, kind", "the nearest valid key is 'own_book_weight'"),
-        ('"mid"', '"median3"', "oracle.kind: does not exist yet; there are: last, mid, index"),
-        ('"mid"', '"twap"', "does not exist yet"),
+        ("[[venue.liquidation]]", "[[venue.auction]]", "the nearest valid key is 'liquidation'"),
+        ('"mid"', '"median"', "oracle.kind: does not exist yet; there are: last, mid, index"),
         ('name = "BTCUSDT"', 'name = "B"\nkind = "spot"', "does not exist yet; there are: lin"),
         ('format = "neutral-l2"', 'format = "lobster"', "does not exist yet"),
         ('name = "perp"', 'name = "perp"\nleg = "most_liquid"', "venue[0].leg: does not exist yet"),
@@ -101,7 +99,7 @@ def test_what_comes_with_later_work_says_that_it_does_not_exist_yet(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"mid"', '"mit"', "must be one of last, mid, index; did you mean 'mid'?, got 'mit'"),
+        ('"mid"', '"mit"', "index, twap, ema, median3; did you mean 'mid'?, got 'mit'"),
         ('file = "book.parquet"', 'kind = "ladr"', "book.kind: must be one of ladder, profile"),
         ("schema = 1", "schema = 2", "schema: must be one of 1, got 2"),
         ("seed = 7", "seed = -1", "seed: must be int >= 0, got -1"),

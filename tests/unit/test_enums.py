@@ -18,6 +18,7 @@ from ordercascade.enums import (
     CancelPolicy,
     FeedKind,
     FeeTo,
+    FundingRule,
     HolderKind,
     LegRule,
     MarketKind,
@@ -55,6 +56,7 @@ PAIRS: list[tuple[str, str, type[IntEnum], bool]] = [
     ("core/records.pxd", "", OrderFlag, False),  # NONE has no bit.
     ("core/records.pxd", "REJECT_", Reject, True),
     ("core/contracts.pxd", "", MarketKind, True),
+    ("core/funding.pxd", "FUNDING_", FundingRule, True),
     ("core/ledger.pxd", "", HolderKind, True),
     ("core/state.pxd", "STEP_", StepKind, False),
     ("core/state.pxd", "", Outcome, True),

@@ -190,7 +190,7 @@ def test_a_heartbeat_sends_a_price_and_a_deviation_sends_it_sooner() -> None:
 
 
 def test_clamps_hold_the_mark_by_taking_by_second_and_to_the_index() -> None:
-    world, venue = fed(clamp_round_ppm=10_000)
+    world, _ = fed(clamp_round_ppm=10_000)
     world.schedule_index(SECOND, 0, 0, 97_500)
     world.run()
     told = [mark for (mark,) in rows(world, "marks", "mark")]

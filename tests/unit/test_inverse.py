@@ -73,25 +73,6 @@ def test_values_are_floored_for_both_signs_and_a_trade_has_one_cost() -> None:
     assert not any(venue.audit().values())
 
 
-def test_a_lot_worth_less_than_a_unit_costs_nothing_and_the_sums_hold() -> None:
-    """BAD_INPUTS E19: K = 1 unit * tick at a price of 1,000."""
-    world = World()
-    world.add_venue()
-    venue = world.venue(0)
-    venue.add_market(kind=MarketKind.INVERSE, price_max=1_000, size_max=100, last=1_000)
-    people = [venue.open_account() for _ in range(2)]
-    scopes = [venue.deposit(account, 0, 10) for account in people]
-    world.start()
-    for side, account in zip((Side.BID, Side.ASK), people, strict=True):
-        assert venue.submit(account, 0, side, 1_000, 1) >= 0
-    assert [venue.position(scope, 0) for scope in scopes] == [(1, 0), (-1, 0)]
-    assert [venue.equity(scope) for scope in scopes] == [9, 10]
-    for side, account in zip((Side.ASK, Side.BID), people, strict=True):
-        venue.submit(account, 0, side, 1_000, 1)
-    assert [venue.position(scope, 0) for scope in scopes] == [(0, 0), (0, 0)]
-    assert not any(venue.audit().values())
-
-
 def test_a_reduction_keeps_the_floored_part_of_the_cost_and_a_flip_starts_anew() -> None:
     """Cost -29,998 of 3 lots: 1 lot left costs floor(-29,998 / 3) = -10,000."""
     world = inverse_world(last=20_001)
@@ -271,20 +252,6 @@ def test_what_an_inverse_market_refuses(changes: dict[str, Any], said: str) -> N
     assert world.venue(0).add_market(**given, size_max=10**6) == 0
 
 
-def test_the_price_of_an_inverse_market_starts_at_one_tick() -> None:
-    """BAD_INPUTS D07: there is no price 0 at which a lot would be worth endlessly much."""
-    world = inverse_world()
-    venue = world.venue(0)
-    account = venue.open_account()
-    venue.deposit(account, 0, 10**15)
-    with pytest.raises(oc.InputError, match="price"):
-        venue.seed_level(0, Side.BID, 0, 1)
-    world.start()
-    assert venue.submit(account, 0, Side.BID, 1, 1) > 0
-    with pytest.raises(oc.InputError):
-        venue.set_index(0, 0)
-
-
 def test_size_max_bounds_positions_as_in_a_linear_market() -> None:
     world = inverse_world()
     venue = world.venue(0)
@@ -347,3 +314,56 @@ def test_external_is_the_other_side_of_an_inverse_opening() -> None:
     world.start()
     outside = venue.holder(HolderKind.EXTERNAL, 0)
     assert venue.position(outside, 0) == (-7, K * 7 // 20_000)
+
+
+SCENARIO = """
+schema = 1
+name = "coins"
+seed = 3
+
+[[venue]]
+name = "perp"
+preset = "simple"
+RULES
+[venue.fund]
+balance = "0.5"
+
+[[venue.market]]
+name = "BTCUSD"
+kind = "inverse"
+tick_size = "0.5"
+lot_size = "1"
+settle = "BTC"
+decimals = 8
+brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 100 }]
+book = { kind = "ladder", mid = "60000.25", step = "10", levels = 400, size = "3000" }
+
+[[venue.population]]
+market = "BTCUSD"
+accounts = 300
+long_share = 0.8
+leverage = { values = [10, 25, 50], weights = [1, 1, 1] }
+notional = { kind = "lognormal", median = "0.05", sigma = 1.0 }
+entry = { kind = "normal", sigma_bps = 30 }
+
+[[shock]]
+at_s = 1
+side = "ask"
+notional = "9"
+
+[[funding]]
+at_s = 2
+rate = "0.001"
+"""
+
+
+@pytest.mark.parametrize("rules", ["", 'mm_base = "entry"', 'leg = "worst_pnl"'])
+def test_a_scenario_in_coins_cascades_and_its_tape_passes_the_audit(rules: str) -> None:
+    tape = oc.run(oc.Scenario.from_toml(SCENARIO.replace("RULES", rules)))
+    found = oc.audit(tape)
+    assert found.ok, found
+    summary = tape.summary()
+    assert summary["liquidations"] > 50
+    assert set(summary["money_check"].values()) == {0}
+    # 9 BTC at the mark are 540,000 USD: 180 levels, on average 900 USD or 1.5 % below.
+    assert summary["shock_notional"] == pytest.approx(9 * SATOSHI * 60_000 / 59_095, rel=1e-4)

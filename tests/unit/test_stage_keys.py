@@ -280,7 +280,8 @@ def test_a_schedule_is_the_engine_s_of_the_same_numbers(kind: str) -> None:
     made = scenario("fee_in_trigger = 0.001", margin=margin(kind)).venues[0].markets[0].margins
     assert made is not None
     assert made.arguments == SCHEDULES[kind][1] | {
-        **{"multiplier": 50, "base": "mark", "fee_ppm": 1_000, "strict": True}
+        **{"multiplier": 50, "contract": "linear", "base": "mark"},
+        **{"fee_ppm": 1_000, "strict": True},
     }
     assert schedule_of(made).kind == ("slab" if kind == "steps" else kind)
 

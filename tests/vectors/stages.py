@@ -6,12 +6,15 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from ordercascade.core.world import World
 from ordercascade.enums import (
     AdlRule,
     HolderKind,
+    MarketKind,
     OrderLimit,
     PostReason,
     PriceMode,
+    PriceSource,
     Side,
     SocialRule,
     Takeover,
@@ -53,13 +56,49 @@ def handed_over(vector: Vector, money: Fraction, size: Fraction) -> Fraction:
 
 
 @engine
-@form("bankruptcy", "side entry leverage")
+@form("bankruptcy", "side entry leverage", "tick")
 def taken_over(vector: Vector) -> dict[str, Any]:
     i = vector["inputs"]
     if vector["venue"].endswith("inverse"):
-        raise NotYet("inverse contracts")
+        return taken_over_in_coins(i)
     found = handed_over(vector, exact(i["entry"]) / exact(i["leverage"]), ONE)
     return {"bankruptcy_price": found}
+
+
+def taken_over_in_coins(i: dict[str, Any]) -> dict[str, Any]:
+    """The same of an inverse contract, 5,000 lots of a dollar; coins in units of 10^-12."""
+    lots, tick = sign(i["side"]) * 5_000, exact(i.get("tick", "0.5"))
+    terms, entry = whole(10**12 / tick), exact(i["entry"])
+    paid = math.floor(terms * tick * abs(lots) / entry)
+    world = World(1)
+    world.add_venue(
+        policy=Tranches(limit=OrderLimit.BANKRUPTCY),
+        stages={"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.UNFILLED},
+    )
+    venue = world.venue(0)
+    venue.add_market(
+        kind=MarketKind.INVERSE,
+        multiplier=terms,
+        price_max=2**20,
+        size_max=10**5,
+        brackets=flat("0.005"),
+        source=PriceSource.INDEX,
+        index=math.floor(entry / tick),
+    )
+    account = venue.open_account()
+    venue.deposit(account, 0, math.floor(paid / exact(i["leverage"])))
+    scope = venue.open_position(account, 0, lots, -paid if lots > 0 else paid)
+    world.start()
+    world.settle()
+    rounded = venue.bankruptcy_price(scope, 0) or 0
+    # Just beyond it nobody buys, and the fund takes all of it over.
+    venue.set_index(0, rounded - sign(i["side"]))
+    world.settle()
+    held, cost, _ = venue.inherited(HolderKind.FUND, 0)
+    if held != lots or venue.equity(scope) != 0:
+        raise ValueError("not taken over")
+    price = terms * tick * abs(lots) / Fraction(abs(cost))
+    return {"bankruptcy_price": price, "bankruptcy_price_rounded": rounded * tick}
 
 
 @engine

@@ -19,8 +19,8 @@ from vectors import run
 
 SHARED = Path(os.environ.get("ORDERCASCADE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 FILE = SHARED / "vectors" / "venues.json"
-# Inverse contracts and liabilities in several assets: stages that the engine does not have yet.
-NOT_YET = ("bybit-inverse-adl", "drift-liab-1", "drift-liab-3")
+# Liabilities in several assets: a stage that the engine does not have yet.
+NOT_YET = ("drift-liab-1", "drift-liab-3")
 FOUND = run.vectors(FILE) if FILE.is_file() else []
 
 
@@ -102,11 +102,11 @@ def test_the_tolerance_is_the_vector_s_own() -> None:
     assert run.judge(near | {"tolerance": 0, "tolerance_rel": 0.006}).outcome == "passed"
 
 
-def test_arithmetic_that_is_wrong_fails_even_where_the_engine_lacks_the_stage() -> None:
+def test_a_wrong_bankruptcy_price_of_an_inverse_contract_fails() -> None:
     inputs = {"side": "long", "entry": 7890.08, "leverage": 50, "tick": 0.5}
     price = vector(kind="bankruptcy", venue="bybit_inverse", inputs=inputs)
     good = price | {"expected": {"bankruptcy_price_rounded": 7735.5}}
-    assert run.judge(good).outcome == "not yet"
+    assert run.judge(good).outcome == "passed"
     assert run.judge(price | {"expected": {"bankruptcy_price_rounded": 1}}).outcome == "failed"
 
 

@@ -14,8 +14,8 @@ from ordercascade.mechanisms.closing import by_numbers
 from ordercascade.mechanisms.prices import OwnBook
 
 
-def change(World world not None, venue, *, fund=None, weights=(), oracles=(), limit=LimitRule.MARKET,
-           adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0, cooldown_ns=0,
+def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
+           limit=LimitRule.MARKET, adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0, cooldown_ns=0,
            then_all=False, **rules):
     """Give a venue other rules between two steps, inside a settlement too.
 

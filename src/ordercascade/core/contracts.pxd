@@ -1,4 +1,4 @@
-# What lots are worth: the one place that knows how a contract pays. SEMANTICS §1; ADR 11.
+# What lots are worth: the one place that knows how a contract pays. SEMANTICS §1; ADR 12.
 #
 # Linear: size * price * m, with m units per tick and lot. Inverse: floor(-K * size / price), with K
 # units * ticks per lot; it rises toward 0 with the price for a long and falls toward 0 for a short,

@@ -1,8 +1,9 @@
-"""What oracles are told falsely, planned ahead: dislocations and manipulations. MECHANISMS §7, §8."""
+"""What oracles are told falsely, planned ahead: dislocations, manipulations. MECHANISMS §7."""
 
 from libc.string cimport memset
 from ordercascade.core.venue cimport Venue
-from ordercascade.core.world cimport Item, World
+from ordercascade.core.due cimport Item
+from ordercascade.core.world cimport World
 
 from ordercascade.checks import member, whole
 from ordercascade.enums import Told

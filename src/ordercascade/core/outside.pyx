@@ -10,7 +10,9 @@ from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
 from ordercascade.core.halting cimport gate_outside, gate_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
-from ordercascade.core.records cimport IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT
+from ordercascade.core.records cimport (
+    IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT,
+)
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     Market, NOTE_DISLOCATION, State, STEP_AGENTS, step_begin, STEP_SHOCK,

@@ -28,7 +28,8 @@ from ordercascade.core.outside cimport shock
 from ordercascade.core.records cimport Fill, GTC, LIMIT, Wide as WideMessage
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    Entry, Margin, Market, STEP_AUCTION, Scope, State, margin_of, step_begin,
+    Entry, Margin, Market, STEP_AUCTION, Scope, State, cost_of, margin_of,
+    step_begin,
 )
 from ordercascade.core.steps cimport (
     Executed, apply_fills, cancel_own, finish, generation_of, take_marks,
@@ -48,6 +49,7 @@ ctypedef struct Bidder:     # one order in the auction
     Lot held
     Lot filled
     Tick worst
+    Cash value              # of the fills
     Cash equity
     Tick bankruptcy
 
@@ -241,6 +243,7 @@ cdef int _settle(State* s, int32_t market, int64_t step, Bidder* bidders,
             if to.order_id == (f.maker_order if to.side else f.taker_order):
                 to.filled += f.size
                 to.worst = f.price
+                to.value += absolute(cost_of(m, f.size, f.price))
     apply_fills(s, market, step, True, &done)
     if s.rules.mark_refresh == REFRESH_ORDER:
         take_marks(s)
@@ -265,7 +268,7 @@ cdef int _row(State* s, int32_t market, int64_t step, const Bidder* of,
     done.lots = of.filled
     done.worst = of.worst
     done.levels = of.filled > 0
-    done.value = of.worst * of.filled * m.multiplier
+    done.value = of.value
     sc.tranche += 1
     sc.order_step = step
     sc.retry_ns = s.time_ns + e.cooldown_ns if of.asked < of.held and e.cooldown_ns else NIL

@@ -8,7 +8,7 @@ to do stands in the State.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
-from ordercascade.core.book cimport book_best
+from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
@@ -32,7 +32,7 @@ from ordercascade.core.state cimport (
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, TimeNs, Wide, absolute, larger,
+    CASH_MAX, Cash, Lot, PPM, Tick, TimeNs, Wide, absolute, larger,
 )
 from ordercascade.core.variation cimport levels_step, variation_step
 from ordercascade.core.watch cimport (
@@ -373,12 +373,27 @@ cdef int _look_around(State* s) except -1 nogil:
         a.brackets = m.brackets
         a.bracket_count = m.bracket_count
         a.by_lots = 0
+        a.depth = _depth(s, m, s.at_risk[i].size) if s.depth_ppm else 0
         if m.plan != NULL and m.plan.count:
             a.brackets = m.plan.rows
             a.bracket_count = m.plan.count
             a.by_lots = m.plan.kind == BY_LOTS
         s.at_risk[i].around = a
     return 0
+
+
+cdef Lot _depth(const State* s, const Market* m, Lot held) noexcept nogil:
+    """Lots that rest on the side a leg would be sold into, so far from the middle of the book."""
+    cdef int side = 0 if held > 0 else 1
+    cdef Tick price = book_best(&m.book, side)
+    cdef Tick other = book_best(&m.book, 1 - side)
+    cdef Wide middle2 = price + other if price > 0 and other > 0 else 2 * m.mark
+    cdef Wide reach = middle2 * s.depth_ppm
+    cdef Lot lots = 0
+    while price > 0 and absolute(2 * price - <int64_t>middle2) * <Wide>PPM <= reach:
+        lots += book_size_at(&m.book, side, price)
+        price = book_next(&m.book, side, price)
+    return lots
 
 
 cdef int _before(const void* a, const void* b) noexcept nogil:
@@ -414,7 +429,7 @@ cdef int _plan(State* s) except -1 nogil:
     s.queue = <Entry*>slab_grow(s.queue, &s.queue_capacity, s.work_count, sizeof(Entry))
     for i in range(s.work_count):
         _describe(s, s.work[i], &s.at_risk[i], &s.queue[i])
-    if s.stages.on:
+    if s.stages.on or s.depth_ppm:
         _look_around(s)
     (<LiquidationPolicy>s.policy).plan(s.at_risk, s.work_count, s.intents)
     for i in range(s.work_count):

@@ -36,6 +36,7 @@ cdef enum:
     STEP_AGENTS = 11
     STEP_BOUND = 12
     STEP_PAYMENT = 13
+    STEP_FUNDING = 14
 
 cdef enum:
     OPEN = 0
@@ -59,6 +60,7 @@ cdef enum:
     REASON_DEPOSIT = 9
     REASON_WITHDRAWAL = 10
     REASON_TAKEOVER = 11
+    REASON_FUNDING = 12
 
 cdef enum:
     NOTE_BOUND_REACHED = 0
@@ -68,6 +70,7 @@ cdef enum:
     NOTE_HELD = 4
     NOTE_RELEASED = 5
     NOTE_RATE = 6
+    NOTE_FUNDING = 7
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
@@ -155,6 +158,14 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     Ppm dispose_share_ppm       # of the lots in range on the other side
     Ppm dispose_range_ppm       # distance of the limit from the middle
 
+ctypedef struct Funding:        # how a market's funding rate is found; all 0: it is 0
+    int8_t rule                 # FundingRule
+    int8_t at_index             # positions are valued at the index, not at the mark
+    int64_t interest_ppb
+    int64_t clamp_ppb           # how far the interest may pull away from the premium
+    int64_t cap_ppb             # the rate lies within +- this
+    int64_t share               # a payment is one of so many that the formula's period has
+
 cdef enum:
     LIMITERS = 4            # rates of withdrawal that a venue may have
 
@@ -202,6 +213,7 @@ ctypedef struct Market:
     int64_t trade_step          # latest step with trades
     int64_t mark_trade_step     # ... before the standing mark was taken
     TimeNs dispose_at           # next disposal of what the fund or vault took over
+    Funding funding
     int8_t stale                # last, index or book changed since `peek` was read
     int8_t noted                # last, index or mark changed in this step: a marks row is due
     int8_t timed                # what the oracle would say moves with the clock alone

@@ -280,6 +280,12 @@ cdef void _digest_market(const Log* log, const Market* m, Digest* d) noexcept no
     digest_word(d, m.multiplier)
     if m.kind != LINEAR:        # A linear market's hash is what it was before there were others.
         digest_word(d, m.kind)
+    if m.funding.rule or m.funding.at_index:
+        digest_word(d, (m.funding.rule << 1) | m.funding.at_index)
+        digest_word(d, m.funding.interest_ppb)
+        digest_word(d, m.funding.clamp_ppb)
+        digest_word(d, m.funding.cap_ppb)
+        digest_word(d, m.funding.share)
     digest_word(d, m.price_max)
     digest_word(d, m.size_max)
     digest_word(d, m.maker_fee_ppm)

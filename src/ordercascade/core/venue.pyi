@@ -6,7 +6,15 @@ import numpy.typing as npt
 
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.schedule import Schedule
-from ordercascade.enums import HolderKind, MarketKind, OrderType, PriceSource, Side, TimeInForce
+from ordercascade.enums import (
+    FundingRule,
+    HolderKind,
+    MarketKind,
+    OrderType,
+    PriceSource,
+    Side,
+    TimeInForce,
+)
 
 INT64: int
 NS_MAX: int
@@ -37,6 +45,17 @@ class Venue:
         oracle: Oracle | None = ...,
         schedule: Schedule | None = ...,
     ) -> int: ...
+    def set_funding(
+        self,
+        market: int,
+        *,
+        rule: FundingRule,
+        interest_ppb: int = ...,
+        clamp_ppb: int = ...,
+        cap_ppb: int = ...,
+        share: int = ...,
+        at_index: bool = ...,
+    ) -> None: ...
     def seed_level(self, market: int, side: Side | int, price: int, size: int) -> int: ...
     def open_account(self) -> int: ...
     def open_accounts(

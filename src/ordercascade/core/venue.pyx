@@ -10,6 +10,7 @@ from ordercascade.core.arguments cimport wanted
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.funding cimport set_terms
 from ordercascade.core.gates cimport set_gates
 from ordercascade.core.halting cimport gates_open, set_breakers
 from ordercascade.core.initial cimport initial_margin
@@ -28,7 +29,7 @@ from ordercascade.core.questions cimport (
 )
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
-from ordercascade.core.state cimport margin_of, Market
+from ordercascade.core.state cimport Funding, margin_of, Market
 from ordercascade.core.schedule cimport Schedule
 from ordercascade.core.listing cimport keep_brackets, listed_worth, schedule_of
 from ordercascade.core.stages cimport set_stages
@@ -126,6 +127,7 @@ cdef class Venue:
         self.policy = policy
         self.s.policy = <void*>policy
         self.s.stages.on |= isinstance(policy, Tranches)
+        self.s.depth_ppm = getattr(policy, "depth_ppm", 0)
 
     def set_backstop(self, backstop):
         """Use another rule for who takes over the lots of a bankrupt scope."""
@@ -219,6 +221,20 @@ cdef class Venue:
         scopes_reserve(&self.s)
         self.torn = False
         return market
+
+    def set_funding(self, market, *, rule, interest_ppb=0, clamp_ppb=0, cap_ppb=10**9, share=1,
+                    at_index=False):
+        """Say how a market's funding rate is found (FundingRule), and at which price it is paid."""
+        cdef Funding made
+        m = self._market(market)
+        self._idle()
+        self.s.busy = True
+        try:
+            set_terms(&made, dict(rule=rule, interest_ppb=interest_ppb, clamp_ppb=clamp_ppb,
+                                  cap_ppb=cap_ppb, share=share, at_index=at_index))
+        finally:
+            self.s.busy = False
+        self.s.markets[m].funding = made
 
     def seed_level(self, market, side, price, size):
         """Rest a background order of `external` before the start."""

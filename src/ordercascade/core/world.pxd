@@ -1,22 +1,10 @@
 # A world: the clock, the agenda, and the venues taking turns.
-from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from ordercascade.core.due cimport Item
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.state cimport State
 from ordercascade.core.stream cimport Stream
 from ordercascade.core.units cimport TimeNs
-
-ctypedef struct Item:       # something that is due at a time
-    TimeNs time_ns
-    int64_t sequence
-    int32_t kind            # agenda rank: price tick < transfer < order
-    int32_t venue
-    int32_t market          # NIL for a transfer
-    int32_t account
-    int64_t a               # price | amount | size
-    int64_t b               # shock: notional; transfer: asset
-    int64_t c               # shock: limit
-    int8_t side
-
 
 cdef class World:
     cdef EventLog events
@@ -60,5 +48,6 @@ cdef class World:
     cdef TimeNs _time(self, value) except -1
     cdef int _idle(self) except -1
     cdef int _schedule(self, Item* item) except -1 nogil
+    cdef int _again(self, const Item* paid) except -1 nogil
     cdef int _enter(self) except -1
     cdef int _leave(self) except -1

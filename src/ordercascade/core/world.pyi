@@ -39,6 +39,16 @@ class World:
         limit: int = ...,
     ) -> None: ...
     def schedule_index(self, time_ns: int, venue: int, market: int, price: int) -> None: ...
+    def schedule_funding(
+        self,
+        time_ns: int,
+        venue: int,
+        market: int,
+        *,
+        rate_ppb: int | None = ...,
+        every_ns: int = ...,
+        times: int = ...,
+    ) -> None: ...
     def schedule_transfer(
         self, time_ns: int, venue: int, account: int, asset: int, amount: int
     ) -> None: ...

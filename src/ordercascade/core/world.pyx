@@ -12,6 +12,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport wanted
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
+from ordercascade.core.due cimport (
+    FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
+)
 from ordercascade.core.events cimport (
     EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
 )
@@ -19,6 +22,7 @@ from ordercascade.core.outside cimport price_tick, shock, transfer
 from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
 )
+from ordercascade.core.funding cimport funding_step
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
@@ -38,11 +42,6 @@ cdef enum:
     TAKING = 2              # step 2: every venue's marks
     VENUES = 3              # steps 3 to 7, venue by venue
     BOUNDS = 4              # who reached its round_max
-
-cdef enum:                  # agenda ranks, SEMANTICS §3
-    PRICE_TICK = 0
-    TRANSFER = 2
-    ORDER = 3
 
 cdef enum:
     SIGNALS_STEPS = 1024    # steps, and rows of the tape, between looks for Ctrl-C
@@ -166,6 +165,26 @@ cdef class World:
         item.a = self._int("price", price, 1, _price_max(self, &item))
         self._schedule(&item)
 
+    def schedule_funding(self, time_ns, venue, market, *, rate_ppb=None, every_ns=0, times=1):
+        """A funding payment at a time, and so many more, `every_ns` apart: at a rate that longs pay
+        shorts, of the value, in parts per 10^9; None: by the market's rule (Venue.set_funding)."""
+        cdef Item item
+        memset(&item, 0, sizeof(Item))
+        _place_checked(self, &item, time_ns, venue, market)
+        item.kind = FUNDING
+        item.side = rate_ppb is None
+        item.a = 0 if rate_ppb is None else self._int("rate_ppb", rate_ppb, -10**9, 10**9)
+        item.c = self._int("times", times, 1, 10**6)
+        item.b = self._int("every_ns", every_ns, item.c > 1, NS_MAX)
+        self._schedule(&item)
+
+    cdef int _again(self, const Item* paid) except -1 nogil:
+        """The next of a series of payments; what would pass the end of time is not."""
+        cdef Item item = paid[0]
+        item.c -= 1
+        item.time_ns += item.b
+        return self._schedule(&item) if item.c > 0 and item.time_ns <= NS_LAST else 0
+
     def schedule_transfer(self, time_ns, venue, account, asset, amount):
         """A user's deposit (amount > 0) or withdrawal (< 0) at a time; refused ones do nothing."""
         cdef Item item
@@ -190,7 +209,7 @@ cdef class World:
         self.sequence += 1
         self.agenda[self.agenda_count] = item[0]
         self.agenda_count += 1
-        _sift_up(self.agenda, self.agenda_count - 1)
+        item_up(self.agenda, self.agenda_count - 1)
         return 0
 
     # --- running --------------------------------------------------------------------------------
@@ -314,13 +333,16 @@ cdef class World:
         cdef State* s
         if i != NIL:
             item = self.agenda[i]
-            _take_out(self.agenda, &self.agenda_count, i)
+            item_out(self.agenda, &self.agenda_count, i)
             s = &(<Venue>self.members[item.venue]).s
             s.time_ns = item.time_ns
             s.wrote = True
             self.wrote = True
             if item.kind == PRICE_TICK:
                 return price_tick(s, item.market, item.a, item.b)
+            if item.kind == FUNDING:
+                self._again(&item)
+                return funding_step(s, item.market, item.side, item.a)
             if item.kind == TRANSFER:
                 return transfer(s, item.account, <int32_t>item.b, item.a)
             return shock(s, item.market, item.side, item.a, item.b, item.c)
@@ -347,7 +369,7 @@ cdef class World:
                 if self.venue_count == 1:
                     break           # the heap's first is the earliest of all
                 continue
-            if first == NIL or _earlier(&self.agenda[i], &self.agenda[first]):
+            if first == NIL or earlier(&self.agenda[i], &self.agenda[first]):
                 first = i
             if self.venue_count == 1:
                 break
@@ -650,48 +672,3 @@ cdef void _set_round(World world) noexcept nogil:
             s.time_ns = world.instant + world.round * s.rules.round_ns
             if s.time_ns > world.now:
                 world.now = s.time_ns
-
-
-cdef bint _earlier(const Item* x, const Item* y) noexcept nogil:
-    """Agenda order: time, kind, venue, market, account, sequence."""
-    if x.time_ns != y.time_ns:
-        return x.time_ns < y.time_ns
-    if x.kind != y.kind:
-        return x.kind < y.kind
-    if x.venue != y.venue:
-        return x.venue < y.venue
-    if x.market != y.market:
-        return x.market < y.market
-    if x.account != y.account:
-        return x.account < y.account
-    return x.sequence < y.sequence
-
-
-cdef void _sift_up(Item* heap, int64_t i) noexcept nogil:
-    cdef Item item = heap[i]
-    while i > 0 and _earlier(&item, &heap[(i - 1) // 2]):
-        heap[i] = heap[(i - 1) // 2]
-        i = (i - 1) // 2
-    heap[i] = item
-
-
-cdef void _take_out(Item* heap, int64_t* count, int64_t i) noexcept nogil:
-    """Take row `i` out of the heap."""
-    cdef Item item
-    cdef int64_t child
-    count[0] -= 1
-    item = heap[count[0]]
-    if i == count[0]:
-        return
-    while True:
-        child = 2 * i + 1
-        if child >= count[0]:
-            break
-        if child + 1 < count[0] and _earlier(&heap[child + 1], &heap[child]):
-            child += 1
-        if not _earlier(&heap[child], &item):
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = item
-    _sift_up(heap, i)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ordercascade.enums import Outcome, Side, StepKind
-from ordercascade.figures import Figures, plural
+from ordercascade.figures import GATE_WORDS, Figures, plural
 from ordercascade.inheritance import disposal_line, payment_line, takeover_line
 
 
@@ -17,6 +17,8 @@ def word_of(kind: StepKind) -> str:
         StepKind.TAKEOVER: "takeover",
         StepKind.DISPOSAL: "disposal of what was taken over",
         StepKind.PAYMENT: "payment",
+        StepKind.RESUME: "trading resumes",
+        StepKind.AUCTION: "call auction",
     }
     return words.get(kind, kind.name.lower().replace("_", " "))
 
@@ -58,6 +60,8 @@ def line_of(f: Figures, k: int) -> str:
         return _shock_line(f, k)
     if kind in _STAGES:
         return _STAGES[kind](f, k)
+    if kind in GATE_WORDS:
+        return f"{f.market('steps', k).name} {GATE_WORDS[kind]}"
     if kind == StepKind.BOUND:
         return "a bound was reached: not a resting place"
     return word_of(kind)

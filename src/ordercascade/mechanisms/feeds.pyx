@@ -14,8 +14,8 @@ A feed goes through four stages each time it is asked, which is once a round (or
    Philox stream of (seed, name). A report that is overtaken by a later one is dropped.
 4. *Clamp* what has arrived: to the index, by taking, by second.
 
-Sources: §7 (Hyperliquid's mark, Maker's delay), §8 (heartbeat and deviation as in Chainlink). Units:
-nanoseconds, ppm, ticks. peek() does all of this on copies, so it changes nothing.
+Sources: §7 (Hyperliquid's mark, Maker's delay), §8 (heartbeat and deviation as in Chainlink).
+Units: nanoseconds, ppm, ticks. peek() does all of this on copies, so it changes nothing.
 """
 
 from libc.math cimport floor
@@ -98,7 +98,8 @@ cdef class Feed(Oracle):
         PyMem_RawFree(self.reports)
 
     def __repr__(self):
-        return f"<Feed {FeedKind(self.kind).name.lower()} of {PriceSource(self.source).name.lower()}>"
+        kind, source = FeedKind(self.kind).name, PriceSource(self.source).name
+        return f"<Feed {kind.lower()} of {source.lower()}>"
 
     def opening(self, last, index, bid, ask):
         """The mark that a fresh feed gives on these prices, in ticks; 0 where one is not there."""

@@ -20,7 +20,8 @@ ctypedef struct Window:
     int64_t capacity
 
 
-cdef inline int window_see(Window* w, int64_t value, TimeNs time_ns, TimeNs span_ns) except -1 nogil:
+cdef inline int window_see(Window* w, int64_t value, TimeNs time_ns,
+                           TimeNs span_ns) except -1 nogil:
     """Let a value stand from now on; one seen at the same instant is replaced."""
     cdef Seen* last
     if w.count and w.seen[w.count - 1].value == value:

@@ -1,7 +1,7 @@
 """Presets: one venue a file, every figure with its source beside it; a scenario overrides any key.
 
->>> runnable()
-('binance-usdm', 'bybit-linear', 'dydx-v4', 'hyperliquid', 'okx', 'simple', 'synthetix-v3', 'vega')
+>>> runnable()[:3]
+('binance-coinm', 'binance-usdm', 'bybit-linear')
 
 A preset holds the venue's record (spec/MARGIN.md §11) and, where the engine can run it, the
 engine's keys. What it cannot run yet is refused by name; its margin questions can be asked.

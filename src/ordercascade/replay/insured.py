@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ordercascade.contracts import paid as paid_for
 from ordercascade.enums import HolderKind, PostReason, Side
 from ordercascade.replay.ledger import Due, entered
 from ordercascade.replay.margins import Held, brackets_of, standing_of
@@ -26,11 +27,11 @@ def quote_of(stage: Stage, held: Held, market: int, lots: int) -> int:
     terms, mark = stage.plain[market], stage.marks[market]
     at = standing_of(held, stage.marks, stage.plain)
     _, size, cost = next(leg for leg in held.legs if leg[0] == market)
-    unit = mark * terms.multiplier
     relief = abs(
         need(stage, market, size, size, cost) - need(stage, market, size + lots, size, cost)
     )
-    change, whole = lots * unit, at.maintenance
+    change = terms.worth(size + lots, mark) - terms.worth(size, mark)
+    whole = at.maintenance
     if whole == 0:
         relief, whole = abs(change), at.exposure
     return -change - (at.equity * relief // whole)
@@ -40,7 +41,7 @@ def need(stage: Stage, market: int, size: int, held: int, cost: int) -> int:
     """Return the maintenance of a position if it had `size` lots, at its own entry."""
     if held and size != held:
         cost = -(-cost * size // held) if held > 0 else -(-cost * -size // -held)
-    value = size * stage.marks[market] * stage.plain[market].multiplier
+    value = stage.plain[market].worth(size, stage.marks[market])
     return brackets_of(stage.plain[market]).maintenance(size, value, cost) if size else 0
 
 
@@ -54,11 +55,11 @@ def settle_fills(
     fee = paid = 0
     due: list[Due] = []
     for fill in fills:
-        value = fill.price * fill.size * terms.multiplier
-        over = -sign * value - quote_of(stage, held, order.market, sign * fill.size)
-        held = after_fill(held, order.market, sign * fill.size, sign * value)
+        cost = paid_for(terms.kind, terms.multiplier, sign * fill.size, fill.price)
+        over = -cost - quote_of(stage, held, order.market, sign * fill.size)
+        held = after_fill(held, order.market, sign * fill.size, cost)
         if over > 0:
-            charge = min(over, value * stages.insured_fee_ppm // PPM)
+            charge = min(over, abs(cost) * stages.insured_fee_ppm // PPM)
             if charge > 0:
                 due.append((terms.asset, order.scope, holder, charge,
                             int(PostReason.FEE_LIQUIDATION)))  # fmt: skip
@@ -93,5 +94,6 @@ def may_refuse(stage: Stage, order: Liquidation, price: int) -> bool:
     if not any(market == order.market for market, _, _ in held.legs):
         return False
     sign = -1 if order.side == Side.ASK else 1
-    value = price * stage.plain[order.market].multiplier
-    return -sign * value - quote_of(stage, held, order.market, sign) < 1
+    terms = stage.plain[order.market]
+    cost = paid_for(terms.kind, terms.multiplier, sign, price)
+    return -cost - quote_of(stage, held, order.market, sign) < 1

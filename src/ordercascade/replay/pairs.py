@@ -44,16 +44,19 @@ def can_take(stage: Stage, who: int, market: int, size: int, cost: int) -> bool:
         return True  # External has no margin; fund and vault answer for themselves.
     held = ledger.held(who)
     before = standing_of(held, stage.marks, stage.plain)
-    gain = stage.plain[market].worth(size, stage.marks[market]) - cost
-    equity, maintenance, initial, flat = before.equity + gain, 0, 0, True
+    equity, maintenance, initial, flat = before.equity - cost, 0, 0, True
+    plain, marks = stage.plain, stage.marks
+    had = ledger.size(who, market)
+    equity += plain[market].worth(had + size, marks[market])
+    equity -= plain[market].worth(had, marks[market])
     for number, lots, own in held.legs:
         after = lots + size if number == market else lots
         maintenance += need(stage, number, after, lots, own)
         if after:
             flat = False
-            worth = stage.plain[number].worth(after, stage.marks[number])
-            interest = ledger.open_interest(number) * abs(worth) // abs(after)
-            initial += brackets_of(stage.plain[number]).initial(after, worth, interest)
+            worth = plain[number].worth(abs(after), marks[number])
+            interest = abs(plain[number].worth(ledger.open_interest(number), marks[number]))
+            initial += brackets_of(plain[number]).initial(after, worth, interest)
     if flat:
         return equity >= 0
     return equity >= initial or equity * before.maintenance >= before.equity * maintenance

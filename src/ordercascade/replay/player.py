@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ordercascade.enums import (
     HolderKind,
+    MarketKind,
     MarkRefresh,
     NoteKind,
     PostReason,
@@ -18,6 +19,7 @@ from ordercascade.enums import (
 from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
+from ordercascade.replay.funding import funding_due
 from ordercascade.replay.inherited import Inherited, mend
 from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
@@ -212,8 +214,7 @@ class Player:
     def _step(self, cast: Cast, step: Step, number: int) -> None:
         stage, turn, losses, _ = cast
         turn.enter(step, number, self.settlements[number])
-        findings = self.findings
-        findings.step = step.step
+        self.findings.step = step.step
         k = step.step
         before = balances(stage)
         first_posting, postings = self.rows.postings.at(k)
@@ -221,7 +222,6 @@ class Player:
                                  self.rows.levels.at(k))  # fmt: skip
         moved = stage.ledger.moved.get(step.scope, OUTSIDE)
         stage.order_row = orders[0]
-        traded = NO_TRADE
         notes: list[Note] = []
         row, liquidations = self.rows.liquidations.at(k)
         order = liquidations[0] if liquidations else None
@@ -232,8 +232,8 @@ class Player:
             insured = self._insured(stage, order, held, fills[1])
         if step.kind == StepKind.DISPOSAL:
             cast.inherited.begin_disposal(step, orders[0], sent)
-        if step.kind in SENDING:
-            traded = play_trades(stage, step, orders, fills, levels)
+        sends = step.kind in SENDING
+        traded = play_trades(stage, step, orders, fills, levels) if sends else NO_TRADE
         due = traded.due
         if order is not None:
             check_sent(stage, step, row, order, traded, sent)
@@ -256,6 +256,8 @@ class Player:
             due, notes = losses.waterfall(step, postings)
         elif step.kind == StepKind.SHOCK:
             notes = told_lies(stage, self.rows.notes.at(k)[1])
+        elif step.kind == StepKind.FUNDING:
+            due, notes = funding_due(stage, step, self.rows.notes.at(k)[1])
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)
@@ -284,8 +286,9 @@ class Player:
         """Settle the fills of an insured order one by one, before the ledger takes them."""
         if not stage.terms.stages.insured:
             return Insured()
-        if not stage.terms.bracketed:
-            self.findings.gap("insured", "the tape does not name a market's margin (orders)")
+        linear = all(market.kind == MarketKind.LINEAR for market in stage.plain)
+        if not (stage.terms.bracketed and linear):
+            self.findings.gap("insured", "margins not named, or inverse markets (orders)")
             return Insured()
         fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
         return settle_fills(stage, order, held, fund, fills)

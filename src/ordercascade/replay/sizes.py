@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ordercascade.enums import OrderLimit, TrancheRule
+from ordercascade.enums import MarketKind, OrderLimit, TrancheRule
 from ordercascade.replay.margins import Held, bankruptcy_price, brackets_of, standing_of
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.stage import Stage
@@ -37,7 +37,7 @@ def lots_of(stage: Stage, sizes: Sizes, plan: Plan) -> int:
     }
     lots = rules[TrancheRule(sizes.rule)]() if sizes.rule in rules else leg.lots
     if sizes.block_value:
-        lots = min(lots, max(1, sizes.block_value // max(1, leg.unit)))
+        lots = min(lots, max(1, leg.worth_at_most(sizes.block_value)))
     return lots
 
 
@@ -63,35 +63,45 @@ class _Leg:
         self.stage, self.sizes, self.plan = stage, sizes, plan
         terms = stage.plain[plan.market]
         self.mark = plan.marks[plan.market]
-        self.unit = self.mark * terms.multiplier
+        self.terms = terms
         _, self.size, self.cost = next(leg for leg in plan.held.legs if leg[0] == plan.market)
         self.lots = abs(self.size)
         self.at = standing_of(plan.held, plan.marks, stage.plain)
         self.asks = brackets_of(terms)
         self.rows = self.asks.rows or [(0, 0, 0, 0)]
         self.by_lots = self.asks.by_lots
-        over = self.lots if self.by_lots else self.lots * self.unit
+        self.value = abs(terms.worth(self.size, self.mark))
+        over = self.lots if self.by_lots else self.value
         self.tier = max([0, *(at for at, row in enumerate(self.rows) if row[0] <= over)])
         self.rate = self.rows[self.tier][1]
 
+    def worth_at_most(self, amount: int) -> int:
+        """Return the most lots that are worth no more at the mark."""
+        if self.terms.kind == MarketKind.INVERSE:
+            return min(2**40, amount * self.mark // self.terms.multiplier)
+        return amount // max(1, self.mark * self.terms.multiplier)
+
     def portion(self) -> int:
-        most = max(self.sizes.min_value, self.lots * self.unit * self.sizes.portion_ppm // PPM)
+        most = max(self.sizes.min_value, self.value * self.sizes.portion_ppm // PPM)
         if self.sizes.block_value:
             most = min(most, self.sizes.block_value)
-        return min(self.lots, max(1, most // max(1, self.unit)))
+        return min(self.lots, max(1, self.worth_at_most(most)))
 
     def cover(self) -> int:
         sizes = self.sizes
         target = -(-self.at.maintenance * sizes.target_ppm // PPM)
-        target -= -self.lots * self.unit * sizes.buffer_ppm // PPM
+        target -= -self.value * sizes.buffer_ppm // PPM
         shortage = target - self.at.equity
         freed = self.rate * sizes.target_ppm + (sizes.buffer_ppm - sizes.cost_ppm) * PPM
         if shortage <= 0:
             return 1
         if freed <= 0:
             return self.lots
-        lots = shortage * PPT
-        below = self.unit * freed
+        lots, below = shortage * PPT, self.terms.multiplier * freed
+        if self.terms.kind == MarketKind.INVERSE:
+            lots *= self.mark
+        else:
+            below *= self.mark
         lots = min(self.lots, -(-lots // below) if sizes.round_up else lots // below)
         share = sizes.portion_ppm
         if shortage < sizes.min_value:
@@ -106,7 +116,7 @@ class _Leg:
         if tier + 1 >= len(self.rows):
             return 2**40
         floor = self.rows[tier + 1][0] - 1
-        return floor if self.by_lots else floor // max(1, self.unit)
+        return floor if self.by_lots else self.worth_at_most(floor)
 
     def tier_down(self) -> int:
         if self.tier < self.sizes.tiers:
@@ -115,7 +125,7 @@ class _Leg:
 
     def _need(self, lots: int) -> int:
         """Return what the table alone asks: without a fee, at the mark."""
-        value = lots * self.unit
+        value = abs(self.terms.worth(lots if self.size > 0 else -lots, self.mark))
         if isinstance(self.asks, Brackets):
             return self.asks.maintenance(lots, value, 0)
         _, rate, amount, _ = self.asks.row(lots, value)
@@ -151,6 +161,8 @@ class _Leg:
 def unsized(stage: Stage, sizes: Sizes, market: int) -> str:
     """Return why sizes in a market cannot be worked out again, or nothing."""
     margin = stage.plain[market].brackets
+    if stage.plain[market].kind != MarketKind.LINEAR:
+        return "sizes and limits of a policy with stages at an inverse market (rows)"
     tiered = (TrancheRule.TIER_DOWN, TrancheRule.TIER_FIT, TrancheRule.COVER)
     asks = sizes.rule in tiered or OrderLimit.FILLABLE in (sizes.limit, sizes.limit_all)
     if isinstance(margin, Schedule) and not margin.rows and asks:

@@ -1,0 +1,122 @@
+"""What safeguards cost: the crash of bench_cascade.py with rules that never bind, beside the bare one.
+
+Band, feed and slices are asked in every round and after every order, and change nothing: the tape is
+the same, so the difference is what they cost. Thread CPU time, minimum of N, turn and turn about.
+`python bench/bench_guards.py [--repeat N] [--accounts N]`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from crash import BRACKETS, MULTIPLIER, PRICE, draw_accounts
+from ordercascade.core.world import World
+from ordercascade.enums import FeedKind, MarkRefresh, PriceSource, QueueOrder, Side
+from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.mechanisms.feeds import Feed
+from ordercascade.mechanisms.plugins import PluginBreaker
+from ordercascade.mechanisms.slices import Slices
+
+
+class Nothing:
+    """A Python plug-in that allows everything."""
+
+    def judge(self, market: int, view: object, time_ns: int) -> None:
+        return None
+
+    def state(self) -> bytes:
+        return b""
+
+
+def band() -> dict[str, Any]:
+    return {"breakers": [Breaker(band_ppm=999_999, window_ns=300 * 10**9)]}
+
+
+def feed() -> dict[str, Any]:
+    return {"oracle": Feed(FeedKind.SPOT, clamp_round_ppm=10**6, price_max=2 * PRICE)}
+
+
+def slices() -> dict[str, Any]:
+    return {"policy": Slices([10**9])}
+
+
+def plugin() -> dict[str, Any]:
+    return {"breakers": [PluginBreaker(Nothing())]}
+
+
+CASES: dict[str, list[Callable[[], dict[str, Any]]]] = {
+    "bare": [],
+    "price band": [band],
+    "feed": [feed],
+    "slices": [slices],
+    "band, feed, slices": [band, feed, slices],
+    "Python breaker": [plugin],
+}
+
+
+def build(accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any]]) -> World:
+    """The world of crash.py, with these mechanisms."""
+    said: dict[str, Any] = {}
+    for each in made:
+        said |= each()
+    oracle = said.pop("oracle", None)
+    world = World(7)
+    world.add_venue(
+        mark_refresh=refresh, queue=QueueOrder.TRIGGER_PRICE, liquidation_fee_ppm=5_000, **said
+    )
+    venue = world.venue(0)
+    venue.add_market(
+        multiplier=MULTIPLIER,
+        price_max=2 * PRICE,
+        size_max=2**30,
+        brackets=BRACKETS,
+        source=PriceSource.LAST,
+        oracle=oracle,
+    )
+    people = draw_accounts(accounts)
+    each_level = max(1, int(sum(size for size, _, _ in people) * 1.02 / 12_000))
+    for k in range(12_000):
+        venue.seed_level(0, Side.BID, PRICE - 1 - k, each_level)
+    venue.seed_level(0, Side.ASK, PRICE + 1, each_level)
+    venue.fund_deposit(0, 10**14)
+    for size, entry, money in people:
+        account = venue.open_account()
+        venue.deposit(account, 0, money)
+        venue.open_position(account, 0, size, size * entry * MULTIPLIER)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * 2_000)
+    world.start()
+    return world
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--accounts", type=int, default=20_000)
+    chosen = parser.parse_args()
+    for refresh in MarkRefresh:
+        best: dict[str, float] = {}
+        orders: dict[str, int] = {}
+        rounds = 0
+        for _ in range(chosen.repeat):
+            for name, made in CASES.items():
+                world = build(chosen.accounts, refresh, *made)
+                start = time.thread_time()
+                world.run()
+                spent = time.thread_time() - start
+                best[name] = min(best.get(name, spent), spent)
+                orders[name] = world.log.rows("liquidations")
+                rounds = int(world.log.column("steps", "round").max()) + 1
+        print(f"mark_refresh={refresh.name.lower()}, {orders['bare']} orders, {rounds} rounds")
+        for name, spent in best.items():
+            more = (spent / best["bare"] - 1) * 100
+            apart = "" if orders[name] == orders["bare"] else "  (another tape)"
+            print(f"  {name:<20} {spent * 1e3:9.2f} ms  {more:+6.1f} %{apart}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

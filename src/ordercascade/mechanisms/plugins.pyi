@@ -1,0 +1,49 @@
+from typing import Any, NamedTuple
+
+from ordercascade.core.mechanism import Backstop, CircuitBreaker, LiquidationPolicy, Oracle
+
+class View(NamedTuple):
+    last: int
+    outside: int
+    mark: int
+    best_bid: int
+    best_ask: int
+    queue: int
+
+class Risk(NamedTuple):
+    scope: int
+    market: int
+    size: int
+    value: int
+    equity: int
+    maintenance: int
+    bankruptcy_limit: int
+    tranche: int
+
+class Rival(NamedTuple):
+    scope: int
+    external: bool
+    lots: int
+    cost: int
+    value: int
+    equity: int
+
+class PluginOracle(Oracle):
+    @property
+    def plugin(self) -> Any: ...
+    def __new__(cls, plugin: Any) -> PluginOracle: ...
+
+class PluginBreaker(CircuitBreaker):
+    @property
+    def plugin(self) -> Any: ...
+    def __new__(cls, plugin: Any) -> PluginBreaker: ...
+
+class PluginPolicy(LiquidationPolicy):
+    @property
+    def plugin(self) -> Any: ...
+    def __new__(cls, plugin: Any) -> PluginPolicy: ...
+
+class PluginBackstop(Backstop):
+    @property
+    def plugin(self) -> Any: ...
+    def __new__(cls, plugin: Any) -> PluginBackstop: ...

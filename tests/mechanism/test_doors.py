@@ -1,0 +1,133 @@
+"""Built-in, compiled and Python mechanisms through the contract of tests/mechanism/contract.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import ordercascade
+from mechanism.contract import check, t2
+from ordercascade.core.mechanism import Backstop, LiquidationPolicy
+from ordercascade.enums import BreakerAction
+from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.mechanisms.plugins import (
+    PluginBackstop,
+    PluginBreaker,
+    PluginOracle,
+    PluginPolicy,
+    Risk,
+    Rival,
+    View,
+)
+from ordercascade.mechanisms.prices import OwnBook
+
+HERE = Path(__file__).parent
+SETUP = """
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+made = [Extension("example", ["example.pyx"], extra_compile_args=["-std=c11", "-O1"])]
+setup(ext_modules=cythonize(made, include_path=[{include!r}], language_level=3),
+      script_args=["-q", "build_ext", "--inplace"])
+"""
+
+
+@pytest.fixture(scope="module")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Compile tests/mechanism/example.pyx outside the package, against its .pxd files."""
+    folder = tmp_path_factory.mktemp("example")
+    (folder / "example.pyx").write_bytes((HERE / "example.pyx").read_bytes())
+    include = str(Path(ordercascade.__file__).parent.parent)
+    (folder / "setup.py").write_text(SETUP.format(include=include), "utf-8")
+    done = subprocess.run([sys.executable, "setup.py"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (library,) = folder.glob("example.*.so")
+    spec = importlib.util.spec_from_file_location("example", library)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class Plain:
+    """A plug-in without memory."""
+
+    def state(self) -> bytes:
+        return b""
+
+
+class Last(Plain):
+    def mark(self, view: View, time_ns: int) -> int:
+        return view.last or view.outside
+
+
+class Floor(Plain):
+    def judge(self, market: int, view: View, time_ns: int) -> tuple[int, int, int, int]:
+        return BreakerAction.HOLD, 97, 103, 0
+
+
+class Whole(Plain):
+    def plan(self, rows: Sequence[Risk]) -> list[tuple[int, int | None, int]]:
+        return [(abs(row.size), None, 0) for row in rows]
+
+
+class ById(Plain):
+    def order(self, rows: Sequence[Rival], lots: int) -> list[int]:
+        return [row.scope for row in rows if not row.external]
+
+
+def test_an_oracle_is_the_same_through_all_three_doors(example: Any) -> None:
+    """Peeks differ by definition: a Python oracle's is its last answer, so parents may."""
+    first = check(lambda: {"oracle": OwnBook(price_max=2**20)})
+    second = check(lambda: {"oracle": example.Last()})
+    third = check(lambda: {"oracle": PluginOracle(Last())})
+    assert first == second
+    for name in ("fills", "liquidations", "marks", "adl"):
+        assert third[name] == first[name]
+
+
+def test_a_breaker_is_the_same_through_all_three_doors(example: Any) -> None:
+    """A band of 3 % around the opening mark of 100."""
+    first = check(lambda: {"breakers": [Breaker(band_ppm=30_000)]})
+    second = check(lambda: {"breakers": [example.Floor()]})
+    third = check(lambda: {"breakers": [PluginBreaker(Floor())]})
+    assert first == second == third
+    assert min(limit for _, _, _, limit, _ in first["liquidations"]) == 97
+
+
+def test_a_policy_and_a_backstop_are_the_same_through_two_doors() -> None:
+    first = check(lambda: {"policy": LiquidationPolicy(), "backstop": Backstop()})
+    second = check(lambda: {"policy": PluginPolicy(Whole()), "backstop": PluginBackstop(ById())})
+    assert first == second
+    assert first["adl"]
+
+
+class Counting(Last):
+    """One with a memory: every fork has its own."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def mark(self, view: View, time_ns: int) -> int:
+        self.asked += 1
+        return super().mark(view, time_ns)
+
+    def state(self) -> bytes:
+        return str(self.asked).encode()
+
+
+def test_the_memory_of_a_plug_in_is_hashed_and_forked() -> None:
+    check(lambda: {"oracle": PluginOracle(Counting())})
+    plugin = Counting()
+    world, _ = t2(oracle=PluginOracle(plugin))
+    before, asked = world.state_hash(), plugin.asked
+    other = world.fork()
+    other.run()
+    assert plugin.asked == asked
+    plugin.asked += 1
+    assert world.state_hash() != before
