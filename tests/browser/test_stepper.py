@@ -305,6 +305,26 @@ def test_a_branch_runs_on_beside_the_original(shown: Shown) -> None:
     assert page.inner_text(".oc-problem-branch").strip() == ""
 
 
+def test_safeguards_are_compared_and_one_stands_beside_the_run(shown: Shown) -> None:
+    page = shown.page
+    page.fill(".oc-field-ablate-seeds input", "1")
+    shown.click("oc-ablate")
+    shown.until("() => document.querySelectorAll('.oc-ablated tr').length > 10")
+    table = page.inner_text(".oc-ablated")
+    assert "all but limit" in table
+    assert "one seed: no intervals" in table
+    assert page.evaluate(
+        "() => document.querySelector('.oc-ablated').getBoundingClientRect().right"
+        " <= document.querySelector('.oc-root').getBoundingClientRect().right + 1"
+    )
+    page.select_option(".oc-ablate-column select", label="limit")
+    shown.click("oc-ablate-show")
+    shown.until("() => document.querySelector('.oc-panels').textContent.includes(' with limit')")
+    assert page.locator(".oc-panel").count() == 2
+    page.locator(".oc-ablated").scroll_into_view_if_needed()
+    assert page.inner_text(".oc-problem-ablate").strip() == ""
+
+
 def test_a_new_shock_runs_and_a_bad_value_says_so_by_its_field(shown: Shown) -> None:
     page = shown.page
     page.fill(".oc-field-shock input", "much")

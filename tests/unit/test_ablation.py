@@ -72,6 +72,10 @@ def test_there_is_a_column_for_none_each_all_and_all_but_each(found: Ablation) -
     assert [name for name in wanted if name not in found.left_out] == list(found.names)
     assert found.columns[0].on == ()
     assert found.columns[found.names.index("all")].on == tuple(on)
+    for column in found.columns:
+        if column.name.startswith("all but "):
+            gone = column.name.removeprefix("all but ")
+            assert column.on == tuple(name for name in on if name != gone)
 
 
 def test_the_baseline_of_a_scenario_with_nothing_on_is_the_scenario(
@@ -120,6 +124,18 @@ def test_a_fund_pays_what_was_bad_debt_and_nothing_else_changes(found: Ablation)
     assert paid == pytest.approx(of(found, "baseline", "bad_debt"))
     for metric in ("r", "liquidated", "price_move", "users_loss"):
         assert of(found, "fund", metric) == pytest.approx(of(found, "baseline", metric))
+
+
+def test_the_numbers_are_those_of_the_summary_in_people_s_units(
+    small: oc.Scenario, found: Ablation
+) -> None:
+    s = oc.run(small, progress=False).summary()
+    row = dict(zip((each.name for each in METRICS), found.values[0, 0].tolist(), strict=True))
+    assert row["price_move"] == 100 * (s["first_mark"] - s["lowest_mark"]) / s["first_mark"] > 0
+    assert row["liquidated"] == pytest.approx(sum(s["notional_liquidated"].values()) / 10**6)
+    for name, key in (("bad_debt", "bad_debt"), ("users_loss", "users_loss")):
+        assert s[key] > 0
+        assert row[name] == pytest.approx(s[key] / 10**6)
 
 
 def test_common_random_numbers_make_differences_narrower_than_means(found: Ablation) -> None:

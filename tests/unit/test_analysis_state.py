@@ -82,9 +82,12 @@ def test_a_venue_of_a_preset_stands_as_in_the_engine(name: str) -> None:
     assert held_against_the_engine(scenario_of(name)) > 300
 
 
-def test_inverse_contracts_stand_as_in_the_engine() -> None:
-    scenario = oc.Scenario.from_toml(INVERSE)
-    assert len(oc.run(scenario, progress=False).liquidations) > 10
+@pytest.mark.parametrize("limit", ["market", "bankruptcy"])
+def test_inverse_contracts_stand_as_in_the_engine(limit: str) -> None:
+    scenario = oc.Scenario.from_toml(INVERSE, f'venue.limit="{limit}"')
+    tape = oc.run(scenario, progress=False)
+    assert len(tape.liquidations) > 10
+    assert (len(tape.adl) > 0) == (limit == "bankruptcy")
     assert held_against_the_engine(scenario) > 500
 
 

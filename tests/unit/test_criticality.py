@@ -17,12 +17,14 @@ from ordercascade.analysis import (
     SquareRootImpact,
     criticality,
     generations,
+    liquidation_map,
     tranche_factor,
     tree,
 )
 from ordercascade.analysis.density import matrix
 from ordercascade.analysis.state import DOWN, state
 from unit.ladders import HEAD, MARKET, account, coupled, ladder
+from unit.preset_worlds import scenario_of
 
 pytest.importorskip("ordercascade.core.world")
 
@@ -42,6 +44,26 @@ def test_the_golden_trace_has_its_ratios_before_the_run_and_after_it() -> None:
     assert before is not None
     assert before.volumes == (15, 10, 20, 15)
     assert before.prices == (99, 98, 96, 95)
+
+
+def test_a_window_ends_where_it_ends() -> None:
+    """T2a: 10 lots due at 99 over 10 bid; 30 due by 98 over 20; 45 by 96, and 97, over 40."""
+    for window, r in ((0.01, 1.0), (0.02, 1.5), (0.03, 1.0), (0.04, 45 / 40)):
+        assert criticality(oc.scenarios.load("t2a"), window=window).r_initial == r
+
+
+def test_a_rise_is_measured_against_asks_and_shorts() -> None:
+    """The squeeze: shorts due 2 % above hold what the map says, asks stand there likewise."""
+    scenario = oc.scenarios.load("short-squeeze")
+    found = criticality(scenario, window=0.03)
+    assert found.way == 1
+    desk = state(scenario).desks[0]
+    shorts = liquidation_map(scenario)["TOY"]
+    reach = desk.mark + round(desk.mark * 0.03)
+    due = -shorts.size[(shorts.size < 0) & (shorts.price <= reach)].sum()
+    asks = desk.asks[1][desk.asks[0] < desk.asks[0][0] + round(desk.mark * 0.03)].sum()
+    assert due > 0
+    assert found.matrix.k.tolist() == [[due / asks]]
 
 
 @pytest.mark.parametrize(("size", "r"), [("0.02", 0.2), ("0.05", 0.5), ("0.08", 0.8)])
@@ -129,6 +151,14 @@ def test_a_mark_from_outside_alone_has_no_feedback() -> None:
     assert criticality(oc.scenarios.load("uniform-ladder", index)).r_initial == 0
 
 
+def test_a_mark_with_a_memory_is_told() -> None:
+    """A mean over ten minutes hardly sees a cascade of one instant: R says what it cannot know."""
+    oracle = 'venue.market[0].oracle={ kind = "twap", of = "last", window_s = 600, index = 100 }'
+    found = criticality(oc.scenarios.load("uniform-ladder", oracle))
+    assert any("TOY does not follow the book at once" in text for text in found.warnings)
+    assert criticality(oc.scenarios.load("uniform-ladder")).warnings == ()
+
+
 # Laws of impact and tranches.
 
 
@@ -212,6 +242,31 @@ def test_a_leg_that_is_bought_back_pushes_the_other_way() -> None:
     assert k.k.tolist() == [[0, 0], [-6, 0]]
 
 
+def test_k_is_in_people_s_prices() -> None:
+    """The same with half the tick, price and margin of B: 6 ticks of 0.5 for a tick of 1."""
+    text = HEAD.format(name="hedged") + MARKET.format(name="A", mark=1_000, levels=90, depth=1)
+    half = MARKET.format(name="B", mark=500, levels=90, depth=1).replace("500.5", "500.25")
+    text += half.replace("tick_size = 1", "tick_size = 0.5").replace("step = 1", "step = 0.5")
+    text = text.replace("decimals = 0", "decimals = 1")
+    text += account("hedger", 38, 1_000, {"A": 10}).replace("collateral = 538", "collateral = 1288")
+    text += (
+        account("", 0, 500, {"B": 30})
+        .partition("\n[")[2]
+        .partition("\n")[2]
+        .join(("[[venue.account.position]]\n", ""))
+        .replace("long", "short")
+    )
+    k = matrix(state(oc.Scenario.from_toml(text)), DOWN, share=0.005)
+    assert k.k.tolist() == [[0, 0], [-3, 0]]
+
+
+def test_an_account_that_sells_elsewhere_first_is_not_forecast_here() -> None:
+    """Both cross accounts that ALPHA's fall brings down sell BETA."""
+    found = criticality(oc.scenarios.load("two-market-cross")).forecast
+    assert found is not None
+    assert (found.market, found.volumes) == ("ALPHA", (70,))
+
+
 # By mechanism, by generation, by parent.
 
 
@@ -258,6 +313,22 @@ def test_the_tree_has_every_liquidation_once_under_what_set_it_off() -> None:
         "      step 6: liquidation account 3, 15 TOY",
     ]
     assert small.children(0) == [1]
+
+
+@pytest.mark.parametrize("name", ["vega", "simple", "social"])
+def test_a_node_hangs_under_the_nearest_node_above_it(name: str) -> None:
+    """Climb the tape's parents step by step; a socialised loss that fells others is no node."""
+    rules = ["social=true", "fund.balance=0", 'shortfall_at="round"']
+    social = oc.scenarios.load("thin-book", *rules)
+    tape = oc.run(social if name == "social" else scenario_of(name), progress=False)
+    found, parents = tree(tape), tape.steps["parent"].tolist()
+    nodes, passed = found.step.tolist(), 0
+    for row, step in enumerate(nodes):
+        above = parents[step]
+        while above >= 0 and above not in nodes:
+            above, passed = parents[above], passed + 1
+        assert found.parent[row] == (nodes.index(above) if above >= 0 else -1)
+    assert (passed > 0) == (name == "social")
 
 
 # What it says, and what it refuses.

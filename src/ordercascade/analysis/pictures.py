@@ -117,6 +117,7 @@ def tree(found: Tree) -> Figure:
         StepKind.SHOCK: (INK, "s", "outside"),
         StepKind.LIQUIDATION: (BLUE, "o", "liquidation"),
         StepKind.TAKEOVER: (PURPLE, "D", "takeover"),
+        StepKind.DISPOSAL: (GREEN, "v", "disposal"),
         StepKind.ADL: (ORANGE, "^", "ADL"),
     }
     depth = _depths(found)

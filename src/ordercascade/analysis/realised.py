@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MECHANISMS = ("book", "takeover", "adl", "external")
-NODES = (StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL)
+NODES = (
+    *(StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.DISPOSAL, StepKind.ADL),
+)
 LINES_MAX = 200
 
 
@@ -106,7 +108,7 @@ def generations(tape: Tape) -> Generations:
     accounts = tape.tables["accounts"]
     outer = accounts["kind"] == HolderKind.EXTERNAL
     outside = accounts["venue"].astype(np.int64)[outer] << 32 | accounts["scope"][outer]
-    borne = np.isin(venue[adl["step"]] << 32 | adl["scope_to"], outside) & ~took
+    borne = np.isin(venue[adl["step"]] << 32 | adl["scope_to"], outside)
     for name, rows in (("takeover", took), ("adl", ~took & ~borne), ("external", borne)):
         volume[name] = _by(steps, adl["step"][rows], handed[rows], count)
     return Generations(in_lots, shock, volume)
@@ -135,8 +137,8 @@ def _by(steps: Any, step: Any, amounts: Ints, count: int) -> Ints:
 class Tree:
     """Who set off whom: one row a node, in the order of steps; `parent` is a row, -1 for a root.
 
-    Nodes are shocks, liquidations, takeovers and ADL; what lies between two of them on the tape
-    (marks, waterfalls) is passed over. `volume` is in lots of the node's market.
+    Nodes are shocks, liquidations, takeovers, disposals and ADL; what lies between two of them on
+    the tape (marks, waterfalls) is passed over. `volume` is in lots of the node's market.
     """
 
     step: Ints
@@ -231,7 +233,8 @@ def tree(tape: Tape) -> Tree:
 def _tell(tape: Tape, kind: Ints, volume: Ints, account: Ints) -> None:
     """Write each step's lots and account into columns over all steps."""
     fills, liquidations, adl = tape.fills, tape.liquidations, tape.adl
-    own = np.append(kind == StepKind.SHOCK, False)[fills["step"]]
+    sold = np.isin(kind, (StepKind.SHOCK, StepKind.DISPOSAL))
+    own = np.append(sold, False)[fills["step"]]
     np.add.at(volume, fills["step"][own], fills["size"][own])
     volume[liquidations["step"]] = liquidations["lots_filled"]
     np.add.at(volume, adl["step"], adl["lots"])

@@ -73,6 +73,7 @@ class Criticality:
     generations: Generations | None
     path: Path | None
     forecast: Forecast | None
+    slow: tuple[str, ...]  # markets whose marks are smoothed, delayed or clamped
 
     @property
     def r_initial(self) -> float:
@@ -105,6 +106,11 @@ class Criticality:
             found.append(
                 f"R at the opening, {self.r_initial:.3f}, is no all-clear: it reaches"
                 f" {self.r_max:.3f} on the way"
+            )
+        if self.slow:
+            found.append(
+                f"the mark of {', '.join(self.slow)} does not follow the book at once: R is that"
+                " of one that does, so too high"
             )
         if self.forecast is not None and self.forecast.exhausted:
             found.append(f"the book of {self.forecast.market} would be sold out")
@@ -218,6 +224,7 @@ def criticality(
         generations=found,
         path=_path(tape, fold, opening, way, share, impact, most) if found is not None else None,
         forecast=_foretold(source, opening, way),
+        slow=tuple(desk.name for desk in opening.desks if desk.remembers),
     )
 
 

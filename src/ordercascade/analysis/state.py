@@ -43,6 +43,7 @@ class Desk:
     multiplier: int
     weight_ppm: int  # of the own book in the mark; the rest is the outside price's
     index: int  # the outside price in ticks, 0 without one
+    remembers: bool  # the mark is smoothed, delayed or clamped
     mark: int
     bids: tuple[Ints, Ints]  # prices falling, lots
     asks: tuple[Ints, Ints]  # prices rising, lots
@@ -357,6 +358,7 @@ class Fold:
             multiplier=int(market["multiplier"]),
             weight_ppm=weight,
             index=outside,
+            remembers="oracle" in market,
             mark=mark,
             bids=sides[0],
             asks=sides[1],

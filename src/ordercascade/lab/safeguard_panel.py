@@ -72,7 +72,7 @@ class SafeguardPanel:
         )
         self.busy = ipywidgets.HTML()
         self.table = ipywidgets.HTML()
-        self.table.add_class("oc-card")
+        self.table.add_class("oc-ablated")
         self.error = problem("ablate")
         self.column.layout.display = self.show.layout.display = "none"
         self.go.on_click(lambda _: self.start())
