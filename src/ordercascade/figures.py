@@ -245,3 +245,14 @@ def read(tape: Tape) -> Figures:
     holders = zip(*(f.column("accounts", name).tolist() for name in names), strict=True)
     f.owner.update({(venue, scope): (kind, account) for venue, scope, kind, account in holders})
     return f
+
+
+def gate_lines(f: Figures, span: Pair) -> list[str]:
+    """Tell what circuit breakers did in a settlement."""
+    kinds = f.column("steps", "kind")[slice(*span)]
+    steps = (np.flatnonzero(np.isin(kinds, list(GATE_WORDS))) + span[0]).tolist()
+    return [
+        f"t = {seconds(f.cell('steps', 'time_ns', k))}, step {k}: {f.market('steps', k).name} "
+        f"{GATE_WORDS[StepKind(f.cell('steps', 'kind', k))]}"
+        for k in steps
+    ]

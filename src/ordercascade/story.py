@@ -13,7 +13,7 @@ import numpy as np
 
 from ordercascade import inheritance
 from ordercascade.enums import HolderKind, OrderType, Outcome, PostReason, Side, StepKind
-from ordercascade.figures import GATE_WORDS, Figures, Pair, Rows, Units, plural, read, seconds, some
+from ordercascade.figures import Figures, Pair, Rows, Units, gate_lines, plural, read, seconds, some
 from ordercascade.outcome import ending_lines
 
 if TYPE_CHECKING:
@@ -129,21 +129,10 @@ def _cascade(f: Figures, span: Pair, top: int) -> list[str]:
     """Tell one settlement: what set it off, then generation by generation."""
     rows = f.within("liquidations", span)
     generation = f.column("steps", "generation")[f.column("liquidations", "step")[rows]]
-    lines = ["", *_outside(f, span), *_gates(f, span), *inheritance.kept(f, span)]
+    lines = ["", *_outside(f, span), *gate_lines(f, span), *inheritance.kept(f, span)]
     for g in np.unique(generation).tolist():
         lines += ["", *_generation(f, span, rows[generation == g], g, top)]
     return [*lines, *inheritance.outright(f, span), *_emptied(f, span)]
-
-
-def _gates(f: Figures, span: Pair) -> list[str]:
-    """Tell what circuit breakers did in a settlement."""
-    kinds = f.column("steps", "kind")[slice(*span)]
-    steps = (np.flatnonzero(np.isin(kinds, list(GATE_WORDS))) + span[0]).tolist()
-    return [
-        f"t = {seconds(f.cell('steps', 'time_ns', k))}, step {k}: {f.market('steps', k).name} "
-        f"{GATE_WORDS[StepKind(f.cell('steps', 'kind', k))]}"
-        for k in steps
-    ]
 
 
 # What came from outside.
