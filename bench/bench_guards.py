@@ -1,7 +1,8 @@
-"""What safeguards cost: the crash of bench_cascade.py with rules that never bind, beside the bare one.
+"""What safeguards cost: the crash of bench_cascade.py with rules that never bind.
 
-Band, feed and slices are asked in every round and after every order, and change nothing: the tape is
-the same, so the difference is what they cost. Thread CPU time, minimum of N, turn and turn about.
+Band, feed and slices are asked in every round or order, and change nothing: the tape is the
+same as the bare one's, so the difference is what they cost. Thread CPU time, minimum of N,
+turn and turn about.
 `python bench/bench_guards.py [--repeat N] [--accounts N]`.
 """
 

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.enums import BreakerKind, NoteKind, PriceSource, ReleaseRule, Side, StepKind
+from ordercascade.enums import (
+    BreakerKind,
+    MarketKind,
+    NoteKind,
+    PriceSource,
+    ReleaseRule,
+    Side,
+    StepKind,
+)
 from ordercascade.mechanisms.breakers import Breaker
 from reference import scenarios as draw
 from reference.scripts import Call, assert_same, play, show
@@ -19,6 +27,7 @@ from reference.world import World as Twin
 from unit.worlds import rows
 
 SECOND = 10**9
+MULTIPLIERS = (10, 10**7 + 3)  # of the linear market and the inverse one
 OPS = int(os.environ.get("ORDERCASCADE_PROOF_OPS", "1500"))
 
 
@@ -82,16 +91,18 @@ def venue_of(rng: random.Random) -> tuple[World, Venue]:
     world = World(rng.randint(0, 99))
     world.add_venue(round_ns=rng.choice((0, SECOND)), fraction_ppm=600_000, breakers=[halt, band])
     venue = world.venue(0)
-    for _ in range(2):
+    for kind in MarketKind:
         venue.add_market(
-            multiplier=10, price_max=2_000, size_max=5_000, source=PriceSource.LAST, last=1_000,
+            multiplier=MULTIPLIERS[kind], kind=kind, price_max=2_000, size_max=5_000,
+            source=PriceSource.LAST, last=1_000,
             brackets=[(0, 50_000, 0, 100_000)], maker_fee_ppm=100, taker_fee_ppm=400,
         )  # fmt: skip
     for _ in range(16):
         account = venue.open_account()
         venue.deposit(account, 0, rng.randint(3_000, 30_000))
         market, size = rng.randint(0, 1), rng.choice((-1, 1)) * rng.randint(1, 20)
-        venue.open_position(account, market, size, size * 10_000)
+        inverse = -size * MULTIPLIERS[MarketKind.INVERSE] // 1_000
+        venue.open_position(account, market, size, inverse if market else size * 10_000)
     for market in range(2):
         for at in range(1, 30):
             venue.seed_level(market, Side.BID, 1_000 - 7 * at, rng.randint(1, 8))
@@ -104,7 +115,7 @@ def venue_of(rng: random.Random) -> tuple[World, Venue]:
 def test_money_and_lots_stay_whole_through_halts_auctions_and_slices() -> None:
     """After every step; a fork goes the same way; nothing that was held is lost at the end."""
     rng = random.Random(9)
-    done, kinds, waited = 0, set(), 0
+    done, kinds, waited, seen = 0, set(), 0, 0
     while done < OPS:
         world, venue = venue_of(rng)
         for _ in range(12):
@@ -124,5 +135,26 @@ def test_money_and_lots_stay_whole_through_halts_auctions_and_slices() -> None:
         kinds |= {kind for (kind,) in rows(world, "steps", "kind")}
         held = sum(a for k, a in rows(world, "notes", "kind", "a") if k == NoteKind.HELD)
         waited += held
+        seen += _values_are_those_of_the_fills(world)
     assert {StepKind.HALT, StepKind.RESUME, StepKind.AUCTION} <= kinds
     assert waited > 0
+    assert seen > 0
+
+
+def _values_are_those_of_the_fills(world: Any) -> int:
+    """Each order's value, fill by fill, inverse ones floored; return how many stood in auctions."""
+    fills = rows(
+        world, "fills", "step", "market", "price", "size", "taker_account", "maker_account"
+    )
+    kinds = [kind for (kind,) in rows(world, "steps", "kind")]
+    found = 0
+    for step, market, account, value in rows(
+        world, "liquidations", "step", "market", "account", "value"
+    ):
+        worth = 0
+        for at, where, price, size, taker, maker in fills:
+            if (at, where) == (step, market) and (taker == account) != (maker == account):
+                worth += MULTIPLIERS[1] * size // price if market else size * price * 10
+        assert value == worth
+        found += kinds[step] == StepKind.AUCTION and market == MarketKind.INVERSE and value > 0
+    return found

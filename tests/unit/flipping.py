@@ -76,8 +76,9 @@ PLACES = {
     ),
     "Seen": (
         "mechanisms/window.pxd",
-        "(<Feed>v.oracles[0]).window.seen[row]",
-        "(<Feed>v.oracles[0]).window.count if isinstance(v.oracles[0], Feed) else 0",
+        "(<Feed>v.oracles[0]).window.seen[(<Feed>v.oracles[0]).window.first + row]",
+        "(<Feed>v.oracles[0]).window.count - (<Feed>v.oracles[0]).window.first"
+        " if isinstance(v.oracles[0], Feed) else 0",
     ),
     "Slices": ("mechanisms/slices.pxd", "(<Slices>v.policy)", "isinstance(v.policy, Slices)"),
     "Breaker": ("mechanisms/breakers.pxd", "(<Breaker>v.breakers[0])", "len(v.breakers)"),

@@ -12,7 +12,7 @@ import pytest
 import ordercascade as oc
 from ordercascade import presets
 from ordercascade.core.stages import STAGES
-from ordercascade.enums import HolderKind, StepKind
+from ordercascade.enums import HolderKind, PostReason, StepKind
 from ordercascade.errors import InputError
 from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.replay.schedules import Schedule as Told
@@ -222,6 +222,23 @@ def test_another_schedule_than_that_of_the_run_is_noticed(key: str) -> None:
         {**m, "schedule": {**m["schedule"], key: m["schedule"][key] // 2}} for m in tape.markets
     ]
     assert not oc.audit(again(tape, markets=markets)).ok
+
+
+def test_a_loss_that_the_winners_of_a_settlement_share_follows_and_a_changed_one_does_not() -> None:
+    tape = run_of("jump", fund=0)
+    found = oc.audit(tape)
+    assert found.ok, told(found)
+    kinds = tape.steps["kind"][tape.postings["step"]]
+    for reason in (PostReason.SOCIALISED, PostReason.BAD_DEBT, PostReason.TRANSFER):
+        rows = np.flatnonzero((tape.postings["reason"] == reason) & (kinds == StepKind.PAYMENT))
+        wrong = oc.audit(spoil(tape, "postings", int(rows[0]), "amount", 1))
+        assert "postings" in {check.name for check in wrong.checks if check.failed}
+    # What each winner keeps is floor(gain * collected / owed): one unit to another is noticed.
+    rows = np.flatnonzero((tape.postings["reason"] == PostReason.SOCIALISED)
+                          & (kinds == StepKind.PAYMENT))[:2]  # fmt: skip
+    wrong_tape = spoil(spoil(tape, "postings", int(rows[0]), "amount", 1), "postings",
+                       int(rows[1]), "amount", -1)  # fmt: skip
+    assert not oc.audit(wrong_tape).ok
 
 
 def test_a_takeover_by_somebody_else_s_holder_is_noticed_before_the_tape_is_played() -> None:

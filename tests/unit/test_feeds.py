@@ -1,4 +1,4 @@
-"""Oracles with a memory, formula by formula. spec/MECHANISMS.md §7 and §8, ADR 11."""
+"""Oracles with a memory, formula by formula. spec/MECHANISMS.md §7 and §8, ADR 13."""
 
 from __future__ import annotations
 
@@ -151,6 +151,15 @@ def test_a_late_price_arrives_after_exactly_its_latency() -> None:
     told = [row for row in rows(world, "marks", "time_ns", "mark") if row[1] == 90_000]
     assert told == [(17 * SECOND, 90_000)]
     assert venue.marks() == [90_000]
+
+
+def test_a_feed_that_is_late_and_sparse_lets_the_world_rest() -> None:
+    """Each arrival is a chance to send again: what has not changed is not sent."""
+    world, venue = fed(latency_ns=2 * SECOND, heartbeat_ns=SECOND)
+    world.schedule_index(5 * SECOND, 0, 0, 90_000)
+    world.run()
+    assert venue.marks() == [90_000]
+    assert world.time_ns <= 9 * SECOND
 
 
 def test_a_lognormal_latency_is_drawn_from_a_stream_of_its_own() -> None:

@@ -290,7 +290,7 @@ def scanned() -> World:
 
 
 def guarded() -> World:
-    """Stop in a halt in which an outside order waits; the feed remembers, a report is on its way."""
+    """Stop in a halt in which an outside order waits; a report of the feed is on its way."""
     second = 10**9
     halt = Breaker(
         BreakerKind.HALT,
@@ -349,6 +349,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return int(hand.read(world, "Order.size", row)) > 0
     if cell == "Market.dispose_at":  # Without stages nobody reads it.
         return bool(hand.read(world, "Stages.on", 0))
+    if cell == "State.backlog":  # Without an oracle that asks for it nobody reads it.
+        return bool(hand.read(world, "State.fed", 0))
     if cell == "TriggerNode.tick":
         return int(hand.read(world, "TriggerNode.place", row)) >= 0
     if cell == "Position.handover":  # Scratch but while its scope is handed over.

@@ -15,8 +15,8 @@ from ordercascade.mechanisms.prices import OwnBook
 
 
 def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
-           limit=LimitRule.MARKET, adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0, cooldown_ns=0,
-           then_all=False, **rules):
+           limit=LimitRule.MARKET, adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0,
+           cooldown_ns=0, then_all=False, **rules):
     """Give a venue other rules between two steps, inside a settlement too.
 
     Rules as for add_venue(), those left out at their defaults. What the round has planned stays

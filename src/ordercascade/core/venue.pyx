@@ -155,10 +155,9 @@ cdef class Venue:
     # --- set-up ---------------------------------------------------------------------------------
 
     def add_market(self, asset=0, multiplier=1, *, kind=MarketKind.LINEAR, price_max=2**20,
-                   size_max=2**30, brackets=((0, 50_000, 0, 100_000),),
-                   maker_fee_ppm=0, taker_fee_ppm=0,
-                   external_maker_fee_ppm=0, external_taker_fee_ppm=0, source=PriceSource.LAST,
-                   own_weight_ppm=10**6, index=0, last=0, oracle=None, schedule=None):
+                   size_max=2**30, brackets=((0, 50_000, 0, 100_000),), maker_fee_ppm=0, last=0,
+                   taker_fee_ppm=0, external_maker_fee_ppm=0, external_taker_fee_ppm=0, index=0,
+                   source=PriceSource.LAST, own_weight_ppm=10**6, oracle=None, schedule=None):
         """Add a market and return its id. All markets come before the first account.
 
         `multiplier`: units per tick and lot; inverse: units * ticks per lot (core/contracts.pxd).
@@ -399,8 +398,7 @@ cdef class Venue:
 
     # --- money ----------------------------------------------------------------------------------
 
-    def _outside(self, int32_t holder, Cash amount):
-        """Money from or to outside, as a step of its own once the venue runs."""
+    def _outside(self, int32_t holder, Cash amount):    # a step of its own once the venue runs
         outside_money(&self.s, holder, amount, &self.torn)
 
     def deposit(self, account, asset, amount):

@@ -230,8 +230,8 @@ cdef class Feed(Oracle):
 
     cdef int _send(self, const MarketView* view, Tick price, TimeNs time_ns) except -1 nogil:
         cdef TimeNs delay
-        # The same news again is no news, except that a heartbeat has passed.
-        if price != self.sent or self.heartbeat_ns:
+        # The same news again is no news: sent anew it would wake the world for ever.
+        if price != self.sent:
             if self.latency_ns == 0:
                 self.arrived = price
             else:

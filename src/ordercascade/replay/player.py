@@ -92,8 +92,7 @@ class Player:
             )
             stage.count = self.rows.steps
             turn = Turn(stage)
-            losses, inherited = Losses(stage, turn), Inherited(stage, turn)
-            self.cast[venue] = Cast(stage, turn, losses, inherited)
+            self.cast[venue] = Cast(stage, turn, Losses(stage, turn), Inherited(stage, turn))
         self.stages = [cast.stage for cast in self.cast.values()]
         self.generations: list[int] = []
         self.markets: list[int] = []
@@ -214,8 +213,7 @@ class Player:
     def _step(self, cast: Cast, step: Step, number: int) -> None:
         stage, turn, losses, _ = cast
         turn.enter(step, number, self.settlements[number])
-        self.findings.step = step.step
-        k = step.step
+        k = self.findings.step = step.step
         before = balances(stage)
         first_posting, postings = self.rows.postings.at(k)
         orders, fills, levels = (self.rows.orders.at(k), self.rows.fills.at(k),

@@ -70,7 +70,7 @@ def _calls_of_users(tables: Mapping[str, Table]) -> set[int]:
     found = {s for s in tables["orders"]["step"].tolist() if kinds[s] == StepKind.AGENTS}
     postings = tables["postings"]
     for step, reason in zip(postings["step"].tolist(), postings["reason"].tolist(), strict=True):
-        if reason in USERS_ONLY:
+        if reason in USERS_ONLY and kinds[step] == StepKind.AGENTS:
             found.add(step)
     return found
 
