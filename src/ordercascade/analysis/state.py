@@ -146,9 +146,10 @@ class Fold:
         if step < self._step:
             raise InputError("step", step, f"must not go back behind {self._step}")
         span = self._step, step
+        before = np.sign(self._size)
         self._levels(span)
         self._fills(span)
-        self._handed(span)
+        self._handed(span, before)
         self._postings(span)
         self._mark(span)
         self._step = step
@@ -246,20 +247,28 @@ class Fold:
                 np.add.at(self._size[index], homes[at[known]], sign * bought[here][known])
                 np.add.at(self._cost[index], homes[at[known]], sign * paid[known])
 
-    def _handed(self, span: tuple[int, int]) -> None:
-        """Lots that changed hands outside the book: ADL and takeovers."""
+    def _handed(self, span: tuple[int, int], before: Ints) -> None:
+        """Lots that changed hands outside the book: ADL and takeovers.
+
+        Their side is that of who gave them away; where he held nothing before, that of their cost.
+        """
         adl, rows = self._tape.adl, self._rows("adl", span)
         venue = self._venue[adl["step"][rows]]
         place = self._places(venue, adl["market"][rows])
         cost, lots = adl["cost"][rows].astype(np.int64), adl["lots"][rows].astype(np.int64)
         # Of a linear contract longs cost more than 0, of an inverse one shorts do.
         inverse = np.array([m["kind"] == "inverse" for m in self._tape.markets] + [False])[place]
-        lots = np.where((cost < 0) ^ inverse, -lots, lots)
-        for column, sign in (("scope_from", -1), ("scope_to", 1)):
+        sign = np.where((cost < 0) ^ inverse, -1, 1)
+        at, known = self._find(venue << 32 | adl["scope_from"][rows])
+        known &= place >= 0
+        own = np.zeros_like(sign)
+        own[known] = before[place[known], at[known]]
+        lots = lots * np.where(own != 0, own, sign)
+        for column, way in (("scope_from", -1), ("scope_to", 1)):
             at, known = self._find(venue << 32 | adl[column][rows])
             known &= place >= 0
-            np.add.at(self._size, (place[known], at[known]), sign * lots[known])
-            np.add.at(self._cost, (place[known], at[known]), sign * cost[known])
+            np.add.at(self._size, (place[known], at[known]), way * lots[known])
+            np.add.at(self._cost, (place[known], at[known]), way * cost[known])
 
     def _postings(self, span: tuple[int, int]) -> None:
         posted, rows = self._tape.postings, self._rows("postings", span)
