@@ -229,7 +229,7 @@ def test_version_is_the_package_s() -> None:
         (["sweep"], ["invalid choice: 'sweep'"]),
         (["run"], ["SCENARIO"]),
         (["run", "t2a", "--seed", "x"], ["--seed: invalid int value: 'x'"]),
-        (["run", "t2b"], ["SCENARIO: must be a file or a shipped scenario", "'t2a'", "got 't2b'"]),
+        (["run", "t2c"], ["SCENARIO: must be a file or a shipped scenario", "'t2b'", "got 't2c'"]),
         (["run", "t2a", "--seed", "-1"], ["seed: must be int >= 0, got -1"]),
         (["run", "t2a", "--set", "seed"], ["must be key=value", "got 'seed'"]),
         (

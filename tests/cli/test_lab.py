@@ -151,7 +151,7 @@ def test_the_app_copies_nothing_and_shows_the_demo_where_nothing_is_named(
         (["--host", "localhost.example.org"], "--host: must be 127.0.0.1, or come with"),
         (["--host", "0.0.0.0", "--password", "short"], "must have at least 8 characters"),
         (["--host", "0.0.0.0", "--password", ""], "must have at least 8 characters"),
-        (["t2b"], "SCENARIO: must be a file or a shipped scenario"),
+        (["t2c"], "SCENARIO: must be a file or a shipped scenario"),
         (["t2a", "--set", "seed=x"], "seed: must be"),
         (["--set", "seed=1"], "--set: must come with a SCENARIO"),
         (["-o", "file"], "-o: must be a folder that can be made"),

@@ -28,6 +28,7 @@ PLACES = {
     "State": ("core/state.pxd", "s", "1"),
     "Rules": ("core/state.pxd", "s.rules", "1"),
     "Stages": ("core/state.pxd", "s.stages", "s.stages.on"),
+    "Funding": ("core/state.pxd", "s.markets[row].funding", "s.market_count"),
     "Gates": ("core/state.pxd", "s.gates", "s.gates.on"),
     "Limiter": ("core/state.pxd", "s.gates.limiters[row]", "s.gates.limiter_count"),
     "Room": (

@@ -19,6 +19,7 @@ from ordercascade.enums import (
     AdlRule,
     BreakerKind,
     FeedKind,
+    FundingRule,
     NoteKind,
     PriceMode,
     PriceSource,
@@ -63,6 +64,7 @@ NOT_HASHED = {
     "Stream.words": "computed from key and block",
     "State.rules": ROWS,
     "State.stages": ROWS,
+    "Market.funding": ROWS,
     "State.gates": ROWS,
     "State.rooms": ROWS,
     "Gates.limiters": ROWS,
@@ -254,10 +256,12 @@ def staged() -> World:
 
 
 def gated() -> World:
-    """A venue with every gate, some of whose money has left."""
+    """A venue with every gate, some of whose money has left, and a rule of funding."""
     rates = [(10**9, 10_000, 5_000), (10**6, 500_000, 0), (7, 0, 10**9), (9, 1, 10**9)]
     gates = {"stop_ns": 100, "stays_ppm": 1_000, "rates": rates}
     world, venue = make(bids={90: 5}, gates=gates)
+    terms = {"interest_ppb": 3, "clamp_ppb": 5, "cap_ppb": 7, "share": 3}
+    venue.set_funding(0, rule=FundingRule.PREMIUM, at_index=True, **terms)
     holding(venue, 10, 100, 52_000)
     world.start()
     assert venue.withdraw(1, 0, 1_000) == 0
@@ -351,6 +355,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return bool(hand.read(world, "Stages.on", 0))
     if cell == "State.backlog":  # Without an oracle that asks for it nobody reads it.
         return bool(hand.read(world, "State.fed", 0))
+    if cell.startswith("Funding."):  # Without a rule nobody reads it.
+        return bool(hand.read(world, "Funding.rule", row))
     if cell == "TriggerNode.tick":
         return int(hand.read(world, "TriggerNode.place", row)) >= 0
     if cell == "Position.handover":  # Scratch but while its scope is handed over.
