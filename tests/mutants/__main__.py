@@ -74,7 +74,9 @@ ENGINE = [
     *("unit/test_run.py", "unit/test_edges.py", "unit/test_bounds.py", "unit/test_desk.py"),
     *("unit/test_auction.py", "unit/test_book_views.py", "unit/test_book_snapshot.py"),
     *("unit/test_book_ids.py", "property/test_desk_machine.py", "unit/test_flock.py"),
-    *("unit/test_tranches.py", "vectors"),
+    *("unit/test_tranches.py", "unit/test_gates.py", "unit/test_brakes.py", "unit/test_feeds.py"),
+    *("unit/test_funding.py", "unit/test_inverse.py", "unit/test_slices.py", "mechanism"),
+    *("property/test_breakers.py", "property/test_invariants.py", "vectors"),
 ]
 # What takes long and says nothing of one line.
 SLOW = (
