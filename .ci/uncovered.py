@@ -32,7 +32,9 @@ TESTS = [
         "a_scalars b_orders c_arrays d_config e_accounts f_time g_views"
     ).split()),
     "golden",
+    "mechanism",
     "property/test_book_machine.py",
+    "property/test_breakers.py",
     "property/test_desk_machine.py",
     "property/test_schedule.py",
     "property/test_triggers_machine.py",
@@ -40,9 +42,10 @@ TESTS = [
     "vectors",
     *(f"unit/test_{name}.py" for name in (
         "account_ledger admission agenda_and_queue auction between_settlements book"
-        " book_ids book_snapshot book_views bounds change checks desk doors edges events faces"
-        " flock gates ladder levels margin mechanisms monitor populate"
-        " populations run scenario schedule stages state_hash_fields tape tape_file tranches"
+        " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
+        " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
+        " populations quanto run scenario schedule slices stages state_hash_fields tape tape_file"
+        " tranches"
         " triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip

@@ -237,3 +237,34 @@ def test_legs_that_together_use_up_the_slack_are_found_at_that_tick(
         venue._check()
     venue.set_index(legs - 1, entry - sign * (losses[-1] + 1))
     assert venue.at_risk() == [scope]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("legs", [2, 3, 5])
+def test_large_slacks_are_shared_to_the_unit(sign: int, legs: int) -> None:
+    """A tick of a leg is worth 2**30; one unit less is there than 2**19 ticks of each leg lose.
+
+    Shares rounded up would let every leg lose its 2**19 ticks unseen."""
+    world = World()
+    world.add_venue()
+    venue = world.venue()
+    entry, ticks, unit = 2**20, 2**19, 2**30
+    for _ in range(legs):
+        venue.add_market(
+            multiplier=unit,
+            price_max=2**21,
+            size_max=1,
+            brackets=[(0, 0, 0, 0)],
+            index=entry,
+            source=INDEX,
+        )
+    account = venue.open_account()
+    scope = venue.deposit(account, 0, legs * ticks * unit - 1)
+    for market in range(legs):
+        venue.open_position(account, market, sign, sign * entry * unit)
+    world.start()
+    for market in range(legs):
+        assert venue.at_risk() == []
+        venue.set_index(market, entry - sign * ticks)
+        venue._check()
+    assert venue.at_risk() == [scope]
