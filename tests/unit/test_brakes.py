@@ -29,7 +29,7 @@ SECOND = 10**9
 LOTS, COLLATERAL = [10, 20, 15, 30], [595, 1_380, 1_320, 4_350]
 
 
-def ladder(*breakers: Breaker, size: int = 15) -> tuple[World, Venue]:
+def ladder(*breakers: Breaker, size: int = 15, owners: int = 4) -> tuple[World, Venue]:
     """The book and the longs of T2a (tests/golden/test_t2a.py); a sale of `size` at time 0."""
     world = World()
     world.add_venue(
@@ -42,7 +42,7 @@ def ladder(*breakers: Breaker, size: int = 15) -> tuple[World, Venue]:
     venue.add_market(multiplier=10, brackets=[(0, 50_000, 0, 100_000)], last=100)
     for price in range(100, 79, -1):
         venue.seed_level(0, Side.BID, price, 10)
-    for lots, collateral in zip(LOTS, COLLATERAL, strict=True):
+    for lots, collateral in zip(LOTS[:owners], COLLATERAL[:owners], strict=True):
         account = venue.open_account()
         venue.deposit(account, 0, collateral)
         venue.open_position(account, 0, lots, lots * 1_000)
@@ -78,6 +78,17 @@ def test_a_halt_reopens_in_an_auction_at_one_price_worked_out_by_hand() -> None:
     assert asked == [(1, 10, 98, 9_800), (2, 20, 96, 19_200), (3, 15, 95, 14_250)]
     held = [row for row in rows(world, "notes", "kind", "a") if row[0] == NoteKind.RELEASED]
     assert [lots for _, lots in held] == [10, 20, 15, 0]
+
+
+def test_what_waits_outside_trades_in_the_auction_though_nobody_is_at_risk() -> None:
+    """A sale of 15 ends 1 % down at 99: a halt. At its end 7 lots that waited meet bids of 5 at 99
+    and 10 at 98: all seven trade at 98."""
+    breaker = halt(release=ReleaseRule.AUCTION, everybody=True)
+    world, _venue = ladder(breaker, owners=0)
+    world.schedule_shock(10 * SECOND, 0, 0, Side.ASK, size=7, limit=90)
+    run_checked(world)
+    assert kinds(world)[:7] == ["SHOCK", "MARK", "HALT", "SHOCK", "RESUME", "AUCTION", "MARK"]
+    assert rows(world, "fills", "step", "price", "size")[2:] == [(5, 98, 5), (5, 98, 2)]
 
 
 def test_slices_let_so_many_lots_go_at_a_time() -> None:
