@@ -409,7 +409,7 @@ def test_two_runs_share_their_scales_and_steps(browser: Any, made: Path) -> None
     with opened(browser, made, "compare") as page:
         assert page.locator(".panel").count() == 2
         page.keyboard.press("End")
-        assert page.evaluate("() => window.ordercascade.runs.map(r => r.at)") == [402, 288]
+        assert page.evaluate("() => window.ordercascade.runs.map(r => r.at)") == [402, 281]
         page.check("#runs label:nth-child(2) input")
         assert "account" in page.inner_text("#log li:nth-child(3)")
         assert len(page.inner_text(STEP).splitlines()) == 2
