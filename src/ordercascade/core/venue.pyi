@@ -4,7 +4,7 @@ from typing import NoReturn, final
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
+from ordercascade.core.mechanism import Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.schedule import Schedule
 from ordercascade.enums import (
     FundingRule,
@@ -24,6 +24,7 @@ class Venue:
     def __reduce__(self) -> NoReturn: ...
     def set_policy(self, policy: LiquidationPolicy) -> None: ...
     def set_backstop(self, backstop: Backstop) -> None: ...
+    def set_breakers(self, breakers: Sequence[CircuitBreaker]) -> None: ...
     def set_fund(self, amount: int, asset: int = ...) -> None: ...
     def add_market(
         self,

@@ -1,6 +1,8 @@
 from ordercascade.core.mechanism import CircuitBreaker
 from ordercascade.enums import BreakerKind, ReleaseRule
 
+SPAN_NS_MAX: int
+
 class Breaker(CircuitBreaker):
     @property
     def kind(self) -> int: ...

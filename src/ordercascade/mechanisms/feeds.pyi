@@ -1,6 +1,8 @@
 from ordercascade.core.mechanism import Oracle
 from ordercascade.enums import FeedKind, PriceSource
 
+SPAN_NS_MAX: int
+
 class Feed(Oracle):
     @property
     def kind(self) -> int: ...

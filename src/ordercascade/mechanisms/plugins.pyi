@@ -2,6 +2,8 @@ from typing import Any, NamedTuple
 
 from ordercascade.core.mechanism import Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 
+SPAN_NS_MAX: int
+
 class View(NamedTuple):
     last: int
     outside: int

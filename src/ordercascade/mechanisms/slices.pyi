@@ -2,6 +2,8 @@ from collections.abc import Sequence
 
 from ordercascade.core.mechanism import LiquidationPolicy
 
+SPAN_NS_MAX: int
+
 class Slices(LiquidationPolicy):
     @property
     def target_ppm(self) -> int: ...
