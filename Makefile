@@ -28,8 +28,9 @@ demo: $(BUILT)
 lab: $(VENV)/.stamp-lab $(BUILT)
 	@$(VENV)/bin/ordercascade lab $(ARGS)
 
+# A file of tests stays in one process; ARGS="-n 0" keeps everything in this one.
 test: $(VENV)/.stamp-test $(BUILT)
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
 # The browser that tests/browser drives, from Debian; any other is found on the PATH, or named by
 # ORDERCASCADE_CHROME.

@@ -41,7 +41,7 @@ TESTS = [
     "property/test_world_against_twin.py",
     "vectors",
     *(f"unit/test_{name}.py" for name in (
-        "account_ledger admission agenda_and_queue auction between_settlements book"
+        "account_ledger adl_ranks admission agenda_and_queue auction between_settlements book"
         " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
         " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
         " populations quanto run scenario schedule slices stages state_hash_fields tape tape_file"
@@ -54,7 +54,7 @@ SLOW = "not " + " and not ".join((
     *("A11_a_level_never", "other_threads", "TestLogAgainstLists", "several_blocks"),
     *("C15_an_array", "signal_is_heard", "contagion_goes", "tenth_of_the_depth"),
     *("nobody_is_liquidatable", "any_frame_in_any_order", "a_real_cascade"),
-    *("reaches_nobody", "draws_no_market", "the_twin_runs_a_population"),
+    *("fill_no_level", "reaches_nobody", "draws_no_market", "the_twin_runs_a_population"),
     *("uniform_ladder_falls", "another_seed_draws", "every_safeguard_can_be_run"),
     *("G06_views_of_a_tape",),
 ))  # fmt: skip

@@ -49,7 +49,7 @@ LATER_VALUES = frozenset(
         *("liquidator", "pool", "network"),  # takeover.mode
         *("risk", "scenario"),  # schedule.type
         *("underlying",),  # fund.scope
-        *("random", "scores"),  # adl.rule
+        *("scores",),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
         *("entropy",),  # seed
     )
@@ -68,7 +68,10 @@ class FundConfig(Strict, frozen=True, kw_only=True):
 class AdlConfig(Strict, frozen=True, kw_only=True):
     """How and when winners are deleveraged."""
 
-    rule: Literal["queue", "pro_rata", "scope_id"] | None = None
+    rule: (
+        Literal["queue", "pro_rata", "scope_id", "account_risk", "margin_ratio", "growth", "random"]
+        | None
+    ) = None
     trigger: Literal["shortfall", "unfilled", "untouched", "never"] | None = None
     price: Literal["bankruptcy", "tick", "mark", "previous_mark"] | None = None
     overlap_check: bool | None = None

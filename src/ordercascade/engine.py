@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
+from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -45,6 +46,10 @@ def stages_of(plan: VenuePlan) -> dict[str, Any]:
 def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
     rules = plan.arguments | stages_of(plan) | plan.guards()
+    if rules["adl_rule"] == AdlRule.RANDOM:
+        rules["backstop"] = import_module("ordercascade.mechanisms.closing").Deleverage(
+            AdlRule.RANDOM, seed=seed
+        )
     venue = world.venue(world.add_venue(asset_count=1, **rules))
     for item in plan.markets:
         margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}

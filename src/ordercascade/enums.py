@@ -306,6 +306,10 @@ class AdlRule(IntEnum):
     PRO_RATA = 1
     SCOPE_ID = 2
     SCORES = 3
+    ACCOUNT_RISK = 4
+    MARGIN_RATIO = 5
+    GROWTH = 6
+    RANDOM = 7
 
 
 class AdlTrigger(IntEnum):

@@ -15,6 +15,9 @@ from unit.preset_worlds import scenario_of
 SEEDS = range(int(os.environ.get("ORDERCASCADE_PROOF_ROUNDS", "2")))
 # What the rules of a preset must show at least once over the seeds and funds below.
 SHOWN = {
+    "bitmex": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
+    "bybit-inverse": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
+    "deribit": {StepKind.LIQUIDATION, StepKind.WATERFALL},
     "binance-coinm": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
     "binance-usdm": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
     "bybit-linear": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},

@@ -291,12 +291,27 @@ def rank(venue: Venue, number: int, market: int) -> list[int]:
 
 
 def adl_key(venue: Venue, scope: int, market: int) -> tuple[int, Fraction]:
-    """Return profit times leverage for winners and profit over leverage for losers, best first."""
-    equity, value = venue.equity(scope), venue.value(scope, market)
+    """Return the rank of a counterparty, best first; nobody without equity has one."""
+    rule, equity, value = venue.rules.adl_rule, venue.equity(scope), venue.value(scope, market)
+    if rule == AdlRule.SCOPE_ID:
+        return 0, Fraction(0)
     if equity <= 0:
         return 1, Fraction(0)
     cost = venue.ledger.position(scope, market).cost
     profit = Fraction(value - cost, max(1, abs(cost)))
+    if rule == AdlRule.ACCOUNT_RISK:
+        money, asked = venue.ledger.collateral(scope), venue.maintenance(scope)
+        return 0, -Fraction(max(0, equity - money), max(1, money)) * Fraction(asked, equity)
+    if rule == AdlRule.MARGIN_RATIO:
+        ratio = Fraction(equity, max(1, venue.maintenance(scope)))
+        return 0, -(profit / ratio if profit > 0 else profit * ratio)
+    if rule == AdlRule.GROWTH:
+        moved = (
+            Fraction(abs(value), max(1, abs(cost)))
+            if value > 0
+            else Fraction(abs(cost), abs(value))
+        )
+        return 0, -moved * Fraction(abs(value), equity)
     leverage = Fraction(abs(value), equity)
     return 0, -(profit * leverage if profit > 0 else profit / leverage)
 

@@ -45,7 +45,10 @@ RULES: dict[str, list[Any]] = {
     "liquidation_fee_ppm": [0, 12_500],
     "liquidation_fee_to": list(FeeTo),
     "liquidation_pays_taker": [False, True],
-    "adl_rule": [AdlRule.QUEUE, AdlRule.PRO_RATA],
+    "adl_rule": [
+        *(AdlRule.QUEUE, AdlRule.PRO_RATA, AdlRule.SCOPE_ID),
+        *(AdlRule.ACCOUNT_RISK, AdlRule.MARGIN_RATIO, AdlRule.GROWTH),
+    ],
     "adl_trigger": list(AdlTrigger),
     "fraction_ppm": [10**6, 250_000, 500_000],
     "min_value": [0, 600],

@@ -34,8 +34,16 @@ fraction = 1
 minimum = 0.02
 scalar = 0.5
 fixed = 10"""
+STEPS = """[venue.market.schedule]
+type = "steps"
+limit = 40_000
+step = 20_000
+maintenance = 0.005
+initial = 0.01"""
 # What a scenario brings because the preset leaves it to the market.
 MARGINS = {
+    "bitmex": STEPS,
+    "bybit-inverse": TIERS,
     "bybit-linear": TIERS,
     "dydx-v4": INTEREST,
     "hyperliquid": TIERS,
@@ -137,7 +145,7 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
     ]
     # Vega's mark is the last trade's; elsewhere half of it comes from outside.
     kind, weight = ("last", 1) if name in ("simple", "vega") else ("mid", 0.5)
-    margin = MARGINS.get(name, "" if name == "simple" else TIERS)
+    margin = MARGINS.get(name, "" if name in ("simple", "deribit") else TIERS)
     for market in MARKETS:
         lines.append(
             MARKET.format(name=market, kind=kind, margin=margin, depth=900_000, weight=weight)
@@ -153,7 +161,7 @@ def text_of(name: str, *, seed: int, accounts: int = 60, fund: int = 20_000) -> 
                 f"notional = {notional}"
             )
     text = "\n".join(lines)
-    return _in_coins(text) if name == "binance-coinm" else text
+    return _in_coins(text) if name in ("binance-coinm", "bybit-inverse") else text
 
 
 def _in_coins(text: str) -> str:

@@ -214,7 +214,7 @@ def test_a_tape_whose_markets_have_no_name_is_not_played_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("name", "seed", "other", "check"),
     [
-        ("adl_rule", 7, 1, "adl"),
+        ("adl_rule", 51, 0, "adl"),
         ("adl_trigger", 0, 1, "outcomes"),
         ("buffer_ppm", 11, 10**6, "outcomes"),
         ("cooldown_ns", 18, 10**12, "liquidations"),

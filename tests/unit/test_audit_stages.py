@@ -42,6 +42,10 @@ def test_a_random_life_of_a_house_passes_whole(name: str) -> None:
 
 # What cannot be worked out again from the tape of a preset's scenario, and is said.
 GAPS = {
+    "bitmex": {"liquidations: the trigger price where the margin jumps (rows)"},
+    "bybit-inverse": {
+        "liquidations: sizes and limits of a policy with stages at an inverse market (rows)"
+    },
     "okx": {"liquidations: the trigger price where the margin jumps (rows)"},
     "synthetix-v3": {"end: whether who is left waits for a window's capacity (venues)"},
 }

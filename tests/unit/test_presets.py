@@ -60,7 +60,10 @@ STAGED = (
     *(
         "binance-coinm",
         "binance-usdm",
+        "bitmex",
+        "bybit-inverse",
         "bybit-linear",
+        "deribit",
         "dydx-v4",
         "hyperliquid",
         "okx",
@@ -69,7 +72,7 @@ STAGED = (
     ),
 )
 RUNNABLE = tuple(sorted((*STAGED, "simple")))
-RECORDS = ("bitmex", "bybit-inverse", "deribit", "drift")
+RECORDS = ("drift",)
 VENUES = (*RECORDS, *STAGED)
 
 

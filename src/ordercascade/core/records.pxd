@@ -185,5 +185,7 @@ ctypedef struct Candidate:  # one possible counterparty of a deleveraging, in on
     Cash cost
     Cash value
     Cash equity             # of its scope
+    Cash maintenance        # of its scope
+    Cash money              # of its scope: equity less open profit
     Lot taken               # filled in by the rule
     int64_t rank            # filled in by the rule: 0 is first

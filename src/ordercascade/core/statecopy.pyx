@@ -319,6 +319,9 @@ cdef void _digest_scope(const Log* log, const Scope* sc, Digest* d) noexcept nog
     _digest_step(log, sc.moved_step, d)
     digest_word(d, sc.adl_event)
     digest_word(d, sc.adl_equity)
+    if sc.adl_maintenance or sc.adl_money:
+        digest_word(d, sc.adl_maintenance)
+        digest_word(d, sc.adl_money)
     digest_word(d, (sc.watch << 2) | (sc.pending << 1) | sc.listed)
 
 

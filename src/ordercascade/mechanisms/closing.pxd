@@ -18,6 +18,7 @@ ctypedef struct Score:
 
 cdef class Deleverage(Backstop):
     cdef readonly int32_t rule          # AdlRule
+    cdef readonly int64_t seed          # of RANDOM
     cdef readonly tuple scores          # (scope, score), by scope
     cdef Score* score
     cdef int64_t score_count

@@ -1,9 +1,9 @@
 """Closing a position: how large the order is and at which limit, and who takes over the rest."""
 
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport qsort
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.digest cimport Digest, digest_start, digest_word
 from ordercascade.core.ledger cimport split_shares
 from ordercascade.core.mechanism cimport Backstop, LiquidationPolicy
 from ordercascade.core.records cimport AtRisk, Candidate, Intent
@@ -20,6 +20,10 @@ cdef enum:
     PRO_RATA = 1
     SCOPE_ID = 2
     SCORES = 3
+    ACCOUNT_RISK = 4
+    MARGIN_RATIO = 5
+    GROWTH = 6
+    RANDOM = 7
 
 
 cdef class Tranche(LiquidationPolicy):
@@ -122,10 +126,8 @@ cdef int _first(const void* left, const void* right) noexcept nogil:
     return 0
 
 
-cdef void _rank(Ranked* r, const Candidate* c, int64_t row) noexcept nogil:
-    """(pnl/|cost|) times or divided by (|value|/equity), as one exact rational. SEMANTICS §5.7."""
-    cdef Wide pnl = c.value - c.cost
-    cdef Wide cost = larger(1, absolute(c.cost))
+cdef void _rank(Ranked* r, const Candidate* c, int64_t row, int32_t rule) noexcept nogil:
+    """A candidate's rank by its rule, as one exact rational; nobody without equity has one."""
     r.row = row
     r.scope = c.scope
     r.group = 2 if c.external else (1 if c.equity <= 0 else 0)
@@ -133,6 +135,47 @@ cdef void _rank(Ranked* r, const Candidate* c, int64_t row) noexcept nogil:
     r.below = 1
     if r.group:
         return
+    if rule == ACCOUNT_RISK:
+        _by_account_risk(r, c)
+    elif rule == MARGIN_RATIO:
+        _by_margin_ratio(r, c)
+    elif rule == GROWTH:
+        _by_growth(r, c)
+    else:
+        _by_leverage(r, c)
+
+
+cdef void _by_account_risk(Ranked* r, const Candidate* c) noexcept nogil:
+    """(open profit of the scope / its money) (maintenance / equity); 0 without profit. [BN3]"""
+    cdef Wide profit = <Wide>c.equity - <Wide>c.money
+    if profit > 0:
+        r.above = profit * <Wide>c.maintenance
+        r.below = <Wide>larger(1, c.money) * <Wide>c.equity
+
+
+cdef void _by_margin_ratio(Ranked* r, const Candidate* c) noexcept nogil:
+    """(pnl/|cost|) over the scope's equity/maintenance; a loss times it. MARGIN §6.7, OKX."""
+    cdef Wide pnl = c.value - c.cost
+    cdef Wide cost = larger(1, absolute(c.cost))
+    r.above = pnl * <Wide>(c.maintenance if pnl > 0 else c.equity)
+    r.below = cost * <Wide>(c.equity if pnl > 0 else larger(1, c.maintenance))
+
+
+cdef void _by_growth(Ranked* r, const Candidate* c) noexcept nogil:
+    """(mark/entry, or entry/mark of a short) (|value|/equity). MARGIN §6.7, Hyperliquid."""
+    cdef Wide value = absolute(c.value)
+    if c.value > 0:
+        r.above = value * value
+        r.below = <Wide>larger(1, absolute(c.cost)) * <Wide>c.equity
+    else:
+        r.above = absolute(c.cost)
+        r.below = c.equity
+
+
+cdef void _by_leverage(Ranked* r, const Candidate* c) noexcept nogil:
+    """(pnl/|cost|) times, or of a loss divided by, (|value|/equity). SEMANTICS §5.7."""
+    cdef Wide pnl = c.value - c.cost
+    cdef Wide cost = larger(1, absolute(c.cost))
     if pnl > 0:
         r.above = pnl * <Wide>absolute(c.value)
         r.below = cost * <Wide>c.equity
@@ -141,7 +184,7 @@ cdef void _rank(Ranked* r, const Candidate* c, int64_t row) noexcept nogil:
         r.below = cost * <Wide>absolute(c.value)
 
 
-cdef int _deal_queue(Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+cdef int _deal_queue(Candidate* rows, int64_t count, Lot lots, int32_t rule) except -1 nogil:
     cdef Ranked* ranked = <Ranked*>PyMem_RawMalloc(<size_t>((count + 1) * sizeof(Ranked)))
     cdef int64_t i
     cdef Candidate* c
@@ -149,7 +192,7 @@ cdef int _deal_queue(Candidate* rows, int64_t count, Lot lots) except -1 nogil:
         with gil:
             raise MemoryError()
     for i in range(count):
-        _rank(&ranked[i], &rows[i], i)
+        _rank(&ranked[i], &rows[i], i, rule)
     qsort(ranked, <size_t>count, sizeof(Ranked), &_first)
     for i in range(count):
         c = &rows[ranked[i].row]
@@ -224,12 +267,45 @@ cdef int _deal_scores(Deleverage self, Candidate* rows, int64_t count, Lot lots)
     return 0
 
 
-cdef class Deleverage(Backstop):
-    """Deal the lots of a bankrupt scope: a queue by leverage and profit, pro rata by lots, by scope
-    id, or by scores that are given, highest first; who has none comes after them by id."""
+cdef int _deal_random(int64_t seed, Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+    """By scope id, round from a start drawn by the seed, the lots and who holds what. [D4]"""
+    cdef int64_t users = count - 1 if count > 0 and rows[count - 1].external else count
+    cdef int64_t i, start
+    cdef Digest drawn
+    cdef Candidate* c
+    digest_start(&drawn)
+    digest_word(&drawn, seed)
+    digest_word(&drawn, lots)
+    for i in range(users):
+        digest_word(&drawn, rows[i].scope)
+        digest_word(&drawn, rows[i].lots)
+    start = <int64_t>(drawn.a % <uint64_t>larger(1, users))
+    for i in range(count):
+        c = &rows[(start + i) % users] if i < users else &rows[i]
+        c.rank = i
+        c.taken = smaller(lots, c.lots)
+        lots -= c.taken
+    return 0
 
-    def __cinit__(self, rule=AdlRule.QUEUE, *, scores=None):
+
+cdef class Deleverage(Backstop):
+    """Deal the lots of a bankrupt scope, first rank first. Ties go by scope id.
+
+    `rule`, an AdlRule:
+    * QUEUE: profit over cost, times leverage; losers by loss over cost, over leverage;
+    * ACCOUNT_RISK: open profit of the scope over its money, times maintenance over equity;
+    * MARGIN_RATIO: profit over cost, over equity/maintenance of the scope;
+    * GROWTH: mark over entry (a short: entry over mark), times value over equity;
+    * PRO_RATA by lots; SCOPE_ID; RANDOM: by id, round from a start drawn by `seed`;
+    * SCORES: {scope: score}, highest first; who has none comes after them by id.
+
+    Values are of the position, other amounts of its scope, at the mark; all in settlement units.
+    spec/MARGIN.md §6.7, SEMANTICS §5.7.
+    """
+
+    def __cinit__(self, rule=AdlRule.QUEUE, *, scores=None, seed=0):
         self.rule = member("rule", AdlRule, rule)
+        self.seed = whole("seed", seed, 0, 2**62)
         if (self.rule == SCORES) != (scores is not None):
             raise ConfigError("scores", "must be given for the rule SCORES, and only for it")
         self.scores = ()
@@ -259,11 +335,15 @@ cdef class Deleverage(Backstop):
             return Backstop.deal(self, rows, count, lots)
         if self.rule == SCORES:
             return _deal_scores(self, rows, count, lots)
-        return _deal_queue(rows, count, lots)
+        if self.rule == RANDOM:
+            return _deal_random(self.seed, rows, count, lots)
+        return _deal_queue(rows, count, lots, self.rule)
 
     cdef void digest(self, Digest* d) noexcept nogil:
         cdef int64_t i
         digest_word(d, self.rule)
+        if self.seed:
+            digest_word(d, self.seed)
         for i in range(self.score_count):
             digest_word(d, self.score[i].scope)
             digest_word(d, self.score[i].score)

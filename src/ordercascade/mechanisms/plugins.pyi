@@ -29,6 +29,8 @@ class Rival(NamedTuple):
     cost: int
     value: int
     equity: int
+    maintenance: int
+    money: int
 
 class PluginOracle(Oracle):
     @property

@@ -32,7 +32,7 @@ from ordercascade.errors import ConfigError, MechanismError
 
 View = namedtuple("View", "last outside mark best_bid best_ask queue")
 Risk = namedtuple("Risk", "scope market size value equity maintenance bankruptcy_limit tranche")
-Rival = namedtuple("Rival", "scope external lots cost value equity")
+Rival = namedtuple("Rival", "scope external lots cost value equity maintenance money")
 
 
 def _judged(plugin, hook):
@@ -188,7 +188,8 @@ cdef class PluginBackstop(Backstop):
         cdef Lot left = lots
         with gil:
             seen = [Rival(rows[i].scope, bool(rows[i].external), rows[i].lots, rows[i].cost,
-                          rows[i].value, rows[i].equity) for i in range(count)]
+                          rows[i].value, rows[i].equity, rows[i].maintenance, rows[i].money)
+                    for i in range(count)]
             said = _ask(self.plugin, "order", "", lambda answer: _places(answer, seen), seen, lots)
             for rank, i in enumerate(said):
                 rows[i].rank = rank

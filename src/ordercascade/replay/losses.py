@@ -19,7 +19,7 @@ from ordercascade.replay.inherited import mend
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.margins import Held, bankruptcy_price, equity_of, handover, split
 from ordercascade.replay.pairs import pairs_of
-from ordercascade.replay.ranks import Event, ranked
+from ordercascade.replay.ranks import ACCOUNTS, RANKED, Event, ranked, turned
 from ordercascade.replay.rows import Adl, Note, Posting, Step
 from ordercascade.replay.stage import Stage
 from ordercascade.replay.turns import Turn, check_parts
@@ -214,9 +214,12 @@ class Losses:
         if known:
             external = ledger.named(HolderKind.EXTERNAL, asset)
             users = sorted(others - {external})
-            if rule == AdlRule.QUEUE:
+            if rule in RANKED:
                 held = {who: abs(ledger.size(who, market)) for who in users}
-                users = ranked(self.stage, self.event, market, users, held, sum(held.values()))
+                lots = sum(held.values())
+                users = ranked(self.stage, self.event, market, users, held, lots, rule)
+            elif rule == AdlRule.RANDOM:
+                users = turned(users, rows[0].scope_to)
             wanted = pairs_of(stage, scope, market, [*users, *(others & {external})])
             if len(wanted) != len(rows):
                 want = f"have {len(wanted)} counterparties"
@@ -333,12 +336,19 @@ class Losses:
         if rule == AdlRule.SCORES:
             self.stage.findings.gap("adl", "scores that the tape does not carry (steps)")
             return [(row.scope_to, row.lots) for row in told]
+        if rule in ACCOUNTS and not self.stage.terms.bracketed:
+            why = "the tape does not name a market's brackets, so ranks by maintenance (steps)"
+            self.stage.findings.gap("adl", why)
+            return [(row.scope_to, row.lots) for row in told]
         if rule == AdlRule.PRO_RATA:
             dealt = list(split(left, held).items()) if left else []
         else:
             dealt = []
-            by_id = rule == AdlRule.SCOPE_ID
-            for who in users if by_id else ranked(self.stage, event, market, users, held, left):
+            if rule in RANKED:
+                users = ranked(self.stage, event, market, users, held, left, rule)
+            elif rule == AdlRule.RANDOM:
+                users = turned(users, told[0].scope_to)
+            for who in users:
                 dealt.append((who, min(held[who], left)))
                 left -= dealt[-1][1]
         return [(who, taken) for who, taken in [*dealt, (external, outside)] if taken]
