@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LIBRARY = BUILD / "trace-lib"
-DATA = BUILD / "coverage-trace"
+DATA = (BUILD / "coverage-trace-1", BUILD / "coverage-trace-2")
 EXCUSES = ROOT / "tests" / "uncovered.toml"
 PAGE = ROOT / "tests" / "UNCOVERED.md"
 LEAST = 95.0
@@ -74,14 +74,18 @@ def build() -> None:
 
 
 def trace(tests: list[str]) -> int:
-    """Run the tests under coverage.py in a process of its own; pytest's exit status."""
+    """Run the tests under coverage.py, a half in each of two processes; a bad exit status, or 0."""
     path = os.pathsep.join([str(LIBRARY), *(str(ROOT / name) for name in ("", "tests", ".ci"))])
     env = {**os.environ, "CI": "true", "COVERAGE_CORE": "ctrace", "PYTHONPATH": path}
-    command = [sys.executable, __file__, "--inside", *tests]
-    return subprocess.run(command, cwd=ROOT, env=env).returncode
+    command = [sys.executable, __file__, "--inside"]
+    running = [
+        subprocess.Popen([*command, str(data), *tests[half::2]], cwd=ROOT, env=env)
+        for half, data in enumerate(DATA)
+    ]
+    return max(abs(process.wait()) for process in running)
 
 
-def inside(tests: list[str]) -> int:
+def inside(data: str, tests: list[str]) -> int:
     """What trace() runs: every extension is imported before the first line is recorded.
 
     Importing a module runs lines of its .pxd files under the name of the .pyx."""
@@ -90,9 +94,7 @@ def inside(tests: list[str]) -> int:
 
     for source in sorted((ROOT / "src" / "ordercascade").glob("*/*.pyx")):
         import_module(".".join(source.relative_to(ROOT / "src").with_suffix("").parts))
-    measured = Coverage(
-        data_file=str(DATA), config_file=False, include=["*/src/ordercascade/*/*.p??"]
-    )
+    measured = Coverage(data_file=data, config_file=False, include=["*/src/ordercascade/*/*.p??"])
     measured.set_option("run:plugins", ["lines"])
     measured.erase()
     measured.start()
@@ -125,10 +127,13 @@ def reached() -> Lines:
     """Return the lines that the tests reached, by file."""
     from coverage import CoverageData
 
-    data = CoverageData(str(DATA))
-    data.read()
-    files = data.measured_files()
-    return {str(Path(file).relative_to(ROOT)): set(data.lines(file) or ()) for file in files}
+    found: Lines = defaultdict(set)
+    for place in DATA:
+        data = CoverageData(str(place))
+        data.read()
+        for file in data.measured_files():
+            found[str(Path(file).relative_to(ROOT))] |= set(data.lines(file) or ())
+    return found
 
 
 def excuses() -> dict[tuple[str, str], str]:
@@ -187,7 +192,7 @@ def judge(lines: Lines, hit: Lines, excused: dict[tuple[str, str], str]) -> bool
 def main() -> int:
     """Build, run, judge; 1 if something is wrong."""
     if sys.argv[1:2] == ["--inside"]:
-        return inside(sys.argv[2:])
+        return inside(sys.argv[2], sys.argv[3:])
     build()
     status = trace([f"tests/{name}" for name in TESTS])
     return int(not judge(executable(), reached(), excuses()) or status != 0)

@@ -13,6 +13,7 @@ from typing import Any
 
 from ordercascade.core.world import World
 from ordercascade.enums import (
+    HolderKind,
     MarketKind,
     NoteKind,
     OrderFlag,
@@ -45,6 +46,8 @@ ALWAYS = ("limit", "shock", "settle", "deposit")
 class Economy:
     """One seed's world and the operations on it; `step()` does one and checks."""
 
+    fund_unit = 1
+
     def __init__(self, seed: int) -> None:
         self.draw = draw = random.Random(seed)
         self.kinds = weighed(draw, KINDS, ALWAYS)
@@ -52,17 +55,9 @@ class Economy:
         self.orders: list[tuple[int, int, int]] = []
         self.what = "start"
         self.world = World(seed)
-        rules = rules_of(draw, RULES | {"social": [False, True, True]})
-        if draw.random() < 0.8:
-            rules.pop("round_max", None)
-        self.world.add_venue(2, **rules)
-        self.venue = self.world.venue(0)
-        self.multipliers = [draw.choice([1, 10, 100]) for _ in ASSETS]
-        self.terms = [
-            Terms(unit * BASE * BASE, inverse=True) if draw.random() < 0.3 else Terms(unit)
-            for unit in self.multipliers
-        ]
-        self.paid_in = [0, 0]
+        self._raise(draw)
+        self.asset_count = len(set(self.assets))
+        self.paid_in = [0] * self.asset_count
         self._open(draw)
         self.world.start()
         self.mirror = Mirror(self.world, self.terms)
@@ -72,11 +67,25 @@ class Economy:
 
     # The opening.
 
-    def _open(self, draw: random.Random) -> None:
+    def _raise(self, draw: random.Random) -> None:
+        """Add the venue with its markets."""
+        rules = rules_of(draw, RULES | {"social": [False, True, True]})
+        if draw.random() < 0.8:
+            rules.pop("round_max", None)
+        self.world.add_venue(2, **rules)
+        self.venue = self.world.venue(0)
+        self.assets = ASSETS
+        self.multipliers = [draw.choice([1, 10, 100]) for _ in ASSETS]
+        self.terms = [
+            Terms(unit * BASE * BASE, inverse=True) if draw.random() < 0.3 else Terms(unit)
+            for unit in self.multipliers
+        ]
         for number in range(len(ASSETS)):
             self._market(draw, number)
-        for asset in (0, 1):
-            amount = draw.choice([0, 1_000, 100_000])
+
+    def _open(self, draw: random.Random) -> None:
+        for asset in range(self.asset_count):
+            amount = draw.choice([0, 1_000, 100_000]) * self.fund_unit
             self.venue.fund_deposit(asset, amount)
             self.paid_in[asset] += amount
         for _ in range(ACCOUNTS):
@@ -104,6 +113,9 @@ class Economy:
             index=draw.choice([0, BASE, BASE + 2]),
             last=BASE,
         )
+        self._book(draw, number)
+
+    def _book(self, draw: random.Random, number: int) -> None:
         deep = draw.choice([2, 6, 25])
         for distance in range(1, draw.choice([10, 60, 150])):
             for side, sign in ((Side.BID, -1), (Side.ASK, 1)):
@@ -112,9 +124,9 @@ class Economy:
                     self.venue.seed_level(number, side, BASE + sign * distance, size)
 
     def _account(self, draw: random.Random, account: int) -> None:
-        for asset in (0, 1):
+        for asset in range(self.asset_count):
             self._deposit(account, asset, draw.choice([1, 2_000, 40_000]) * self.multipliers[asset])
-        for market, asset in enumerate(ASSETS):
+        for market, asset in enumerate(self.assets):
             if draw.random() < 0.35:
                 continue
             lots = draw.choice([1, 1, 1, -1]) * draw.randrange(1, 30)
@@ -152,7 +164,7 @@ class Economy:
         self.mirror.sync()
 
     def _where(self) -> tuple[int, int]:
-        return 1 + int(self.draw.random() * ACCOUNTS), int(self.draw.random() * len(ASSETS))
+        return 1 + int(self.draw.random() * ACCOUNTS), int(self.draw.random() * len(self.assets))
 
     def _price(self, market: int) -> int:
         away = int(self.draw.random() * 25) - 12
@@ -220,19 +232,19 @@ class Economy:
     def deposit(self) -> None:
         account, market = self._where()
         amount = 1 + int(self.draw.random() ** 3 * 20_000 * self.multipliers[market])
-        self.what = f"deposit({account}, {ASSETS[market]}, {amount})"
-        self._deposit(account, ASSETS[market], amount)
+        self.what = f"deposit({account}, {self.assets[market]}, {amount})"
+        self._deposit(account, self.assets[market], amount)
 
     def withdraw(self) -> None:
         account, market = self._where()
-        scope = self.venue.cross_scope(account, ASSETS[market])
+        scope = self.venue.cross_scope(account, self.assets[market])
         amount = max(1, int(self.venue.collateral(scope) * self.draw.random() * 1.2))
-        self.what = f"withdraw({account}, {ASSETS[market]}, {amount})"
-        result = self.venue.withdraw(account, ASSETS[market], amount)
+        self.what = f"withdraw({account}, {self.assets[market]}, {amount})"
+        result = self.venue.withdraw(account, self.assets[market], amount)
         self._note(result)
         if result == 0:
             self.counts["withdrawn"] += 1
-            self.paid_in[ASSETS[market]] -= amount
+            self.paid_in[self.assets[market]] -= amount
 
     def isolate(self) -> None:
         where = self._where()
@@ -253,15 +265,18 @@ class Economy:
         self.counts["moved"] += result == 0
 
     def fund(self) -> None:
-        asset, amount = int(self.draw.random() * 2), int(self.draw.random() * 20_000)
+        asset, amount = (
+            int(self.draw.random() * self.asset_count),
+            int(self.draw.random() * 20_000) * self.fund_unit,
+        )
         self.what = f"set_fund({amount}, {asset})"
-        self.paid_in[asset] += amount - self.mirror.equity[5 * asset + 1]
+        self.paid_in[asset] += amount - self.venue.balance(5 * asset + 1)
         self.venue.set_fund(amount, asset)
 
     # What comes from outside, and settlements.
 
     def index(self) -> None:
-        market = int(self.draw.random() * len(ASSETS))
+        market = int(self.draw.random() * len(self.assets))
         price = min(5_000, max(1, self._price(market) + int(self.draw.random() * 41) - 20))
         self.what = f"set_index({market}, {price}) and settle"
         self.venue.set_index(market, price)
@@ -269,7 +284,7 @@ class Economy:
         self._settled(self.world.settle())
 
     def shock(self) -> None:
-        market, side = int(self.draw.random() * len(ASSETS)), int(self.draw.random() * 2)
+        market, side = int(self.draw.random() * len(self.assets)), int(self.draw.random() * 2)
         # More often towards the middle: a market that ran away calms down.
         if self.draw.random() < 0.5:
             side = int(self.mirror.marks[market] > BASE)
@@ -307,7 +322,7 @@ class Economy:
         self.what = f"planned {way} at {later} for {account}, {market}"
         if way == 0:
             amount = int((self.draw.random() - 0.4) * 2_000 * self.multipliers[market]) or 1
-            self.world.schedule_transfer(later, 0, account, ASSETS[market], amount)
+            self.world.schedule_transfer(later, 0, account, self.assets[market], amount)
         elif way == 1:
             self.world.schedule_index(later, 0, market, self._price(market))
         else:
@@ -336,6 +351,14 @@ class Economy:
 
     # The end.
 
+    def _lots(self, holder: int, market: int) -> int:
+        """What a holder has by the ledger; fund and vault may have taken something over."""
+        first = 5 * self.assets[market]
+        kinds = {first + 1: HolderKind.FUND, first + 2: HolderKind.VAULT}
+        if holder in kinds:
+            return int(self.venue.inherited(kinds[holder], market)[0])
+        return int(self.venue.position(holder, market)[0])
+
     def finish(self) -> None:
         """The rarer and dearer checks; then count what was reached."""
         self.what = "the end"
@@ -343,7 +366,7 @@ class Economy:
         self.world._check()
         for market, held in enumerate(self.mirror.held):
             for holder, lots in held.items():
-                assert self.venue.position(holder, market)[0] == lots
+                assert self._lots(holder, market) == lots
         log, counts = self.world.log, self.counts
         for name, table, column, kinds in (
             ("step", "steps", "kind", StepKind),

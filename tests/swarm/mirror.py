@@ -14,11 +14,12 @@ import math
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from ordercascade.enums import HolderKind, PostReason, StepKind
+from ordercascade.enums import HolderKind, PostReason, PriceMode, StepKind
 
 OUTSIDE = -1
 REALISE = int(PostReason.REALISE)
-ADL = int(StepKind.ADL)
+ADL, DISPOSAL = int(StepKind.ADL), int(StepKind.DISPOSAL)
+AT_BANKRUPTCY = int(PriceMode.BANKRUPTCY)
 CLEARING, SCOPE = int(HolderKind.CLEARING), int(HolderKind.SCOPE)
 
 
@@ -139,28 +140,31 @@ class Mirror:
 
     def _step(self, step: int) -> None:
         row = self.log.row("steps", step)
+        disposing = row[6] if row[4] == DISPOSAL else OUTSIDE
         for fill in range(row[12], row[13]):
-            self._fill(self.log.row("fills", fill))
+            self._fill(self.log.row("fills", fill), disposing)
         at, end = self.rows["postings"], self.log.rows("postings")
         while at < end and (posting := self.log.row("postings", at))[0] == step:
             self._posting(posting)
             at += 1
         self.rows["postings"] = at
-        self.bankrupt = row[6] if row[4] == ADL else -1
-        if self.bankrupt < 0:
-            return
+        self.bankrupt = -1
         at, end = self.rows["adl"], self.log.rows("adl")
         while at < end and (handed := self.log.row("adl", at))[0] == step:
             self._hand_over(handed)
+            if row[4] == ADL and handed[8] == AT_BANKRUPTCY:
+                self.bankrupt = row[6]
             at += 1
         self.rows["adl"] = at
 
-    def _fill(self, row: tuple[int, ...]) -> None:
+    def _fill(self, row: tuple[int, ...], disposing: int) -> None:
         _, _, market, price, size, side, maker, taker = row[:8]
         if maker == taker:
             return
         lots = -size if side else size
-        bought, sold = self.scope(taker, market), self.scope(maker, market)
+        # Who sells what it took over has no account.
+        bought = self.scope(taker, market) if disposing == OUTSIDE else disposing
+        sold = self.scope(maker, market)
         cost = self.terms[market].paid(lots, price)
         self._take(bought, market, lots, cost)
         self._take(sold, market, -lots, -cost)

@@ -33,6 +33,7 @@ TARGETS = {
     "ledger": Target("AccountLedger against the dict ledger", 600, 3),
     "venue": Target("World and Venue against their twins", 200, 1),
     "conserve": Target("money and transfers after every step", 1_000, 0),
+    "presets": Target("the same under the rules of every preset in turn", 1_000, 0),
 }
 
 A_ROUND = sum(600 * target.share for target in TARGETS.values())  # operations of the mix
