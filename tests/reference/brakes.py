@@ -57,7 +57,8 @@ class Gate:
     until: int = 0
     halt: Any = None
     step: int = -1
-    cut: bool = False
+    held: bool = False  # a halt or a slice holds a forced order back
+    cut: bool = False  # ... the band, or nobody inside it
     back: int = 0
     counted: bool = False  # in this round
     drip: Any = None
@@ -161,11 +162,11 @@ class Brakes:
         gate.counted = False
         due = 0
         if gate.drip and now >= gate.slice_at:
-            if not gate.cut or gate.slice == gate.size:
+            if not gate.held or gate.slice == gate.size:
                 gate.drip = None
             else:
                 gate.slice, gate.slice_at = gate.size, now + gate.drip.drip_ns
-            due = self.release(market)
+            due = self.release(market, "held")
         if stops:
             longest = max(stops, key=lambda verdict: verdict[4])
             gate.until, gate.halt = max(longest[4], now + NANO), longest[1]
@@ -177,10 +178,10 @@ class Brakes:
         low = max((verdict[2] for verdict in found), default=0)
         high = min((verdict[3] for verdict in found), default=0)
         action = HOLD if found else FREE
-        if (action, low, high) != (gate.action, gate.low, gate.high):
-            waits = any(held.market == market.id for held in self.waiting)
-            if gate.cut or waits:
-                due = self.release(market)
+        if (low, high) != (gate.low, gate.high):
+            due = self.release(market, "cut")
+        elif action != gate.action:
+            due = self.waits(market)
         gate.action, gate.low, gate.high = action, low, high
         gate.everybody = any(verdict[1].everybody for verdict in found)
         if gate.halted:
@@ -200,12 +201,15 @@ class Brakes:
             gate.drip = gate.halt
             gate.size = max(1, math.ceil(Fraction(gate.back * gate.drip.drip_ppm, PPM)))
             gate.slice, gate.slice_at = gate.size, self.venue.now + gate.drip.drip_ns
-        return self.release(market)
+        return self.release(market, "held")
 
-    def release(self, market: Market) -> int:
-        """Pending scopes may try again; return how many outside orders may."""
-        market.mark_changes += self.gates[market.id].cut
-        self.gates[market.id].cut = False
+    def release(self, market: Market, whom: str) -> int:
+        """Pending scopes that were `held` or `cut` may try again; how many outside orders may."""
+        market.mark_changes += getattr(self.gates[market.id], whom)
+        setattr(self.gates[market.id], whom, False)
+        return self.waits(market)
+
+    def waits(self, market: Market) -> int:
         return sum(held.market == market.id for held in self.waiting)
 
     def write(self, market: Market, kind: StepKind, parent: int) -> int:
@@ -215,8 +219,7 @@ class Brakes:
         )
         gate.step = step
         if kind == StepKind.RESUME:
-            waits = sum(held.market == market.id for held in self.waiting)
-            self.note(step, NoteKind.RELEASED, market.id, gate.back, waits)
+            self.note(step, NoteKind.RELEASED, market.id, gate.back, self.waits(market))
         writer.close(step)
         return step
 
@@ -246,7 +249,7 @@ class Brakes:
         elif gate.drip:
             may = min(lots, gate.slice)
         if may < lots:
-            gate.cut = True
+            gate.held = True
             if gate.halted:
                 gate.back = lots + (gate.back if gate.counted else 0)
             gate.counted = True

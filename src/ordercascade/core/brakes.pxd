@@ -18,6 +18,10 @@ cdef enum:                  # Gate.phase
     CALLING = 2             # reopens in this round: what is forced goes into one auction
     DRIPPING = 3            # reopened, in slices
 
+cdef enum:                  # Gate.cut: who held a forced order back, and so who lets it go
+    CUT_HALT = 1            # a halt or a slice: when the market reopens, or with the next slice
+    CUT_BAND = 2            # the band, or nobody inside it: when the band moves
+
 ctypedef struct Waiting:    # an outside order that a halt holds back
     int32_t market
     int8_t side
@@ -29,7 +33,7 @@ ctypedef struct Gate:       # one market
     int8_t action           # of the round's verdict: ALLOW, HOLD, STOP
     int8_t everybody
     int8_t release
-    int8_t cut              # a forced order was held back since the gate last moved
+    int8_t cut              # CUT_HALT | CUT_BAND: held back a forced order, not let go yet
     int8_t fresh            # nothing was held back yet in this round
     Tick low
     Tick high

@@ -13,8 +13,8 @@ Takeovers and deleveraging are no orders and go on.
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.brakes cimport (
-    BREAKERS_MAX, Brakes, CALLING, DRIPPING, Gate, HALTED, OPEN_GATE, Waiting, brakes_free,
-    brakes_new, brakes_reserve,
+    BREAKERS_MAX, Brakes, CALLING, CUT_BAND, CUT_HALT, DRIPPING, Gate, HALTED, OPEN_GATE, Waiting,
+    brakes_free, brakes_new, brakes_reserve,
 )
 from ordercascade.core.dues cimport sooner
 from ordercascade.core.mechanism cimport CircuitBreaker
@@ -129,9 +129,10 @@ cdef int gate_step(State* s) except -1 nogil:
         g.phase = HALTED
         g.back = 0
         return _turn(s, market, STEP_HALT, s.markets[market].trade_step)
-    if v.action != g.action or v.low != g.low or v.high != g.high:
-        if g.cut or _waits(b, market):
-            _release(s, market)
+    if v.low != g.low or v.high != g.high:
+        _release(s, market, CUT_BAND)
+    elif v.action != g.action:
+        _release(s, market, 0)
     g.action = v.action
     g.everybody = v.everybody
     g.low = v.low
@@ -164,27 +165,32 @@ cdef void _reopen(State* s, int32_t market) noexcept nogil:
         g.slice = g.size
         g.slice_ns = s.time_ns + larger(1, g.drip_ns)
     g.until_ns = 0
-    _release(s, market)
+    _release(s, market, CUT_HALT)
 
 
 cdef void _next_slice(State* s, int32_t market) noexcept nogil:
     """The next slice; the gate is open where nobody waits, or nobody could use the last one."""
     cdef Gate* g = &(<Brakes*>s.brakes).gates[market]
-    if not g.cut or g.slice == g.size:
+    if not g.cut & CUT_HALT or g.slice == g.size:
         g.phase = OPEN_GATE
     g.slice = g.size
     g.slice_ns = s.time_ns + larger(1, g.drip_ns)
-    _release(s, market)
+    _release(s, market, CUT_HALT)
 
 
-cdef void _release(State* s, int32_t market) noexcept nogil:
-    """Whoever was held back may try again: for pending scopes the market counts as changed."""
+cdef void _release(State* s, int32_t market, int whom) noexcept nogil:
+    """Those whom this held back may try again: for pending scopes the market counts as changed.
+
+    Not the others: an order nobody fills inside a band would call for the next halt at every end
+    of one, without end. What waits outside may try again with each change.
+    """
     cdef Brakes* b = <Brakes*>s.brakes
-    if b.gates[market].cut:
+    cdef Gate* g = &b.gates[market]
+    if g.cut & whom:
         s.clock += 1
         s.markets[market].changed_at = s.clock
-    b.gates[market].cut = 0
-    b.gates[market].due = _waits(b, market)
+    g.cut &= ~whom
+    g.due = _waits(b, market)
 
 
 cdef int64_t _waits(const Brakes* b, int32_t market) noexcept nogil:
@@ -219,7 +225,7 @@ cdef Lot gate_lots(State* s, int32_t market, int side, Lot lots, Tick* limit) no
         if g.fresh and g.phase == HALTED:
             g.back = 0
         g.fresh = 0
-        g.cut = 1
+        g.cut |= CUT_HALT
         if g.phase == HALTED:
             g.back += lots
     return may
@@ -231,7 +237,7 @@ cdef void gate_sent(State* s, int32_t market, Lot filled, Lot asked) noexcept no
     if g.phase == DRIPPING:
         g.slice -= filled
     if filled < asked and g.action == HOLD:
-        g.cut = 1
+        g.cut |= CUT_BAND
 
 
 cdef Lot gate_outside(State* s, int32_t market, int side, Lot lots, Tick* limit) noexcept nogil:
@@ -300,7 +306,7 @@ cdef TimeNs next_gate(const State* s) noexcept nogil:
             at = sooner(at, larger(g.slice_ns, s.settled_ns + 1))
         elif g.phase == CALLING:
             at = sooner(at, s.settled_ns + 1)
-        elif g.action == HOLD and (g.cut or _waits(b, <int32_t>i)):
+        elif g.action == HOLD and (g.cut & CUT_BAND or _waits(b, <int32_t>i)):
             market_view(s, &s.markets[i], &view)
             for k in range(b.breaker_count):
                 at = sooner(at, (<CircuitBreaker>b.breakers[k]).wake(
