@@ -12,7 +12,7 @@ from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.funding cimport set_terms
 from ordercascade.core.gates cimport set_gates
-from ordercascade.core.halting cimport gates_open, set_breakers
+from ordercascade.core.halting cimport set_breakers, valves_open
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
@@ -307,7 +307,7 @@ cdef class Venue:
         """The start: last prices, marks, triggers, and the opening on the tape."""
         self.torn = True
         opening(&self.s)
-        gates_open(&self.s)
+        valves_open(&self.s)
         self.torn = False
         return 0
 
