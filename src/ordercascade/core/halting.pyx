@@ -12,11 +12,11 @@ Takeovers and deleveraging are no orders and go on.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
+from ordercascade.core.arriving cimport sooner
 from ordercascade.core.brakes cimport (
     BREAKERS_MAX, Brakes, CALLING, CUT_BAND, CUT_HALT, DRIPPING, HALTED, OPEN_VALVE, Valve,
     Waiting, brakes_free, brakes_new, brakes_reserve,
 )
-from ordercascade.core.dues cimport sooner
 from ordercascade.core.mechanism cimport CircuitBreaker
 from ordercascade.core.records cimport (
     ALLOW, AMEND, CANCEL, HOLD, LIMIT, MarketView, Message, RELEASE_AUCTION, RELEASE_DRIP, STOP,

@@ -8,12 +8,12 @@ to do stands in the State.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
+from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
-from ordercascade.core.dues cimport next_feed, sooner
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.halting cimport next_valve, valves_begin
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
