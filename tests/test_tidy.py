@@ -44,7 +44,7 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial"
+        "mechanisms core.brakes core.state core.statecopy core.bounds core.arriving core.initial"
         " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
         " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
         " core.takeover core.stages core.listing core.questions core.closeout core.reopening"

@@ -212,10 +212,10 @@ def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator
     if gone or (not scope.pending and not venue.liquidatable(scope.id)):
         return
     if venue.brakes:
-        gated = venue.brakes.forced(entry, min(entry.size, abs(lots)))
-        if gated is None:
+        braked = venue.brakes.forced(entry, min(entry.size, abs(lots)))
+        if braked is None:
             return
-        entry = gated
+        entry = braked
     if scope.orders_sent == 0:
         scope.parent = find_parent(venue, scope.id)
         scope.generation = 0

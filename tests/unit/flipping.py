@@ -89,10 +89,10 @@ PLACES = {
         "(<Breaker>v.breakers[0]).watch_count if v.breakers else 0",
     ),
     "Brakes": ("core/brakes.pxd", "(<Brakes*>s.brakes)", "s.brakes != NULL"),
-    "Gate": (
+    "Valve": (
         "core/brakes.pxd",
-        "(<Brakes*>s.brakes).gates[row]",
-        "(<Brakes*>s.brakes).gate_count if s.brakes != NULL else 0",
+        "(<Brakes*>s.brakes).valves[row]",
+        "(<Brakes*>s.brakes).valve_count if s.brakes != NULL else 0",
     ),
     "Waiting": (
         "core/brakes.pxd",

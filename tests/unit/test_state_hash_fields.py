@@ -109,7 +109,7 @@ NOT_HASHED = {
     "Breaker.watches": ROWS,
     "Watch.window": "rows of Seen, flipped there",
     "Brakes.breakers": "their own digest()s, flipped as Breaker",
-    "Brakes.gates": ROWS,
+    "Brakes.valves": ROWS,
     "Brakes.waiting": ROWS,
     "Entry.rank_above": "the sort key; the entries stand sorted",
     "Entry.rank_below": "the sort key; the entries stand sorted",

@@ -1,6 +1,6 @@
 """Other rules for a venue of a running world: what a branch of a run differs in."""
 
-from ordercascade.core.dues cimport set_oracle
+from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.state cimport State

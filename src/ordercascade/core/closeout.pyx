@@ -15,7 +15,7 @@ from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
-from ordercascade.core.halting cimport gate_lots, gate_sent
+from ordercascade.core.halting cimport valve_lots, valve_sent
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.pairs cimport close_pairs
@@ -176,10 +176,10 @@ cdef Lot forced_leg(State* s, const Entry* entry, Lot* held) except -1 nogil:
     return smaller(entry.lots, held[0])
 
 
-cdef Lot _before_gate(State* s, Entry* entry, Lot lots) noexcept nogil:
+cdef Lot _before_valve(State* s, Entry* entry, Lot lots) noexcept nogil:
     """What the breakers let through now, and how far."""
     cdef Tick limit = 0 if entry.at_market else entry.limit
-    lots = gate_lots(s, entry.market, entry.side, lots, &limit)
+    lots = valve_lots(s, entry.market, entry.side, lots, &limit)
     entry.at_market = limit == 0
     entry.limit = limit
     return lots
@@ -197,13 +197,13 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     cdef int64_t step
     cdef Executed done
     cdef Insured insured
-    cdef Entry gated
+    cdef Entry braked
     cdef int64_t row[LIQ_COLUMNS]
     lots = forced_leg(s, entry, &held)
     if lots and s.brakes != NULL:
-        gated = entry[0]
-        entry = &gated
-        lots = _before_gate(s, &gated, lots)
+        braked = entry[0]
+        entry = &braked
+        lots = _before_valve(s, &braked, lots)
     if lots == 0:
         return 0
     if s.stages.on:
@@ -223,7 +223,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     row[19] = at.equity
     filled = _send(s, step, entry, lots, &done, &insured)
     if s.brakes != NULL:
-        gate_sent(s, market, filled, lots)
+        valve_sent(s, market, filled, lots)
     order_row(s, step, market, account, entry.side, entry.at_market, entry.limit, lots, filled)
     sc.tranche += 1
     sc.order_step = step

@@ -8,7 +8,7 @@ from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
-from ordercascade.core.halting cimport gate_outside, gate_wait
+from ordercascade.core.halting cimport valve_outside, valve_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
 from ordercascade.core.records cimport (
     IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT,
@@ -70,7 +70,7 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
         size = lots_worth(m.kind, m.multiplier, notional, m.mark)
     asked = size
     given = limit
-    size = gate_outside(s, market, side, size, &limit)
+    size = valve_outside(s, market, side, size, &limit)
     order.type = LIMIT if limit else MARKET
     order.side = side
     order.tif = IOC
@@ -98,7 +98,7 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[11] = done.lots
     row[12] = result if size == asked else REJECT_HALTED
     log_append(s.log, T_ORDERS, row)
-    gate_wait(s, step, market, side, asked - done.lots, given)
+    valve_wait(s, step, market, side, asked - done.lots, given)
     return finish(s, step)
 
 

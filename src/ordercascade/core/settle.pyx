@@ -8,19 +8,19 @@ to do stands in the State.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
+from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
-from ordercascade.core.dues cimport next_feed, sooner
 from ordercascade.core.gates cimport gates_trouble
-from ordercascade.core.halting cimport gates_begin, next_gate
+from ordercascade.core.halting cimport next_valve, valves_begin
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport Around, AtRisk, Intent
-from ordercascade.core.reopening cimport gates_advance, reopen_step
+from ordercascade.core.reopening cimport valves_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
@@ -48,7 +48,7 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
-    gates_begin(s)
+    valves_begin(s)
     take_marks(s)
     s.phase = MARKS
     s.cursor = 0
@@ -95,7 +95,7 @@ cdef int _marks(State* s) except -1 nogil:
     if s.stages.on and s.cursor <= 3 * s.market_count:
         s.cursor += 1
         return _stage(s, s.cursor - 1 - s.market_count)
-    if s.brakes != NULL and gates_advance(s):
+    if s.brakes != NULL and valves_advance(s):
         return 0
     count = 0
     for i in range(s.pending_count):        # drop what is no longer pending
@@ -230,7 +230,7 @@ cdef int bound_row(State* s) except -1 nogil:
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
     """The next end of a cooldown, disposal, price or release after its latest round; or NIL."""
-    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)), next_gate(s))
+    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)), next_valve(s))
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):

@@ -10,7 +10,7 @@ from ordercascade.core.book cimport (
 )
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
-from ordercascade.core.halting cimport gate_refuses
+from ordercascade.core.halting cimport valve_refuses
 from ordercascade.core.initial cimport free_collateral, open_orders, refusal
 from ordercascade.core.ledger cimport (
     ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
@@ -45,7 +45,7 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
         row.size = result
         _write(s, market, &row, 0, torn)
         return result
-    if gate_refuses(s, market, m):
+    if valve_refuses(s, market, m):
         return REJECT_HALTED
     if m.type == AMEND:
         return _amend(s, market, &row, torn)

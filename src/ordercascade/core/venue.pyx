@@ -7,16 +7,16 @@ Prices are ticks, sizes lots, amounts the smallest unit of the asset. A business
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.arguments cimport wanted
+from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.funding cimport set_terms
 from ordercascade.core.gates cimport set_gates
-from ordercascade.core.halting cimport gates_open, set_breakers
+from ordercascade.core.halting cimport set_breakers, valves_open
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
-from ordercascade.core.dues cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
@@ -307,7 +307,7 @@ cdef class Venue:
         """The start: last prices, marks, triggers, and the opening on the tape."""
         self.torn = True
         opening(&self.s)
-        gates_open(&self.s)
+        valves_open(&self.s)
         self.torn = False
         return 0
 
