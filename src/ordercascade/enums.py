@@ -89,6 +89,7 @@ class Reject(IntEnum):
     NO_OVERLAP = -19
     GATED = -20
     HALTED = -21
+    EXPIRED_MARKET = -26
 
 
 class HolderKind(IntEnum):
@@ -121,6 +122,7 @@ class StepKind(IntEnum):
     BOUND = 12
     PAYMENT = 13
     FUNDING = 14
+    EXPIRY = 20
 
 
 class Outcome(IntEnum):
@@ -164,6 +166,9 @@ class NoteKind(IntEnum):
     RELEASED = 5
     RATE = 6
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
+    MARGIN_CALL = 20  # a: equity; b: maintenance
+    ANSWER = 21  # a: step of the call; b: money added, or lots sold or bought back
+    EXPIRY = 22  # a: settlement price, 0: nothing was settled; b: positions closed
 
 
 class MarketKind(IntEnum):
@@ -179,6 +184,31 @@ class FundingRule(IntEnum):
     NONE = 0
     PREMIUM = 1
     SKEW = 2
+
+
+class CallAction(IntEnum):
+    """What an account does when it is called for margin."""
+
+    NOTHING = 0
+    ADD = 1
+    REDUCE = 2
+
+
+class CallSource(IntEnum):
+    """Where the money comes from that a called account adds."""
+
+    OUTSIDE = 0
+    CROSS = 1
+
+
+class ExpiryRule(IntEnum):
+    """At which price a market is settled in the end: core/expiry.pyx."""
+
+    MARK = 0
+    INDEX = 1
+    AVERAGE_MARK = 2
+    AVERAGE_INDEX = 3
+    STATED = 4
 
 
 class PriceSource(IntEnum):

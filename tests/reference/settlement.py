@@ -21,7 +21,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
-from reference import closing
+from reference import calls, closing
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def settlement(world: World) -> Iterator[int]:
         yield from world.due_items(running)
         for venue, changed in [(venue, take_marks(venue)) for venue in running]:
             yield from write_marks(venue, changed)
+            yield from calls.turn(venue)
             if venue.brakes:
                 yield from venue.brakes.turn()
         for venue in running:
@@ -88,7 +89,9 @@ def take_marks(venue: Venue) -> list[int]:
 
     Every venue's marks are taken before the first row is written: they are the round's.
     """
-    return [market.id for market in venue.markets if market.take_mark()]
+    found = [market.id for market in venue.markets if market.take_mark()]
+    calls.note_prices(venue, venue.now)
+    return found
 
 
 def write_marks(venue: Venue, changed: list[int]) -> Iterator[int]:

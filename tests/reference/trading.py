@@ -14,7 +14,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import InputError
-from reference import brakes, margin
+from reference import brakes, calls, margin
 from reference.ledger import OUTSIDE
 from reference.margin import PPM, div_ceil
 from reference.market import Market
@@ -116,7 +116,8 @@ def submit(
     """Admit, match, settle."""
     market = venue.markets[market_id]
     _judge(market, type, price, size, flags)
-    refused = brakes.refusal(venue, market_id, side, price, type)
+    refused = calls.closed(venue, market_id)
+    refused = refused or brakes.refusal(venue, market_id, side, price, type)
     refused = refused or _admit(venue, account, market, side, size)
     if refused:
         return refused
@@ -136,6 +137,8 @@ def cancel(venue: Venue, account: int, market_id: int, order_id: int) -> int:
 def amend(venue: Venue, account: int, market_id: int, order_id: int, price: int, size: int) -> int:
     """Amend one order; what grows or moves is admitted like a new one."""
     market = venue.markets[market_id]
+    if refused := calls.closed(venue, market_id):
+        return refused
     order = market.book.orders.get(order_id)
     if venue.brakes and price and order is not None and order.account == account:
         refused = brakes.refusal(venue, market_id, Side(order.side), price, OrderType.LIMIT)
@@ -226,6 +229,7 @@ def index_tick(venue: Venue, market_id: int, price: int, time_ns: int | None = N
         StepKind.SHOCK, market=market_id, cause_market=market_id, time_ns=time_ns
     )
     venue.markets[market_id].index = price
+    calls.note_prices(venue, venue.now if time_ns is None else time_ns)
     venue.writer.close(step)
     return step
 
@@ -241,6 +245,8 @@ def shock(
     if venue.brakes:
         may, within = venue.brakes.outside(market_id, side, lots, limit)
     filled = 0
+    if calls.closed(venue, market_id):
+        lots = may = 0
     if may > 0:
         kind = OrderType.LIMIT if within else OrderType.MARKET
         before = venue.world.tables.count("fills")

@@ -20,6 +20,7 @@ from ordercascade.enums import (
 from ordercascade.errors import ConfigError, InputError
 from reference import funding, margin, trading
 from reference.brakes import Brakes
+from reference.calls import Calls, Ending
 from reference.ledger import OUTSIDE, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
@@ -47,6 +48,8 @@ class Venue:
         self.settled = 0  # time of its latest round
         self.planned = 0  # scopes in its latest queue
         self.brakes: Brakes | None = None
+        self.calls = Calls(**rules.calls) if rules.calls else None
+        self.endings: dict[int, Ending] = {}
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ordercascade.enums import Side, Stop
+from ordercascade.enums import CallAction, ExpiryRule, Side, Stop
 from ordercascade.errors import ConfigError, InputError
-from reference import settlement, trading
+from reference import calls, settlement, trading
 from reference.funding import fund
 from reference.record import recorded
 from reference.rules import Rules, Scope
@@ -29,6 +29,7 @@ class Item(NamedTuple):
     account: int
     sequence: int
     what: tuple[int, ...]
+    role: str = ""
 
 
 class World:
@@ -143,14 +144,57 @@ class World:
         """Plan a deposit (> 0) or a withdrawal (< 0) of a user."""
         self._plan(time_ns, TRANSFER, venue, -1, account, (asset, amount))
 
+    @recorded
+    def schedule_expiry(
+        self,
+        time_ns: int,
+        venue: int,
+        market: int,
+        *,
+        rule: ExpiryRule,
+        window_ns: int = 0,
+        price: int = 0,
+    ) -> None:
+        """Plan the end of a market."""
+        where = self.venues[venue]
+        now, stands = where.now, where.markets[market]
+        ending = calls.Ending(
+            time_ns, rule, window_ns, price, now, [(now, stands.mark, stands.index)]
+        )
+        self._plan(time_ns, FUNDING, venue, market, 1, (), "end")
+        where.endings[market] = ending
+
+    @recorded
+    def set_answers(self, venue: int, first: int, count: int = 1, **answer: Any) -> None:
+        """Say what accounts do when they are called."""
+        where = self.venues[venue].calls
+        assert where is not None
+        for account in range(first, first + count):
+            where.answers[account] = calls.Answer(**answer)
+
+    def plan_answer(
+        self, venue: Venue, scope: int, account: int, step: int, answer: calls.Answer
+    ) -> None:
+        """Put an answer on the agenda: money by the rank of transfers, orders by theirs."""
+        kind = TRANSFER if answer.action == CallAction.ADD else SHOCK
+        what = (scope, step, int(answer.action))
+        self._plan(venue.now + answer.delay_ns, kind, venue.id, -1, account, what, "answer")
+
     def _plan(
-        self, time_ns: int, kind: int, venue: int, market: int, account: int, what: tuple[int, ...]
+        self,
+        time_ns: int,
+        kind: int,
+        venue: int,
+        market: int,
+        account: int,
+        what: tuple[int, ...],
+        role: str = "",
     ) -> None:
         # A venue's clock may be behind the world's: its cooldowns are due at once then.
-        if time_ns < self.time_ns and kind not in (COOLDOWN, FUNDING):
+        if time_ns < self.time_ns and kind not in (COOLDOWN, FUNDING) and role != "answer":
             raise InputError("time_ns", time_ns, f"must not be before {self.time_ns}")
         self.sequence += 1
-        self.agenda.append(Item(time_ns, kind, venue, market, account, self.sequence, what))
+        self.agenda.append(Item(time_ns, kind, venue, market, account, self.sequence, what, role))
 
     def add_cooldown(self, venue: int, scope: Scope) -> None:
         """Wake the world when a scope may try again."""
@@ -176,7 +220,11 @@ class World:
             item = min(due)
             self.agenda.remove(item)
             venue, what, time_ns = self.venues[item.venue], item.what, item.time_ns
-            if item.kind == INDEX_TICK:
+            if item.role == "answer":
+                yield calls.answered(venue, *what, time_ns)
+            elif item.role == "end":
+                yield calls.expire(venue, item.market, time_ns)
+            elif item.kind == INDEX_TICK:
                 yield trading.index_tick(venue, item.market, what[0], time_ns)
             elif item.kind == FUNDING:
                 every, times, *rate = what

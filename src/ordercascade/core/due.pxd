@@ -7,6 +7,8 @@ cdef enum:                  # agenda ranks
     FUNDING = 1
     TRANSFER = 2
     ORDER = 3
+    ANSWER = 2              # `side` of an answer to a margin call: TRANSFER or ORDER by its rank
+    ENDING = 3              # `side` of an expiry: FUNDING by its rank, after the last payment
 
 ctypedef struct Item:       # something that is due at a time
     TimeNs time_ns

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
+from ordercascade.core.ending cimport ended, endings_advance
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport free_collateral
 from ordercascade.core.opening cimport write_holder
@@ -11,7 +12,7 @@ from ordercascade.core.events cimport log_append, T_ORDERS
 from ordercascade.core.halting cimport valve_outside, valve_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
 from ordercascade.core.records cimport (
-    IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT,
+    IOC, LIMIT, MARKET, Message, REJECT_EXPIRED_MARKET, REJECT_HALTED, REJECT_POSITION_LIMIT,
 )
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
@@ -78,7 +79,9 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     order.account = 0
     order.price = limit if limit else 1
     order.size = size
-    if size and not fills_fit(s, market, &order):
+    if ended(s, market):
+        result = REJECT_EXPIRED_MARKET
+    elif size and not fills_fit(s, market, &order):
         result = REJECT_POSITION_LIMIT
     elif size:
         result = book_submit(&m.book, order.type, side, order.price, size, 0, IOC, 0)
@@ -96,8 +99,10 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[9] = limit
     row[10] = asked
     row[11] = done.lots
-    row[12] = result if size == asked else REJECT_HALTED
+    row[12] = result if size == asked or ended(s, market) else REJECT_HALTED
     log_append(s.log, T_ORDERS, row)
+    if ended(s, market):
+        return finish(s, step)
     valve_wait(s, step, market, side, asked - done.lots, given)
     return finish(s, step)
 
@@ -124,6 +129,7 @@ cdef int index_tick(State* s, int32_t market, Tick price) except -1 nogil:
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)
     if s.markets[market].index != price:
         s.markets[market].noted = 1
+    endings_advance(s)
     s.markets[market].index = price
     s.markets[market].stale = 1
     return finish(s, step)

@@ -47,6 +47,7 @@ cdef enum:
     REJECT_NO_OVERLAP = -19
     REJECT_GATED = -20
     REJECT_HALTED = -21
+    REJECT_EXPIRED_MARKET = -26
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType

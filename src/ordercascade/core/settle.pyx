@@ -10,10 +10,12 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
 from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
+from ordercascade.core.calls cimport calls_advance, calls_begin
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
+from ordercascade.core.ending cimport endings_advance
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.halting cimport next_valve, valves_begin
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
@@ -49,6 +51,8 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.round = round
     s.row_count = 0
     valves_begin(s)
+    calls_begin(s)
+    endings_advance(s)
     take_marks(s)
     s.phase = MARKS
     s.cursor = 0
@@ -95,6 +99,8 @@ cdef int _marks(State* s) except -1 nogil:
     if s.stages.on and s.cursor <= 3 * s.market_count:
         s.cursor += 1
         return _stage(s, s.cursor - 1 - s.market_count)
+    if s.calls != NULL and calls_advance(s):
+        return 0
     if s.brakes != NULL and valves_advance(s):
         return 0
     count = 0

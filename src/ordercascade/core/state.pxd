@@ -33,10 +33,12 @@ cdef enum:
     STEP_HALT = 7
     STEP_RESUME = 8
     STEP_AUCTION = 9
+    STEP_MARGIN_CALL = 10
     STEP_AGENTS = 11
     STEP_BOUND = 12
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
+    STEP_EXPIRY = 20
 
 cdef enum:
     OPEN = 0
@@ -71,6 +73,9 @@ cdef enum:
     NOTE_RELEASED = 5
     NOTE_RATE = 6
     NOTE_FUNDING = 7
+    NOTE_MARGIN_CALL = 20
+    NOTE_ANSWER = 21
+    NOTE_EXPIRY = 22
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
@@ -294,6 +299,8 @@ ctypedef struct State:
     void* backstop              # borrowed Backstop
     void* brakes                # Brakes of core/brakes.pxd; NULL: no breakers
     void* rates                 # Rates of core/rates.pxd; NULL: no surcharges
+    void* calls                 # Calls of core/called.pxd; NULL: no margin calls
+    void* endings               # Endings of core/ending.pxd; NULL: no market expires
     Ppm depth_ppm               # the policy asks for the depth within this; 0: it does not
     Log* log                    # the world's
     int32_t venue

@@ -8,7 +8,9 @@ from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
 from ordercascade.core.brakes cimport Brakes, brakes_copy, brakes_digest, brakes_free
+from ordercascade.core.called cimport called_copy, called_digest, called_free
 from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.ending cimport endings_copy, endings_digest, endings_free
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
 )
@@ -81,6 +83,8 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.candidates)
     PyMem_RawFree(s.cells)
     brakes_free(s.brakes)
+    called_free(s.calls)
+    endings_free(s.endings)
     memset(s, 0, sizeof(State))
 
 
@@ -114,6 +118,8 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.cells = NULL
     s.cell_capacity = 0
     s.brakes = NULL
+    s.calls = NULL
+    s.endings = NULL
 
 
 cdef int _copy_markets(State* to, const State* s) except -1 nogil:
@@ -154,6 +160,8 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     if s.rooms != NULL:
         to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
     brakes_copy(&to.brakes, s.brakes)
+    called_copy(&to.calls, s.calls)
+    endings_copy(&to.endings, s.endings)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -423,6 +431,8 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     (<LiquidationPolicy>s.policy).digest(d)
     (<Backstop>s.backstop).digest(d)
     _digest_brakes(s, d)
+    called_digest(s.calls, s.ledger.holder_count, d)
+    endings_digest(s.endings, d)
     _digest_progress(s, d)
 
 

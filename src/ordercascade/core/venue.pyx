@@ -11,6 +11,7 @@ from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.calls cimport calls_check, set_calls
 from ordercascade.core.funding cimport set_terms
 from ordercascade.core.gates cimport set_gates
 from ordercascade.core.halting cimport set_breakers, valves_open
@@ -41,8 +42,7 @@ from ordercascade.core.units cimport (
     absolute, Cash, CASH_MAX, Lot, LOT_MAX, Tick, TICK_MAX,
 )
 from ordercascade.core.users cimport (
-    outside_money, user_deposit, user_isolate, user_message, user_move, user_withdraw,
-)
+    outside_money, user_deposit, user_isolate, user_message, user_move, user_withdraw)
 from ordercascade.core.outside cimport index_tick, new_scope
 
 from ordercascade.checks import (
@@ -96,7 +96,7 @@ cdef class Venue:
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, calls=None, policy=None,
                    backstop=None, breakers=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
@@ -115,6 +115,7 @@ cdef class Venue:
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
         set_stages(&self.s.stages, stages)
         set_gates(&self.s, gates)
+        set_calls(&self.s, calls)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
         if breakers != "keep":
@@ -665,7 +666,7 @@ cdef class Venue:
     def _check(self):
         """Raise InvariantError unless books, ledger, triggers and watch lists are sound."""
         self._still()
-        broken = state_check(&self.s)
+        broken = state_check(&self.s) or calls_check(&self.s)
         if broken:
             raise InvariantError("venue state", broken)
 

@@ -8,6 +8,7 @@ step (its parent, should it be liquidated), else it is armed again. SEMANTICS §
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
 from ordercascade.core.book cimport book_best
+from ordercascade.core.called cimport called_touch
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
 from ordercascade.core.flock cimport FLOCK, disarm_scope, judge, meet
@@ -44,6 +45,8 @@ cdef int touch(State* s, int32_t scope) except -1 nogil:
     cdef const Holder* h = &s.ledger.holders[scope]
     if h.kind != SCOPE:
         return 0
+    if s.calls != NULL:
+        called_touch(s.calls, scope)
     if h.collateral < 0 and ledger_flat(&s.ledger, scope):
         push(&s.broke, &s.broke_count, &s.broke_capacity, scope)
     if sc.watch == ARMED:

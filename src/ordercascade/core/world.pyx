@@ -11,9 +11,10 @@ from libc.string cimport memcpy, memset
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport wanted
+from ordercascade.core.calls cimport answer_step, calls_next
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.due cimport (
-    FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
+    ANSWER, ENDING, FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
 )
 from ordercascade.core.events cimport (
     EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
@@ -22,6 +23,7 @@ from ordercascade.core.outside cimport price_tick, shock, transfer
 from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
 )
+from ordercascade.core.expiry cimport expiry_step
 from ordercascade.core.funding cimport funding_step
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport State
@@ -338,6 +340,10 @@ cdef class World:
             s.time_ns = item.time_ns
             s.wrote = True
             self.wrote = True
+            if item.side == ANSWER:
+                return answer_step(s, <int32_t>item.a, item.b, item.c)
+            if item.side == ENDING:
+                return expiry_step(s, item.market)
             if item.kind == PRICE_TICK:
                 return price_tick(s, item.market, item.a, item.b)
             if item.kind == FUNDING:
@@ -379,9 +385,12 @@ cdef class World:
         """Steps 2 to 7 of the venue whose turn it is; all marks are written before any step 3."""
         cdef State* s = &(<Venue>self.members[self.turn]).s
         cdef bint taking = self.phase == TAKING
+        cdef Item item
         if not s.muted and (marks_advance(s) if taking else round_advance(s)):
             s.wrote = True
             self.wrote = True
+            while taking and s.calls != NULL and calls_next(s, &item):
+                self._schedule(&item)
             return 0
         self.turn += 1
         if self.turn == self.venue_count:
