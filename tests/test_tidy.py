@@ -25,7 +25,7 @@ CORRIDORS = [
     (
         0,
         "errors enums checks contracts core.arguments core.units core.contracts core.check"
-        " core.slab core.ladder core.digest core.heap core.records core.margin core.rules core.ends"
+        " core.slab core.ladder core.digest core.heap core.records core.margin core.pledges core.rules core.ends"
         " core.queues core.messages core.shapes core.stream core.real core.laws",
     ),
     (1, "core.events"),
@@ -44,11 +44,12 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial"
-        " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
-        " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
-        " core.takeover core.stages core.listing core.questions core.closeout core.reopening"
-        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation",
+        "mechanisms core.brakes core.state core.collateral core.statecopy core.bounds core.dues"
+        " core.initial core.gates core.flock core.watch core.opening core.steps core.conversion"
+        " core.halting core.outside core.users core.bulk core.losses core.pairs core.insured"
+        " core.variation core.funding core.takeover core.stages core.listing core.questions"
+        " core.closeout core.reopening core.settle core.due core.venue core.monitor core.world"
+        " core.changing core.dislocation",
     ),
     (
         3,

@@ -151,6 +151,7 @@ class PostReason(IntEnum):
     WITHDRAWAL = 10
     TAKEOVER = 11
     FUNDING = 12
+    CONVERSION = 20  # collateral for settlement money
 
 
 class NoteKind(IntEnum):
@@ -164,6 +165,15 @@ class NoteKind(IntEnum):
     RELEASED = 5
     RATE = 6
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
+    COLLATERAL = 20  # a: new price (b = 2 * asset) or ppm of its source (b = 2 * asset + 1)
+
+
+class CollateralSource(IntEnum):
+    """Where the price of a collateral comes from: a stated rate, a market's mark or its index."""
+
+    RATE = 0
+    MARK = 1
+    INDEX = 2
 
 
 class MarketKind(IntEnum):

@@ -21,7 +21,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
-from reference import closing
+from reference import closing, collateral
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def take_marks(venue: Venue) -> list[int]:
 
     Every venue's marks are taken before the first row is written: they are the round's.
     """
-    return [market.id for market in venue.markets if market.take_mark()]
+    changed = [market.id for market in venue.markets if market.take_mark()]
+    collateral.stand(venue)
+    return changed
 
 
 def write_marks(venue: Venue, changed: list[int]) -> Iterator[int]:
@@ -119,7 +121,10 @@ def liquidate(venue: Venue) -> Iterator[int]:
         for scope, row in sent:
             yield from closing.decide(venue, scope, row)
     for scope in sorted(venue.scopes):
-        if not venue.ledger.legs(scope) and venue.collateral(scope) < 0:
+        broke = not venue.ledger.legs(scope) and venue.collateral(scope) < 0
+        if broke and collateral.purses(venue, scope):
+            yield from collateral.convert(venue, scope)
+        if broke and venue.collateral(scope) < 0:
             yield from closing.waterfall(venue, scope, None)
     venue.window = venue.step3_end
 

@@ -8,6 +8,7 @@ from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
 from ordercascade.core.brakes cimport Brakes, brakes_copy, brakes_digest, brakes_free
+from ordercascade.core.collateral cimport pledges_digest
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
@@ -18,6 +19,7 @@ from ordercascade.core.ledger cimport (
 from ordercascade.core.mechanism cimport (
     Backstop, CircuitBreaker, LiquidationPolicy, Oracle,
 )
+from ordercascade.core.pledges cimport Pledge
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
@@ -75,6 +77,7 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.variation)
     PyMem_RawFree(s.since)
     PyMem_RawFree(s.rooms)
+    PyMem_RawFree(s.pledges)
     PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
@@ -103,6 +106,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.variation = NULL
     s.since = NULL
     s.rooms = NULL
+    s.pledges = NULL
     s.around = NULL
     s.around_capacity = 0
     s.at_risk = NULL
@@ -153,6 +157,8 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
         to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
     if s.rooms != NULL:
         to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
+    if s.pledges != NULL:
+        to.pledges = <Pledge*>slab_copy(s.pledges, s.pledge_capacity, sizeof(Pledge))
     brakes_copy(&to.brakes, s.brakes)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
@@ -407,6 +413,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     _digest_rules(s, d)
     _digest_stages(s, d)
     _digest_gates(s, d)
+    pledges_digest(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
         _digest_market(s.log, &s.markets[i], d)
