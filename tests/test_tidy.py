@@ -26,7 +26,8 @@ CORRIDORS = [
         0,
         "errors enums checks contracts core.arguments core.units core.contracts core.check"
         " core.slab core.ladder core.digest core.heap core.records core.margin core.pledges"
-        " core.rules core.ends core.queues core.messages core.shapes core.stream core.real core.laws",
+        " core.rules core.ends core.queues core.messages core.shapes core.stream core.real"
+        " core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
@@ -53,9 +54,10 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact margin keys record market collaterals data stagekeys config safeguards toml override presets"
+        "exact margin keys record market collaterals data stagekeys config safeguards toml"
+        " override presets"
         " books populations staging schedules marks brakes slices policies plan agenda scenario"
-        " scenarios tables frames handed summary tape_file tape engine venue run",
+        " scenarios tables frames handed backed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

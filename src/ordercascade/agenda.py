@@ -215,6 +215,11 @@ def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int
 
 def _time(
     path: str,
-    item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig | FundingConfig | JumpConfig,
+    item: ShockConfig
+    | IndexConfig
+    | TransferConfig
+    | DislocationConfig
+    | FundingConfig
+    | JumpConfig,
 ) -> int:
     return located(path, time_ns, "at_s", item.at_s)

@@ -36,7 +36,9 @@ class Fast:
 
 
 @st.composite
-def terms(draws: st.DrawFn, backs: int, markets: list[tuple[int, dict[str, Any]]]) -> dict[str, Any]:
+def terms(
+    draws: st.DrawFn, backs: int, markets: list[tuple[int, dict[str, Any]]]
+) -> dict[str, Any]:
     """Draw what a collateral is worth: near the price of the markets, a lot for a unit."""
     found: dict[str, Any] = {"backs": backs, "per": draws(st.sampled_from([1, 3, 100]))}
     linear = [(n, m) for n, m in markets if m["asset"] == backs and m.get("kind") is None]
