@@ -25,8 +25,9 @@ CORRIDORS = [
     (
         0,
         "errors enums checks contracts core.arguments core.units core.contracts core.check"
-        " core.slab core.ladder core.digest core.heap core.records core.margin core.rules core.ends"
-        " core.queues core.messages core.shapes core.stream core.real core.laws",
+        " core.slab core.ladder core.digest core.heap core.records core.margin core.pledges"
+        " core.rules core.ends core.queues core.messages core.shapes core.stream core.real"
+        " core.laws",
     ),
     (1, "core.events"),
     (1, "core.arrow"),
@@ -44,17 +45,19 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.state core.statecopy core.bounds core.arriving core.initial"
-        " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
-        " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
-        " core.takeover core.stages core.listing core.questions core.closeout core.reopening"
-        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation",
+        "mechanisms core.brakes core.state core.collateral core.statecopy core.bounds core.arriving"
+        " core.initial core.gates core.flock core.watch core.opening core.steps core.conversion"
+        " core.halting core.outside core.users core.bulk core.losses core.pairs core.insured"
+        " core.variation core.funding core.takeover core.stages core.listing core.questions"
+        " core.closeout core.reopening core.settle core.due core.venue core.monitor core.world"
+        " core.changing core.dislocation",
     ),
     (
         3,
-        "exact margin keys record market data stagekeys config safeguards toml override presets"
+        "exact margin keys record market collaterals data stagekeys config safeguards toml"
+        " override presets"
         " books populations staging schedules marks brakes slices policies plan agenda scenario"
-        " scenarios tables frames handed summary tape_file tape engine venue run",
+        " scenarios tables frames handed backed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ordercascade.collaterals import Collateral, asset_of, jump_of
 from ordercascade.config import (
     DislocationConfig,
     IndexConfig,
@@ -16,7 +17,8 @@ from ordercascade.config import (
 from ordercascade.enums import FundingRule, Side, Told
 from ordercascade.errors import ConfigError
 from ordercascade.exact import located, plain, ppb, ppm, time_ns
-from ordercascade.keys import FundingConfig
+from ordercascade.keys import FundingConfig, JumpConfig
+from ordercascade.market import Market
 from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
 
 
@@ -59,6 +61,7 @@ class Transfer(NamedTuple):
     account: str
     amount: int
     path: str
+    asset: int = 0
 
 
 class Funding(NamedTuple):
@@ -72,6 +75,15 @@ class Funding(NamedTuple):
     times: int
 
 
+class Jump(NamedTuple):
+    """Another price or peg of a collateral."""
+
+    time_ns: int
+    venue: int
+    asset: int
+    change: dict[str, int]
+
+
 class Agenda(NamedTuple):
     """All of it, in the order of the file."""
 
@@ -80,6 +92,7 @@ class Agenda(NamedTuple):
     transfers: tuple[Transfer, ...]
     dislocations: tuple[Dislocation, ...] = ()
     fundings: tuple[Funding, ...] = ()
+    jumps: tuple[Jump, ...] = ()
 
 
 def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
@@ -94,6 +107,7 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
             for each in _dislocation(venues, item, f"dislocation[{i}]")
         ),
         tuple(_funding(venues, item, f"funding[{i}]") for i, item in enumerate(config.funding)),
+        tuple(_jump(venues, item, f"jump[{i}]") for i, item in enumerate(config.jump)),
     )
 
 
@@ -137,11 +151,22 @@ def _transfer(venues: Sequence[VenuePlan], item: TransferConfig, path: str) -> T
     venue = _pick(f"{path}.venue", "venue", item.venue, [plan_.name for plan_ in venues])
     if not venues[venue].markets:
         raise ConfigError(f"{path}.venue", "has no market and so no settlement asset")
-    market = venues[venue].markets[0].market
-    amount = located(f"{path}.amount", market.to_amount, item.amount)
+    unit: Market | Collateral = venues[venue].markets[0].market
+    if item.asset is not None and item.asset != venues[venue].markets[0].market.settle:
+        unit = asset_of(item.asset, venues[venue].collaterals, f"{path}.asset")
+    amount = located(f"{path}.amount", unit.to_amount, item.amount)
     if amount == 0:
         raise ConfigError(f"{path}.amount", "must not be 0")
-    return Transfer(_time(path, item), venue, item.account, amount, path)
+    asset = unit.asset if isinstance(unit, Collateral) else 0
+    return Transfer(_time(path, item), venue, item.account, amount, path, asset)
+
+
+def _jump(venues: Sequence[VenuePlan], item: JumpConfig, path: str) -> Jump:
+    venue = _pick(f"{path}.venue", "venue", item.venue, [plan_.name for plan_ in venues])
+    found = venues[venue].collaterals
+    names = [each.name for each in found]
+    asset = found[_pick(f"{path}.collateral", "collateral", item.collateral, names)]
+    return Jump(_time(path, item), venue, asset.asset, jump_of(item, asset, path))
 
 
 def _funding(venues: Sequence[VenuePlan], item: FundingConfig, path: str) -> Funding:
@@ -190,6 +215,11 @@ def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int
 
 def _time(
     path: str,
-    item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig | FundingConfig,
+    item: ShockConfig
+    | IndexConfig
+    | TransferConfig
+    | DislocationConfig
+    | FundingConfig
+    | JumpConfig,
 ) -> int:
     return located(path, time_ns, "at_s", item.at_s)

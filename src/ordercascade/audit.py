@@ -15,6 +15,7 @@ from html import escape
 from typing import NamedTuple
 
 from ordercascade.enums import HolderKind, Stop
+from ordercascade.replay.backing import check_backing
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
@@ -24,7 +25,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices")
+UNEXPLAINED = ("breakers", "slices", "collaterals")
 SHOWN = 5  # failures of one check in a text
 
 
@@ -139,7 +140,10 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
     if not unexplained:
         _play(tape, terms, findings)
         return
+    check_backing(tape.tables, tape.meta["venues"], findings)
     for check in list(CHECKS)[1:]:
+        if check == "collateral" and findings.rows[check]:
+            continue
         why = f"a venue has {' and '.join(unexplained)}: its rounds are not played again (steps)"
         findings.gap(check, why, len(tape))
 

@@ -15,9 +15,11 @@ from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import (
     Book,
+    CollateralConfig,
     Count,
     FundingConfig,
     FundingRuleConfig,
+    JumpConfig,
     PopulationConfig,
     Strict,
     Whole,
@@ -35,7 +37,6 @@ LATER = {
     "vault": "takeover",
     "auction": "liquidation",
     "margin_call": "trigger_strict",
-    "haircut": "brackets",
     "lending": "transfer",
     "hedge": "margin",
 }
@@ -265,10 +266,14 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 
 
 class AccountConfig(Strict, frozen=True, kw_only=True):
-    """An account: `collateral` goes to its cross scope, beside what its cross positions bring."""
+    """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
+
+    `assets` are amounts of collaterals of the venue.
+    """
 
     name: str
     collateral: Exact | None = None
+    assets: dict[str, Exact] | None = None
     position: tuple[PositionConfig, ...] = ()
 
 
@@ -285,6 +290,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     preset: str = "simple"
     allow_insolvent: bool = False
     market: tuple[MarketConfig, ...] = ()
+    collateral: tuple[CollateralConfig, ...] = ()
     account: tuple[AccountConfig, ...] = ()
     positions: tuple[PositionsConfig, ...] = ()
     population: tuple[PopulationConfig, ...] = ()
@@ -333,6 +339,7 @@ class TransferConfig(Strict, frozen=True, kw_only=True):
     venue: str | None = None
     account: str
     amount: Exact
+    asset: str | None = None  # a collateral of the venue; else what it settles in
 
 
 class ScenarioConfig(Strict, frozen=True, kw_only=True):
@@ -349,6 +356,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     dislocation: tuple[DislocationConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
     funding: tuple[FundingConfig, ...] = ()
+    jump: tuple[JumpConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

@@ -50,13 +50,16 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
         rules["backstop"] = import_module("ordercascade.mechanisms.closing").Deleverage(
             AdlRule.RANDOM, seed=seed
         )
-    venue = world.venue(world.add_venue(asset_count=1, **rules))
+    at = world.add_venue(asset_count=1 + len(plan.collaterals), **rules)
+    venue = world.venue(at)
     for item in plan.markets:
         margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
         fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
         number = venue.add_market(asset=0, **item.arguments, **margin, **fed)
         if terms := funding_terms(item):
             venue.set_funding(number, **terms)
+    for asset in plan.collaterals:
+        world.add_collateral(at, asset.asset, **asset.terms)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -154,7 +157,17 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
         told["breakers"] = [
             {name: int(value) for name, value in each.items()} for each in venue.breakers
         ]
+    if venue.collaterals:
+        told["collaterals"] = [
+            {"asset": each.asset, "name": each.name, "decimals": each.decimals}
+            | {key: _plain(value) for key, value in each.terms.items()}
+            for each in venue.collaterals
+        ]
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
+
+
+def _plain(value: Any) -> Any:
+    return [list(row) for row in value] if isinstance(value, tuple) else int(value)
 
 
 def _stages_told(venue: VenuePlan) -> dict[str, Any]:

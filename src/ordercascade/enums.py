@@ -153,6 +153,7 @@ class PostReason(IntEnum):
     WITHDRAWAL = 10
     TAKEOVER = 11
     FUNDING = 12
+    CONVERSION = 20  # collateral for settlement money
 
 
 class NoteKind(IntEnum):
@@ -169,6 +170,15 @@ class NoteKind(IntEnum):
     MARGIN_CALL = 20  # a: equity; b: maintenance
     ANSWER = 21  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 22  # a: settlement price, 0: nothing was settled; b: positions closed
+    COLLATERAL = 23  # a: new price (b = 2 * asset) or ppm of its source (b = 2 * asset + 1)
+
+
+class CollateralSource(IntEnum):
+    """Where the price of a collateral comes from: a stated rate, a market's mark or its index."""
+
+    RATE = 0
+    MARK = 1
+    INDEX = 2
 
 
 class MarketKind(IntEnum):

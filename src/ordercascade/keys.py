@@ -239,6 +239,69 @@ class PopulationConfig(Strict, frozen=True, kw_only=True):
             raise ValueError("long_share follows from liquidation_price; give one or the other")
 
 
+class CollateralPrice(Strict, frozen=True, kw_only=True):
+    """What one of a collateral costs: a stated rate, or a market's mark or index."""
+
+    kind: Literal["rate", "mark", "index"]
+    rate: Exact | None = None
+    market: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "rate") != (self.rate is not None):
+            raise ValueError("rate belongs to kind rate, which needs it")
+        if (self.kind == "rate") == (self.market is not None):
+            raise ValueError("market belongs to the kinds mark and index, which need it")
+
+
+class HaircutTier(Strict, frozen=True, kw_only=True):
+    """The haircut of what lies above an amount; `above` in whole units of the asset."""
+
+    above: Exact
+    haircut: Exact
+
+
+class CollateralConfig(Strict, frozen=True, kw_only=True):
+    """Another asset as margin at a venue: its price, its haircut, what a conversion brings.
+
+    Its haircut is one fraction, or tiers of what lies above an amount. With a `volume` (traded a
+    day) and a `volatility` (a day) it grows with the amount Q, to 1 - (1 - h)(1 - impact x
+    volatility x sqrt(Q / volume)), and is never below `haircut_floor`. spec/MECHANISMS.md §14.
+    """
+
+    name: str
+    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
+    price: CollateralPrice
+    peg: Exact | None = None
+    haircut: Exact | None = None
+    tiers: tuple[HaircutTier, ...] = ()
+    impact: Exact | None = None
+    volatility: Exact | None = None
+    volume: Exact | None = None
+    haircut_floor: Exact | None = None
+    discount: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if self.haircut is not None and self.tiers:
+            raise ValueError("haircut and tiers say the same in two ways; give one")
+        parts = (self.impact, self.volatility, self.volume)
+        if any(part is None for part in parts) and any(part is not None for part in parts):
+            raise ValueError("impact, volatility and volume belong together; give all or none")
+
+
+class JumpConfig(Strict, frozen=True, kw_only=True):
+    """A collateral jumps: to another `peg`, what it is worth of its price, or to another `rate`."""
+
+    at_s: Exact
+    venue: str | None = None
+    collateral: str | None = None
+    peg: Exact | None = None
+    rate: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if (self.peg is None) == (self.rate is None):
+            raise ValueError("a jump must have peg or rate, one of the two")
+
+
 class FundingRuleConfig(Strict, frozen=True, kw_only=True):
     """How a market's funding rate is found; fractions of the value, exact to 10^-9.
 

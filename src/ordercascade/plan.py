@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
+from ordercascade.collaterals import Collateral, collaterals, holdings, judge_backing
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -118,6 +119,7 @@ class VenuePlan(NamedTuple):
     staged: Staged = Staged({}, {})
     breakers: tuple[Arguments, ...] = ()
     planned: Slices | None = None
+    collaterals: tuple[Collateral, ...] = ()
 
     def guards(self) -> Arguments:
         """Return fresh breakers and planned slices as arguments of `add_venue`, where said."""
@@ -128,11 +130,12 @@ class VenuePlan(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What an account opens with: its cross deposit and its positions."""
+    """What an account opens with: its cross deposit, its positions, units of collaterals."""
 
     name: str
     deposit: int
     positions: tuple[Opening, ...]
+    assets: Mapping[int, int] = {}
 
 
 def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
@@ -171,7 +174,11 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         breaker_numbers(each, f"{path}.breaker[{index}]")
         for index, each in enumerate(config.breaker or ())
     )
-    return VenuePlan(config.name, config, path, arguments, markets, fund, stages, breakers, planned)
+    backing = collaterals(config.collateral, [item.market for item in markets], path)
+    judge_backing(backing, stages.stages, path)
+    return VenuePlan(
+        config.name, config, path, arguments, markets, fund, stages, breakers, planned, backing
+    )
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
@@ -183,7 +190,8 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
         name(f"{path}.name", config.name)
         if config.name in made:
             raise ConfigError(f"{path}.name", "is used twice", config.name)
-        made[config.name] = _account(markets, config, path)
+        held = holdings(config.assets or {}, venue.collaterals, path)
+        made[config.name] = _account(markets, config, path)._replace(assets=held)
     for index, source in enumerate(venue.config.positions):
         grouped: dict[str, list[Opening]] = {}
         for found in read_positions(base / source.file, markets):

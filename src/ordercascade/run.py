@@ -257,6 +257,9 @@ def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> dict
         money = account.deposit + sum(row.collateral for row in apart)
         if money:
             venue.deposit(owner, 0, money)
+        for asset, amount in account.assets.items():
+            if amount:
+                venue.deposit(owner, asset, amount)
         # Money moves before positions open: nothing can be short of margin then.
         for row in apart:
             venue.isolate(owner, markets[row.market])
@@ -293,7 +296,12 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
             rule = "must be an account of the venue"
             raise ConfigError(f"{transfer.path}.account", rule, transfer.account)
         account = names[transfer.account]
-        world.schedule_transfer(transfer.time_ns, transfer.venue, account, 0, transfer.amount)
+        where = transfer.time_ns, transfer.venue, account, transfer.asset
+        world.schedule_transfer(*where, transfer.amount)
+    for jump in scenario.agenda.jumps:
+        from ordercascade.core.dislocation import schedule_collateral
+
+        schedule_collateral(world, *jump[:3], **jump.change)
 
 
 def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:

@@ -21,7 +21,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
-from reference import calls, closing
+from reference import calls, closing, collateral
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ def take_marks(venue: Venue) -> list[int]:
     Every venue's marks are taken before the first row is written: they are the round's.
     """
     found = [market.id for market in venue.markets if market.take_mark()]
+    collateral.stand(venue)
     calls.note_prices(venue, venue.now)
     return found
 
@@ -122,7 +123,10 @@ def liquidate(venue: Venue) -> Iterator[int]:
         for scope, row in sent:
             yield from closing.decide(venue, scope, row)
     for scope in sorted(venue.scopes):
-        if not venue.ledger.legs(scope) and venue.collateral(scope) < 0:
+        broke = not venue.ledger.legs(scope) and venue.collateral(scope) < 0
+        if broke and collateral.purses(venue, scope):
+            yield from collateral.convert(venue, scope)
+        if broke and venue.collateral(scope) < 0:
             yield from closing.waterfall(venue, scope, None)
     venue.window = venue.step3_end
 

@@ -14,7 +14,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import InputError
-from reference import brakes, calls, margin
+from reference import brakes, calls, collateral, margin
 from reference.ledger import OUTSIDE
 from reference.margin import PPM, div_ceil
 from reference.market import Market
@@ -37,7 +37,12 @@ def deposit(venue: Venue, account: int, asset: int, amount: int) -> int:
 def withdraw(venue: Venue, account: int, asset: int, amount: int) -> int:
     """Pay out of the cross scope what is neither initial margin nor unrealised profit."""
     scope = venue.cross.get((account, asset))
-    if scope is None or amount > free_money(venue, scope):
+    if scope is None:
+        return Reject.INSUFFICIENT
+    allowed = collateral.may_leave(venue, scope, amount)
+    if allowed is None:
+        allowed = amount <= free_money(venue, scope)
+    if not allowed:
         return Reject.INSUFFICIENT
     venue.ledger.post(scope, OUTSIDE, amount, PostReason.WITHDRAWAL)
     return 0

@@ -18,7 +18,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import ConfigError, InputError
-from reference import funding, margin, trading
+from reference import collateral, funding, margin, trading
 from reference.brakes import Brakes
 from reference.calls import Calls, Ending
 from reference.ledger import OUTSIDE, Ledger, Position, split
@@ -50,6 +50,7 @@ class Venue:
         self.brakes: Brakes | None = None
         self.calls = Calls(**rules.calls) if rules.calls else None
         self.endings: dict[int, Ending] = {}
+        self.pledges: dict[int, collateral.Pledge] = {}
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 
@@ -226,7 +227,7 @@ class Venue:
 
     def peeked(self) -> list[int]:
         """Return the marks that a taking would give now."""
-        return [market.peek() for market in self.markets]
+        return collateral.Peek(market.peek() for market in self.markets)
 
     def value(self, scope: int, market: int, marks: list[int] | None = None) -> int:
         """Return the signed value of a position."""
@@ -237,7 +238,8 @@ class Venue:
         """Return collateral + Σ (value − cost)."""
         legs = self.ledger.legs(scope)
         gains = [self.value(scope, market, marks) - position.cost for market, position in legs]
-        return self.ledger.collateral(scope) + sum(gains)
+        backed = collateral.pledged(self, scope, marks) if self.pledges else 0
+        return self.ledger.collateral(scope) + sum(gains) + backed
 
     def leg_maintenance(self, scope: int, market: int, marks: list[int] | None = None) -> int:
         """Return the maintenance margin of one leg."""
@@ -290,6 +292,8 @@ class Venue:
         lots = self.ledger.position(scope, market).size
         if lots == 0:
             return 0
+        if self.pledges and (found := collateral.trigger(self, scope, market)) is not None:
+            return found
 
         def unsafe(tick: int) -> bool:
             marks = self.marks()
@@ -347,6 +351,8 @@ class Venue:
         """Take the first prices; `external` realises where its opening lots add up to none."""
         for market in self.markets:
             market.open()
+        collateral.stand(self)
+        for market in self.markets:
             outside = self.holder_of(0, market.id)
             balance = self.ledger.position(outside, market.id)
             if balance.size == 0:

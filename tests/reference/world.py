@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ordercascade.enums import CallAction, ExpiryRule, Side, Stop
 from ordercascade.errors import ConfigError, InputError
-from reference import calls, settlement, trading
+from reference import calls, collateral, settlement, trading
 from reference.funding import fund
 from reference.record import recorded
 from reference.rules import Rules, Scope
@@ -101,6 +101,12 @@ class World:
                     cost=held.cost,
                 )
 
+    @recorded
+    def add_collateral(self, venue: int, asset: int, **terms: Any) -> None:
+        """Let an asset back scopes of another."""
+        self._before_start()
+        self.venues[venue].pledges[asset] = collateral.made(terms)
+
     # The agenda.
 
     @recorded
@@ -136,6 +142,21 @@ class World:
         """Plan a series of funding payments; without a rate by the market's rule."""
         rate = () if rate_ppb is None else (rate_ppb,)
         self._plan(time_ns, FUNDING, venue, market, 0, (every_ns, times, *rate))
+
+    @recorded
+    def schedule_collateral(
+        self,
+        time_ns: int,
+        venue: int,
+        asset: int,
+        *,
+        price: int | None = None,
+        peg_ppm: int | None = None,
+    ) -> None:
+        """Plan another price or peg of a collateral."""
+        what = (price, 0) if peg_ppm is None else (peg_ppm, 1)
+        assert what[0] is not None
+        self._plan(time_ns, INDEX_TICK, venue, -1, asset, (int(what[0]), what[1]))
 
     @recorded
     def schedule_transfer(
@@ -224,6 +245,8 @@ class World:
                 yield calls.answered(venue, *what, time_ns)
             elif item.role == "end":
                 yield calls.expire(venue, item.market, time_ns)
+            elif item.kind == INDEX_TICK and item.market < 0:
+                yield collateral.tick(venue, item.account, what[0], what[1], time_ns)
             elif item.kind == INDEX_TICK:
                 yield trading.index_tick(venue, item.market, what[0], time_ns)
             elif item.kind == FUNDING:

@@ -36,6 +36,16 @@ PLACES = {
         "s.rooms[row]",
         "s.ledger.asset_count if s.gates.limiter_count else 0",
     ),
+    "Pledge": (
+        "core/pledges.pxd",
+        "s.pledges[row]",
+        "s.ledger.asset_count if s.pledges != NULL else 0",
+    ),
+    "HaircutTier": (
+        "core/pledges.pxd",
+        "s.pledges[1].tiers[row]",
+        "s.pledges[1].tier_count if s.pledges != NULL else 0",
+    ),
     "Market": ("core/state.pxd", "s.markets[row]", "s.market_count"),
     "Scope": ("core/state.pxd", "s.scopes[row]", "s.ledger.holder_count"),
     "Entry": ("core/state.pxd", "s.queue[row]", "s.queue_count"),

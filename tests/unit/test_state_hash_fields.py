@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ordercascade.core.dislocation import schedule_dislocation
+from ordercascade.core.dislocation import schedule_collateral, schedule_dislocation
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
@@ -68,6 +68,8 @@ NOT_HASHED = {
     "State.gates": ROWS,
     "State.rooms": ROWS,
     "Gates.limiters": ROWS,
+    "State.pledges": ROWS,
+    "Pledge.tiers": ROWS,
     "Gates.on": "follows from the others; without it nothing of them is read",
     "State.acting": "set before every disposal, which is one step",
     "Stages.on": "follows from the others and from the policy; without it nothing of them is read",
@@ -326,6 +328,23 @@ def guarded() -> World:
     return world
 
 
+def backed() -> World:
+    """A scope that another asset backs, after a haircut in tiers; it is looked at every step."""
+    world = World()
+    world.add_venue(asset_count=2)
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=99, index=90)
+    tiers = ((0, 50_000), (3, 100_000))
+    world.add_collateral(0, 1, price=100, multiplier=90, per=7, tiers=tiers, impact_ppm=3, volume=9)
+    holding(venue, 1, 90, 400)
+    venue.deposit(1, 1, 50)
+    world.start()
+    schedule_collateral(world, 1, 0, 1, price=99)
+    schedule_collateral(world, 2, 0, 1, peg_ppm=990_000)
+    world.run()
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -337,6 +356,7 @@ def worlds() -> list[World]:
         gated(),
         scanned(),
         guarded(),
+        backed(),
     ]
 
 

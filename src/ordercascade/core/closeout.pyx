@@ -7,6 +7,8 @@ in `State.sub*`, so that the world may stop, fork or be hashed between any two r
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_clear, book_take
 from ordercascade.core.check cimport oc_check
+from ordercascade.core.collateral cimport pledge_held
+from ordercascade.core.conversion cimport convert
 from ordercascade.core.events cimport (
     LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
     log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
@@ -348,9 +350,25 @@ cdef bint _gives_up(State* s, int64_t row, const Margin* m, bint unfilled) noexc
     return m.equity < 0 or (unfilled and s.rules.adl_trigger == ADL_ON_UNFILLED)
 
 
+cdef bint _converts(State* s, int32_t scope, int64_t row, const Margin* m,
+                    bint unfilled) noexcept nogil:
+    """Does it fail, with collateral that could still pay? After the conversion there is none."""
+    if not pledge_held(s, scope):
+        return False
+    if m.flat:
+        return s.ledger.holders[scope].collateral < 0
+    return not _healthy(s, m) and _gives_up(s, row, m, unfilled)
+
+
 cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 nogil:
     """The table of SEMANTICS §5 for a scope that sent an order, on the standing marks."""
     cdef Margin m = margin_of(s, scope, False)
+    if s.pledges != NULL and _converts(s, scope, row, &m, unfilled):
+        s.sub = SUB_TABLE       # and then once more
+        s.sub_scope = scope
+        s.sub_row = row
+        s.sub_unfilled = unfilled
+        return convert(s, scope)
     note_scope(s, scope, &m)
     if m.equity < 0:
         gates_trouble(s)
@@ -362,9 +380,9 @@ cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 no
             return bankrupt(s, scope, -2, row)
         return set_outcome(s, row, PENDING)
     unpend(s, scope)
-    if m.equity < 0:
+    if s.ledger.holders[scope].collateral < 0:
         return waterfall(s, scope, row)
     set_outcome(s, row, CLOSED)
-    if m.equity > 0 and s.rules.residual == RESIDUAL_FUND:
-        return residual(s, scope, m.equity)
+    if s.ledger.holders[scope].collateral > 0 and s.rules.residual == RESIDUAL_FUND:
+        return residual(s, scope, s.ledger.holders[scope].collateral)
     return 0

@@ -5,8 +5,9 @@ from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
 from ordercascade.core.ending cimport ended, endings_advance
+from ordercascade.core.conversion cimport collateral_tick
 from ordercascade.core.gates cimport gates_move, gates_refuse
-from ordercascade.core.initial cimport free_collateral
+from ordercascade.core.initial cimport may_leave
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
 from ordercascade.core.halting cimport valve_outside, valve_wait
@@ -44,7 +45,7 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
     if scope == NIL:
         scope = new_scope(s, account, asset, NIL)
     if money_fits(s, scope, amount) and (amount > 0 or (
-            free_collateral(s, scope) >= -amount and gates_refuse(s, scope, -amount) == 0)):
+            may_leave(s, scope, -amount) and gates_refuse(s, scope, -amount) == 0)):
         gates_move(s, asset, amount)
         ledger_deposit(&s.ledger, scope, amount)
         write_outside(s, step, scope, amount)
@@ -111,7 +112,10 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
 cdef int price_tick(State* s, int32_t market, int64_t value, int64_t what) except -1 nogil:
     """A scheduled outside price (what = 0), or a dislocation of what oracles are told (ppm)."""
     cdef int64_t step
-    cdef Market* m = &s.markets[market]
+    cdef Market* m
+    if market == NIL:           # not of a market: what = 2 * asset + which
+        return collateral_tick(s, <int32_t>(what >> 1), value, what & 1)
+    m = &s.markets[market]
     if what == 0:
         return index_tick(s, market, value)
     step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)

@@ -11,6 +11,8 @@ from libc.stdlib cimport qsort
 from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.calls cimport calls_advance, calls_begin
+from ordercascade.core.collateral cimport pledge_held, pledge_trigger
+from ordercascade.core.conversion cimport convert
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
@@ -142,6 +144,9 @@ cdef int _below_zero(State* s) except -1 nogil:
             m = margin_of(s, scope, False)
             if not m.flat and m.equity < 0:
                 gates_trouble(s)
+                if s.pledges != NULL and pledge_held(s, scope):
+                    s.cursor -= 1       # tested again with what it brings
+                    return convert(s, scope)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -209,6 +214,9 @@ cdef int _sweep(State* s) except -1 nogil:
         scope = s.broke[s.cursor]
         s.cursor += 1
         if s.ledger.holders[scope].collateral < 0 and ledger_flat(&s.ledger, scope):
+            if s.pledges != NULL and pledge_held(s, scope):
+                s.cursor -= 1
+                return convert(s, scope)
             if s.scopes[scope].pending:
                 unpend(s, scope)
             return waterfall(s, scope, NIL)
@@ -342,7 +350,10 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.around = NULL
     out.bankruptcy_limit = price_of(m, position.handover, position.size)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
-    entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
+    if s.pledges != NULL:
+        entry.trigger = pledge_trigger(s, scope, position, base)
+    else:
+        entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:

@@ -9,6 +9,7 @@ from ordercascade.core.book cimport (
 )
 from ordercascade.core.brakes cimport Brakes, brakes_copy, brakes_digest, brakes_free
 from ordercascade.core.called cimport called_copy, called_digest, called_free
+from ordercascade.core.collateral cimport pledges_digest
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.ending cimport endings_copy, endings_digest, endings_free
 from ordercascade.core.events cimport (
@@ -20,6 +21,7 @@ from ordercascade.core.ledger cimport (
 from ordercascade.core.mechanism cimport (
     Backstop, CircuitBreaker, LiquidationPolicy, Oracle,
 )
+from ordercascade.core.pledges cimport Pledge
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
@@ -77,6 +79,7 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.variation)
     PyMem_RawFree(s.since)
     PyMem_RawFree(s.rooms)
+    PyMem_RawFree(s.pledges)
     PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
@@ -107,6 +110,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.variation = NULL
     s.since = NULL
     s.rooms = NULL
+    s.pledges = NULL
     s.around = NULL
     s.around_capacity = 0
     s.at_risk = NULL
@@ -159,6 +163,8 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
         to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
     if s.rooms != NULL:
         to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
+    if s.pledges != NULL:
+        to.pledges = <Pledge*>slab_copy(s.pledges, s.pledge_capacity, sizeof(Pledge))
     brakes_copy(&to.brakes, s.brakes)
     called_copy(&to.calls, s.calls)
     endings_copy(&to.endings, s.endings)
@@ -418,6 +424,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     _digest_rules(s, d)
     _digest_stages(s, d)
     _digest_gates(s, d)
+    pledges_digest(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
         _digest_market(s.log, &s.markets[i], d)

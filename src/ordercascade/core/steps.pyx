@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.book cimport Book, book_best, book_cancel_all
+from ordercascade.core.collateral cimport pledges_take
 from ordercascade.core.events cimport (
     FILL_COLUMNS, log_append, log_get, STEP_GENERATION, T_FILLS, T_FUNDS, T_LEVELS, T_MARKS,
     T_NOTES, T_STEPS,
@@ -45,6 +46,8 @@ cdef int take_marks(State* s) except -1 nogil:
         if m.mark != m.mark_before:
             s.clock += 1
             m.changed_at = s.clock
+    if s.pledges != NULL:
+        pledges_take(s)
     return 0
 
 

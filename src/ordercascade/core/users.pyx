@@ -12,7 +12,7 @@ from ordercascade.core.ending cimport ended
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.halting cimport valve_refuses
-from ordercascade.core.initial cimport free_collateral, open_orders, refusal
+from ordercascade.core.initial cimport free_collateral, may_leave, open_orders, refusal
 from ordercascade.core.ledger cimport (
     ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
 )
@@ -168,7 +168,7 @@ cdef int64_t user_withdraw(State* s, int32_t account, int32_t asset, Cash amount
     """Take out of the cross scope what margin leaves free."""
     cdef int32_t scope = ledger_scope(&s.ledger, account, NIL, asset)
     cdef int64_t refused
-    if scope == NIL or _free(s, scope) < amount:
+    if scope == NIL or not may_leave(s, scope, amount):
         return REJECT_INSUFFICIENT
     refused = gates_refuse(s, scope, amount)
     if refused:

@@ -12,6 +12,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport wanted
 from ordercascade.core.calls cimport answer_step, calls_next
+from ordercascade.core.collateral cimport collateral_priced, set_collateral
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.due cimport (
     ANSWER, ENDING, FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
@@ -124,11 +125,23 @@ cdef class World:
         """The venue of this id."""
         return self.venues[self._int("venue", number, 0, self.venue_count - 1)]
 
+    def add_collateral(self, venue, asset, **terms):
+        """Let an asset of a venue back scopes of another, after a haircut (core/collateral.pyx)."""
+        cdef Venue v = self.venue(venue)
+        self._new()
+        asset = self._int("asset", asset, 0, v.s.ledger.asset_count - 1)
+        self._enter()
+        try:
+            set_collateral(&v.s, asset, terms)
+        finally:
+            self._leave()
+
     def start(self):
         """Take first marks, arm triggers, write the opening; nothing may be set up afterwards."""
         self._new()
         for venue in self.venues:
             (<Venue>venue).priced()
+            collateral_priced(&(<Venue>venue).s)
         self._enter()
         self.torn = True
         try:

@@ -153,6 +153,11 @@ class _Judge:
         fits = self.clearing(self.venue, self.market) == self.asset
         self.hold("accounts", "market", ~isolated | fits, "be a market of the scope's asset")
 
+    def _jumps(self) -> Int64:
+        """Return the steps in which only a collateral jumps."""
+        notes = self.tables["notes"]
+        return _wide(notes["step"][notes["kind"] == NoteKind.COLLATERAL])
+
     def steps(self) -> None:
         self.count("steps")
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
@@ -165,11 +170,13 @@ class _Judge:
         asset = self.clearing(venue, market)
         fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
         fits |= (kind == PAYMENT) & (asset >= 0)
+        fits |= np.isin(step, self._jumps()) & (kind == SHOCK) & (market == -1)
         self.hold("steps", "market", fits, "fit its kind")
         about = np.isin(kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER)])
         whose = self.of(self.kind, _key(venue, scope))
         fits = np.where(about, whose == HolderKind.SCOPE, scope == -1)
         fits = np.where(kind == DISPOSAL, np.isin(whose, TAKERS), fits)
+        fits |= (kind == PAYMENT) & (market == -1) & (whose == HolderKind.SCOPE)  # a conversion
         self.hold("steps", "scope", fits, "fit its kind")
         owns = self.of(self.asset, _key(venue, scope)) == asset
         self.hold("steps", "scope", owns | (market < 0) | (scope < 0), "be of the market's asset")
