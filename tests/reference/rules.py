@@ -46,6 +46,7 @@ class Rules:
     cooldown_ns: int = 0
     then_all: bool = False
     breakers: tuple[Any, ...] = ()
+    surcharges: tuple[Any, ...] = ()
 
 
 @dataclass

@@ -25,6 +25,7 @@ from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
 from reference.record import StepWriter, recorded
 from reference.rules import Rules, Scope
+from reference.surcharges import Surcharges
 
 if TYPE_CHECKING:
     from reference.world import World
@@ -47,6 +48,7 @@ class Venue:
         self.settled = 0  # time of its latest round
         self.planned = 0  # scopes in its latest queue
         self.brakes: Brakes | None = None
+        self.surcharges: Surcharges | None = None
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 
@@ -351,6 +353,8 @@ class Venue:
                 self.ledger.realise(outside, market.id, profit)
         if self.rules.breakers:
             self.brakes = Brakes(self, list(self.rules.breakers))
+        if self.rules.surcharges:
+            self.surcharges = Surcharges(self, list(self.rules.surcharges))
 
     def holder_of(self, account: int, market: int) -> int:
         """Return who takes a fill of `account` in a market; makes the cross scope if need be."""

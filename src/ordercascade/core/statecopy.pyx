@@ -16,8 +16,9 @@ from ordercascade.core.ledger cimport (
     SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
 )
 from ordercascade.core.mechanism cimport (
-    Backstop, CircuitBreaker, LiquidationPolicy, Oracle,
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
 )
+from ordercascade.core.rates cimport Rates, rates_copy, rates_digest, rates_free
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
@@ -81,6 +82,7 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.candidates)
     PyMem_RawFree(s.cells)
     brakes_free(s.brakes)
+    rates_free(s.rates)
     memset(s, 0, sizeof(State))
 
 
@@ -114,6 +116,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.cells = NULL
     s.cell_capacity = 0
     s.brakes = NULL
+    s.rates = NULL
 
 
 cdef int _copy_markets(State* to, const State* s) except -1 nogil:
@@ -154,6 +157,7 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     if s.rooms != NULL:
         to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
     brakes_copy(&to.brakes, s.brakes)
+    rates_copy(&to.rates, s.rates)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -400,6 +404,17 @@ cdef void _digest_brakes(const State* s, Digest* d) noexcept nogil:
         (<CircuitBreaker>b.breakers[i]).digest(d)
 
 
+cdef void _digest_rates(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has surcharges."""
+    cdef const Rates* r = <const Rates*>s.rates
+    cdef int64_t i
+    if r == NULL:
+        return
+    rates_digest(r, d)
+    for i in range(r.surcharge_count):
+        (<Surcharge>r.surcharges[i]).digest(d)
+
+
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     """Fold everything that decides what happens next."""
     cdef int64_t i
@@ -420,6 +435,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     (<LiquidationPolicy>s.policy).digest(d)
     (<Backstop>s.backstop).digest(d)
     _digest_brakes(s, d)
+    _digest_rates(s, d)
     _digest_progress(s, d)
 
 
