@@ -35,6 +35,7 @@ def surcharges(draw_: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
             one["reach_ppm"] = draw_(st.sampled_from([10_000, 50_000, 300_000]))
             one["cap_ppm"] = draw_(st.sampled_from([20_000, 400_000]))
             one["weight_ppm"] = draw_(st.sampled_from([10**6, 300_000]))
+            one["new_only"] = draw_(st.integers(0, 3)) == 0
             one["every_ns"] = draw_(st.sampled_from([SECOND, 7 * SECOND // 10]))
             found.append((kind, one))
             continue
@@ -49,8 +50,9 @@ def surcharges(draw_: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
         else:
             one["k_ppm"] = draw_(st.sampled_from([300_000, 3_000_000]))
             one["mpor_ns"] = draw_(st.sampled_from([SECOND, 100 * SECOND]))
-            one["floors_ppm"] = draw_(st.sampled_from([[10_000], [50_000, 4_000]]))
+            one["bases_ppm"] = draw_(st.sampled_from([[10_000], [50_000, 4_000]]))
             one["cap_ppm"] = draw_(st.sampled_from([60_000, 500_000, 10**6]))
+            one["floor_ppm"] = draw_(st.sampled_from([0, 0, 55_000]))
             one["new_only"] = draw_(st.integers(0, 3)) == 0
             if draw_(st.booleans()):
                 one |= {"buffer_ppm": 250_000, "stressed_ppm": 90_000}
@@ -83,8 +85,8 @@ def venue_of(rng: random.Random) -> tuple[World, Venue]:
     second = rng.choice((1, 5, 20)) * SECOND
     volatile = {"sample_ns": second, "decay_ppm": rng.choice((900_000, 500_000))}
     margin = VolatilityMargin(
-        k_ppm=2_000_000, mpor_ns=4 * second, floors_ppm=[50_000], cap_ppm=rng.choice((80_000, 10**6)),
-        step_ppm=rng.choice((0, 10**6)), new_only=rng.random() < 0.2, **volatile,
+        k_ppm=2_000_000, mpor_ns=4 * second, bases_ppm=[50_000],
+        cap_ppm=rng.choice((80_000, 10**6)), step_ppm=rng.choice((0, 10**6)), new_only=rng.random() < 0.2, **volatile,
     )  # fmt: skip
     fee = VolatilityFee(
         base_ppm=400, slope_ppm=300, cap_ppm=5_000, reference_ppb=10**7, to_fund_ppm=300_000,

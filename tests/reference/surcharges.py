@@ -13,7 +13,7 @@ from math import ceil, floor, isqrt
 from typing import TYPE_CHECKING, Any
 
 from ordercascade.enums import NoteKind, Side, StepKind
-from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
+from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class Surcharges:
         self.venue, self.objects = venue, objects
         self.memories = [[Memory() for _ in venue.markets] for _ in objects]
         self.standing = [Standing() for _ in venue.markets]
-        self.to_fund = Fraction(max((getattr(o, "to_fund_ppm", 0) for o in objects), default=0), PPM)
+        self.to_fund = Fraction(
+            max((getattr(o, "to_fund_ppm", 0) for o in objects), default=0), PPM
+        )
         for market in venue.markets:
             self.asked(market)
 
@@ -85,7 +87,11 @@ class Surcharges:
         step = writer.open(
             StepKind.RATES, market=market.id, parent=parent, generation=writer.generation_of(parent)
         )
-        told = [(most.maintenance, now.maintenance), (most.initial, now.initial), (most.fee, now.fee)]
+        told = [
+            (most.maintenance, now.maintenance),
+            (most.initial, now.initial),
+            (most.fee, now.fee),
+        ]
         for which, (after, before) in enumerate(told):
             if after != before:
                 self.venue.world.tables.append(
@@ -114,7 +120,7 @@ class Surcharges:
                 found.fee += more
                 continue
             found.initial += more
-            if not (isinstance(each, VolatilityMargin) and each.new_only):
+            if not each.new_only:
                 found.maintenance += more
         return found
 
@@ -124,16 +130,25 @@ class Surcharges:
         """Pass every grid time since the last round, one by one."""
         time, now = self.venue.now // each.sample_ns, self.venue.now
         if memory.time < 0:
-            memory.time, memory.sampled, memory.seen = now // each.sample_ns, market.mark, market.mark
+            memory.time, memory.sampled, memory.seen = (
+                now // each.sample_ns,
+                market.mark,
+                market.mark,
+            )
             memory.variance = min(PPB**2, each.start_ppb**2 * each.sample_ns // DAY)
             memory.wanted = memory.now = self.formula(each, memory, market.id)
         for grid in range(memory.time + 1, time + 1):
-            moved = min(PPB, floor(Fraction(abs(memory.seen - memory.sampled) * PPB, memory.sampled)))
+            moved = min(
+                PPB, floor(Fraction(abs(memory.seen - memory.sampled) * PPB, memory.sampled))
+            )
             decay = Fraction(each.decay_ppm, PPM)
             memory.variance = floor(decay * memory.variance + (1 - decay) * moved**2)
             memory.sampled = memory.seen
             memory.wanted = self.formula(each, memory, market.id)
-            hours = Fraction(grid * each.sample_ns, HOUR), Fraction((grid - 1) * each.sample_ns, HOUR)
+            hours = (
+                Fraction(grid * each.sample_ns, HOUR),
+                Fraction((grid - 1) * each.sample_ns, HOUR),
+            )
             step = floor(each.step_ppm * hours[0]) - floor(each.step_ppm * hours[1])
             if not each.step_ppm:
                 step = PPM
@@ -155,7 +170,7 @@ class Surcharges:
         rate = max(rate, min(buffered, each.stressed_ppm))
         weight = Fraction(each.weight_ppm, PPM)
         rate = ceil((1 - weight) * rate + weight * each.stressed_ppm)
-        return int(max(base_of(each, market), min(rate, each.cap_ppm)))
+        return int(max(base_of(each, market), each.floor_ppm, min(rate, each.cap_ppm)))
 
     # Contagion.
 
@@ -222,4 +237,4 @@ def base_of(each: Any, market: int) -> int:
     """Return what a market asks anyway."""
     if isinstance(each, VolatilityFee):
         return each.base_ppm
-    return int(each.floors_ppm[min(market, len(each.floors_ppm) - 1)])
+    return int(each.bases_ppm[min(market, len(each.bases_ppm) - 1)])

@@ -148,9 +148,9 @@ LISTS = {
         "(<Slices>v.policy).part[row]",
         "(<Slices>v.policy).part_count if isinstance(v.policy, Slices) else 0",
     ),
-    "VolatilityMargin.floors": (
-        "(<VolatilityMargin>v.surcharges[0]).floors[row]",
-        "(<VolatilityMargin>v.surcharges[0]).floor_count if v.surcharges else 0",
+    "VolatilityMargin.bases": (
+        "(<VolatilityMargin>v.surcharges[0]).bases[row]",
+        "(<VolatilityMargin>v.surcharges[0]).base_count if v.surcharges else 0",
     ),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
     "State.restless": ("s.restless[row]", "s.restless_count"),

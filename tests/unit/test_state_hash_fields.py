@@ -104,7 +104,7 @@ NOT_HASHED = {
     "Rates.rows": ROWS,
     "Volatile.gauges": ROWS,
     "Gauge.sigma": ROWS,
-    "VolatilityMargin.floors_ppm": "the same as its floors, for people",
+    "VolatilityMargin.bases_ppm": "the same as its bases, for people",
     "ContagionBuffer.looks": ROWS,
     "Feed.key": "folded into its stream's key",
     "Feed.stream": "its words, flipped as Stream's",
@@ -337,7 +337,7 @@ def surcharged() -> World:
     """Stop inside the round in which margin, fee and buffer begin to move."""
     volatile = {"sample_ns": 10, "start_ppb": 10**8, "step_ppm": 10**6}
     margin = VolatilityMargin(
-        k_ppm=10**6, mpor_ns=10**15, floors_ppm=[50_000, 60_000], cap_ppm=200_000, buffer_ppm=1,
+        k_ppm=10**6, mpor_ns=10**15, bases_ppm=[50_000, 60_000], cap_ppm=200_000, buffer_ppm=1,
         stressed_ppm=2, **volatile,
     )  # fmt: skip
     fee = VolatilityFee(base_ppm=0, slope_ppm=1, cap_ppm=2, reference_ppb=1, to_fund_ppm=5)

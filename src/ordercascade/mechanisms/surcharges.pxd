@@ -36,9 +36,10 @@ cdef class Volatile(Surcharge):
 cdef class VolatilityMargin(Volatile):
     cdef readonly int64_t k_ppm
     cdef readonly TimeNs mpor_ns
-    cdef readonly tuple floors_ppm      # by market, the last one for all that follow
-    cdef Ppm* floors                    # the same
-    cdef int64_t floor_count
+    cdef readonly tuple bases_ppm      # by market, the last one for all that follow
+    cdef Ppm* bases                     # the same
+    cdef int64_t base_count
+    cdef readonly Ppm floor_ppm
     cdef readonly Ppm cap_ppm
     cdef readonly Ppm buffer_ppm
     cdef readonly Ppm stressed_ppm
@@ -62,6 +63,7 @@ cdef class ContagionBuffer(Surcharge):
     cdef readonly int64_t weight_ppm
     cdef readonly Ppm cap_ppm
     cdef readonly TimeNs every_ns
+    cdef readonly bint new_only
 
     cdef Look* at(self, int32_t market) except NULL nogil
     cdef Ppm priced(self, int64_t near, int64_t depth) noexcept nogil

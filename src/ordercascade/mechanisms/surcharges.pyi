@@ -21,7 +21,9 @@ class VolatilityMargin(Volatile):
     @property
     def mpor_ns(self) -> int: ...
     @property
-    def floors_ppm(self) -> tuple[int, ...]: ...
+    def bases_ppm(self) -> tuple[int, ...]: ...
+    @property
+    def floor_ppm(self) -> int: ...
     @property
     def cap_ppm(self) -> int: ...
     @property
@@ -37,8 +39,9 @@ class VolatilityMargin(Volatile):
         *,
         k_ppm: int,
         mpor_ns: int,
-        floors_ppm: Sequence[int],
+        bases_ppm: Sequence[int],
         cap_ppm: int,
+        floor_ppm: int = ...,
         decay_ppm: int = ...,
         sample_ns: int = ...,
         start_ppb: int = ...,
@@ -83,6 +86,14 @@ class ContagionBuffer(Surcharge):
     def cap_ppm(self) -> int: ...
     @property
     def every_ns(self) -> int: ...
+    @property
+    def new_only(self) -> bool: ...
     def __new__(
-        cls, *, reach_ppm: int, cap_ppm: int, weight_ppm: int = ..., every_ns: int = ...
+        cls,
+        *,
+        reach_ppm: int,
+        cap_ppm: int,
+        weight_ppm: int = ...,
+        every_ns: int = ...,
+        new_only: bool = ...,
     ) -> ContagionBuffer: ...

@@ -7,9 +7,9 @@ Volatility: `sigma`, the EWMA of squared returns of the mark at grid times (mech
   is used up as raw rises to `stressed` (EMIR technical standards 153/2013, article 28(1)(a));
   with a weight w: (1 - w) of that + w stressed (article 28(1)(b)); then within [floor, cap]
   (28(1)(c)). It moves by at most `step_ppm` an hour: between the grid times a and b by
-  floor(step b / hour) - floor(step a / hour). What it asks above its floor, which is what the
-  market's table asks of the smallest position, is added to every row of the table, so maintenance
-  stays continuous over tiers.
+  floor(step b / hour) - floor(step a / hour). What it asks above what
+  the market's table asks of the smallest position (`bases_ppm`, by market) is added to every row of
+  the table, so maintenance stays continuous over tiers.
 * `VolatilityFee`, §12: f0 + slope max(0, sigma / reference - 1), sigma over a day, rounded up, at
   most `cap`; what exceeds f0 is added to what takers pay. A share of all fees goes to the fund.
 * `ContagionBuffer`: its docstring.
@@ -125,34 +125,35 @@ cdef class VolatilityMargin(Volatile):
     """clip(k sigma sqrt(MPOR), floor, cap) of the value; see the module. `new_only`: of new
     positions (initial margin), not of those that are open."""
 
-    def __cinit__(self, *, k_ppm, mpor_ns, floors_ppm, cap_ppm, decay_ppm=940_000,
-                  sample_ns=60_000_000_000, start_ppb=0, step_ppm=0, buffer_ppm=0, stressed_ppm=0,
-                  weight_ppm=0, new_only=False):
+    def __cinit__(self, *, k_ppm, mpor_ns, bases_ppm, cap_ppm, floor_ppm=0,
+                  decay_ppm=940_000, sample_ns=60_000_000_000, start_ppb=0, step_ppm=0,
+                  buffer_ppm=0, stressed_ppm=0, weight_ppm=0, new_only=False):
         cdef int64_t i
         cdef int64_t held = 0
         self._shared(decay_ppm, sample_ns, start_ppb, step_ppm)
         self.k_ppm = whole("k_ppm", k_ppm, 1, FACTOR_MAX)
         self.mpor_ns = whole("mpor_ns", mpor_ns, 1, SPAN_NS_MAX)
-        self.floors_ppm = tuple(whole("floors_ppm", each, 0, 10**6) for each in floors_ppm)
+        self.bases_ppm = tuple(whole("bases_ppm", each, 0, 10**6) for each in bases_ppm)
         self.cap_ppm = whole("cap_ppm", cap_ppm, 1, 10**6)
+        self.floor_ppm = whole("floor_ppm", floor_ppm, 0, self.cap_ppm)
         self.buffer_ppm = whole("buffer_ppm", buffer_ppm, 0, 10**6)
         self.stressed_ppm = whole("stressed_ppm", stressed_ppm, 0, 10**6)
         self.weight_ppm = whole("weight_ppm", weight_ppm, 0, 10**6)
         self.new_only = bool(new_only)
-        self.floor_count = len(self.floors_ppm)
-        if self.floor_count == 0:
-            raise ConfigError("floors_ppm", "must be at least one")
-        if max(self.floors_ppm) > self.cap_ppm:
-            raise ConfigError("cap_ppm", "must not be below a floor", self.cap_ppm)
+        self.base_count = len(self.bases_ppm)
+        if self.base_count == 0:
+            raise ConfigError("bases_ppm", "must be at least one")
+        if max(self.bases_ppm) > self.cap_ppm:
+            raise ConfigError("cap_ppm", "must not be below what a market asks", self.cap_ppm)
         if bool(self.stressed_ppm) != bool(self.buffer_ppm or self.weight_ppm):
             raise ConfigError("stressed_ppm", "must be given with buffer_ppm or weight_ppm, "
                               "and only with them", self.stressed_ppm)
-        self.floors = <Ppm*>slab_grow(NULL, &held, self.floor_count, sizeof(Ppm))
-        for i in range(self.floor_count):
-            self.floors[i] = self.floors_ppm[i]
+        self.bases = <Ppm*>slab_grow(NULL, &held, self.base_count, sizeof(Ppm))
+        for i in range(self.base_count):
+            self.bases[i] = self.bases_ppm[i]
 
     def __dealloc__(self):
-        PyMem_RawFree(self.floors)
+        PyMem_RawFree(self.bases)
 
     def __repr__(self):
         return f"<VolatilityMargin up to {self.cap_ppm} ppm>"
@@ -161,7 +162,7 @@ cdef class VolatilityMargin(Volatile):
         return ADD_INITIAL if self.new_only else ADD_MARGIN
 
     cdef Ppm base(self, int32_t market) noexcept nogil:
-        return self.floors[smaller(market, self.floor_count - 1)]
+        return self.bases[smaller(market, self.base_count - 1)]
 
     cdef Ppm formula(self, int32_t market, const Sigma* sigma) noexcept nogil:
         cdef Wide raw = sigma_over(sigma, self.mpor_ns, self.sample_ns)
@@ -172,13 +173,14 @@ cdef class VolatilityMargin(Volatile):
         rate = larger(rate, smaller(buffered, self.stressed_ppm))
         rate = div_ceil(<Wide>rate * (PPM - self.weight_ppm)
                         + <Wide>self.stressed_ppm * self.weight_ppm, PPM)
-        return larger(self.base(market), smaller(rate, self.cap_ppm))
+        return larger(self.base(market), larger(self.floor_ppm, smaller(rate, self.cap_ppm)))
 
     cdef Surcharge clone(self):
         cdef VolatilityMargin other = VolatilityMargin.__new__(
-            VolatilityMargin, k_ppm=self.k_ppm, mpor_ns=self.mpor_ns, floors_ppm=self.floors_ppm,
-            cap_ppm=self.cap_ppm, decay_ppm=self.decay_ppm, sample_ns=self.sample_ns,
-            start_ppb=self.start_ppb, step_ppm=self.step_ppm, buffer_ppm=self.buffer_ppm,
+            VolatilityMargin, k_ppm=self.k_ppm, mpor_ns=self.mpor_ns, bases_ppm=self.bases_ppm,
+            cap_ppm=self.cap_ppm, floor_ppm=self.floor_ppm, decay_ppm=self.decay_ppm,
+            sample_ns=self.sample_ns, start_ppb=self.start_ppb, step_ppm=self.step_ppm,
+            buffer_ppm=self.buffer_ppm,
             stressed_ppm=self.stressed_ppm, weight_ppm=self.weight_ppm, new_only=self.new_only)
         self.copy_to(other)
         return other
@@ -188,13 +190,14 @@ cdef class VolatilityMargin(Volatile):
         Volatile.digest(self, d)
         digest_word(d, self.k_ppm)
         digest_word(d, self.mpor_ns)
+        digest_word(d, self.floor_ppm)
         digest_word(d, self.cap_ppm)
         digest_word(d, self.buffer_ppm)
         digest_word(d, self.stressed_ppm)
         digest_word(d, self.weight_ppm)
         digest_word(d, self.new_only)
-        for i in range(self.floor_count):
-            digest_word(d, self.floors[i])
+        for i in range(self.base_count):
+            digest_word(d, self.bases[i])
 
 
 cdef class VolatilityFee(Volatile):
@@ -260,20 +263,26 @@ cdef class ContagionBuffer(Surcharge):
     the larger of the two sides. Derived for this project from §0 (linear book, levels spread evenly
     over the reach); no venue is known to publish such a rule. Looked at once every `every_ns`, in
     the first round at or after each multiple of it. As with every margin raised in stress, the
-    add-on brings the levels nearer itself: the next look sees that. Units: ppm, nanoseconds.
+    add-on brings the levels nearer itself, and the next look sees that; `new_only` (of new
+    positions, by initial margin) does not. Units: ppm, nanoseconds.
     """
 
-    def __cinit__(self, *, reach_ppm, cap_ppm, weight_ppm=1_000_000, every_ns=60_000_000_000):
+    def __cinit__(self, *, reach_ppm, cap_ppm, weight_ppm=1_000_000, every_ns=60_000_000_000,
+                  new_only=False):
         self.reach_ppm = whole("reach_ppm", reach_ppm, 1, 999_999)
         self.cap_ppm = whole("cap_ppm", cap_ppm, 1, 10**6)
         self.weight_ppm = whole("weight_ppm", weight_ppm, 0, FACTOR_MAX)
         self.every_ns = whole("every_ns", every_ns, 1, SPAN_NS_MAX)
+        self.new_only = bool(new_only)
 
     def __dealloc__(self):
         PyMem_RawFree(self.looks)
 
     def __repr__(self):
         return f"<ContagionBuffer over {self.reach_ppm} ppm>"
+
+    cdef int target(self) noexcept nogil:
+        return ADD_INITIAL if self.new_only else ADD_MARGIN
 
     cdef Look* at(self, int32_t market) except NULL nogil:
         self.looks = <Look*>slab_grow(self.looks, &self.look_capacity, market + 1, sizeof(Look))
@@ -323,7 +332,7 @@ cdef class ContagionBuffer(Surcharge):
     cdef Surcharge clone(self):
         cdef ContagionBuffer other = ContagionBuffer.__new__(
             ContagionBuffer, reach_ppm=self.reach_ppm, cap_ppm=self.cap_ppm,
-            weight_ppm=self.weight_ppm, every_ns=self.every_ns)
+            weight_ppm=self.weight_ppm, every_ns=self.every_ns, new_only=self.new_only)
         other.looks = <Look*>slab_copy(self.looks, self.look_capacity, sizeof(Look))
         other.look_capacity = self.look_capacity
         other.look_count = self.look_count
@@ -335,6 +344,7 @@ cdef class ContagionBuffer(Surcharge):
         digest_word(d, self.cap_ppm)
         digest_word(d, self.weight_ppm)
         digest_word(d, self.every_ns)
+        digest_word(d, self.new_only)
         digest_word(d, self.look_count)
         for i in range(self.look_count):
             digest_word(d, self.looks[i].period)
