@@ -45,17 +45,17 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.state core.collateral core.statecopy core.bounds core.arriving"
-        " core.initial core.gates core.flock core.watch core.opening core.steps core.conversion"
-        " core.halting core.outside core.users core.bulk core.losses core.pairs core.insured"
-        " core.variation core.funding core.takeover core.stages core.listing core.questions"
-        " core.closeout core.reopening core.settle core.due core.venue core.monitor core.world"
-        " core.changing core.dislocation",
+        "mechanisms core.brakes core.rates core.state core.collateral core.statecopy core.bounds"
+        " core.arriving core.initial core.gates core.flock core.watch core.opening core.steps"
+        " core.conversion core.halting core.outside core.users core.bulk core.losses core.pairs"
+        " core.insured core.variation core.funding core.takeover core.stages core.listing"
+        " core.questions core.closeout core.reopening core.rating core.settle core.due core.venue"
+        " core.monitor core.world core.changing core.dislocation",
     ),
     (
         3,
         "exact margin keys record market collaterals data stagekeys config safeguards toml"
-        " override presets"
+        " override presets surcharges"
         " books populations staging schedules marks brakes slices policies plan agenda scenario"
         " scenarios tables frames handed backed summary tape_file tape engine venue run",
     ),

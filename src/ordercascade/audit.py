@@ -25,7 +25,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices", "collaterals")
+UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges")
 SHOWN = 5  # failures of one check in a text
 
 

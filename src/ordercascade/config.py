@@ -25,7 +25,13 @@ from ordercascade.keys import (
     Whole,
 )
 from ordercascade.record import Record
-from ordercascade.stagekeys import Schedule, SocialConfig, StageRules, judge_spellings
+from ordercascade.stagekeys import (
+    Schedule,
+    SocialConfig,
+    StageRules,
+    SurchargeConfig,
+    judge_spellings,
+)
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
@@ -191,6 +197,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     oracle: OracleConfig | None = None
     liquidation: tuple[LiquidationConfig, ...] | None = None
     breaker: tuple[BreakerConfig, ...] | None = None
+    surcharge: tuple[SurchargeConfig, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.ordering is not None and (self.mark_refresh or self.queue):

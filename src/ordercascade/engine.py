@@ -20,6 +20,7 @@ from ordercascade.market import Market, Number
 from ordercascade.plan import MarketPlan, VenuePlan
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
+from ordercascade.surcharges import told as surcharge_told
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -151,7 +152,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
 
 
 def _guards_told(venue: VenuePlan) -> dict[str, Any]:
-    """Return what the tape says of breakers and planned slices; nothing where there are none."""
+    """Return what the tape says of breakers, surcharges and planned slices, if any."""
     told: dict[str, Any] = {}
     if venue.breakers:
         told["breakers"] = [
@@ -163,6 +164,8 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
             | {key: _plain(value) for key, value in each.terms.items()}
             for each in venue.collaterals
         ]
+    if venue.surcharges:
+        told["surcharges"] = [surcharge_told(each) for each in venue.surcharges]
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
 
 

@@ -122,6 +122,7 @@ class StepKind(IntEnum):
     BOUND = 12
     PAYMENT = 13
     FUNDING = 14
+    RATES = 16
     EXPIRY = 20
 
 
@@ -165,7 +166,7 @@ class NoteKind(IntEnum):
     DISLOCATION = 3
     HELD = 4
     RELEASED = 5
-    RATE = 6
+    RATE = 6  # a: what surcharges add now, ppm; b: to 0 maintenance, 1 initial, 2 taker fee
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
     MARGIN_CALL = 20  # a: equity; b: maintenance
     ANSWER = 21  # a: step of the call; b: money added, or lots sold or bought back

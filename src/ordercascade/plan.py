@@ -49,6 +49,8 @@ from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.schedules import Margins, brackets_like, judge_laws, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
+from ordercascade.surcharges import made as surcharge_made
+from ordercascade.surcharges import surcharges_of
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
@@ -118,14 +120,17 @@ class VenuePlan(NamedTuple):
     fund: int
     staged: Staged = Staged({}, {})
     breakers: tuple[Arguments, ...] = ()
+    surcharges: tuple[Arguments, ...] = ()
     planned: Slices | None = None
     collaterals: tuple[Collateral, ...] = ()
 
     def guards(self) -> Arguments:
-        """Return fresh breakers and planned slices as arguments of `add_venue`, where said."""
+        """Return fresh mechanisms as arguments of `add_venue`, where said."""
         made: Arguments = {"policy": self.planned} if self.planned else {}
         if self.breakers:
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
+        if self.surcharges:
+            made["surcharges"] = [surcharge_made(numbers) for numbers in self.surcharges]
         return made
 
 
@@ -174,10 +179,13 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         breaker_numbers(each, f"{path}.breaker[{index}]")
         for index, each in enumerate(config.breaker or ())
     )
+    tables = [(m.arguments["brackets"], m.margins.kind if m.margins else "") for m in markets]
+    more = surcharges_of(config, tables, fees, path)
     backing = collaterals(config.collateral, [item.market for item in markets], path)
     judge_backing(backing, stages.stages, path)
     return VenuePlan(
-        config.name, config, path, arguments, markets, fund, stages, breakers, planned, backing
+        config.name, config, path, arguments, markets, fund, stages, breakers, more, planned,
+        backing,
     )
 
 

@@ -122,6 +122,8 @@ class World:
             rules = after.arguments | stages_of(after) | after.guards()
             if before.breakers == after.breakers:
                 rules["breakers"] = "keep"
+            if before.surcharges == after.surcharges:
+                rules["surcharges"] = "keep"
             change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,

@@ -47,6 +47,7 @@ class Rules:
     then_all: bool = False
     breakers: tuple[Any, ...] = ()
     calls: dict[str, int] | None = None
+    surcharges: tuple[Any, ...] = ()
 
 
 @dataclass

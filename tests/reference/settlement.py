@@ -59,6 +59,8 @@ def settlement(world: World) -> Iterator[int]:
         yield from world.due_items(running)
         for venue, changed in [(venue, take_marks(venue)) for venue in running]:
             yield from write_marks(venue, changed)
+            if venue.surcharges:
+                yield from venue.surcharges.turn()
             yield from calls.turn(venue)
             if venue.brakes:
                 yield from venue.brakes.turn()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ordercascade.enums import (
+    HolderKind,
     OrderFlag,
     OrderType,
     PostReason,
@@ -218,8 +219,11 @@ def _settle_fill(
     taker_fee = 0 if free else div_ceil(value * rates[0], PPM)
     maker_fee = div_ceil(value * rates[1], PPM)
     fees = venue.fees_holder(market.asset)
-    ledger.post(taker, fees, taker_fee, PostReason.FEE_TAKER)
-    ledger.post(maker, fees, maker_fee, PostReason.FEE_MAKER)
+    charged = (taker, taker_fee, PostReason.FEE_TAKER), (maker, maker_fee, PostReason.FEE_MAKER)
+    for holder, fee, reason in charged:
+        part = venue.surcharges.fund_part(fee) if venue.surcharges else 0
+        ledger.post(holder, fees, fee - part, reason)
+        ledger.post(holder, ledger.find(HolderKind.FUND, market.asset), part, reason)
     for holder in (taker, maker):
         venue.note_position(holder)
     return taker_fee, maker_fee

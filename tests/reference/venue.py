@@ -26,6 +26,7 @@ from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
 from reference.record import StepWriter, recorded
 from reference.rules import Rules, Scope
+from reference.surcharges import Surcharges
 
 if TYPE_CHECKING:
     from reference.world import World
@@ -51,6 +52,7 @@ class Venue:
         self.calls = Calls(**rules.calls) if rules.calls else None
         self.endings: dict[int, Ending] = {}
         self.pledges: dict[int, collateral.Pledge] = {}
+        self.surcharges: Surcharges | None = None
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 
@@ -360,6 +362,8 @@ class Venue:
                 self.ledger.realise(outside, market.id, profit)
         if self.rules.breakers:
             self.brakes = Brakes(self, list(self.rules.breakers))
+        if self.rules.surcharges:
+            self.surcharges = Surcharges(self, list(self.rules.surcharges))
 
     def holder_of(self, account: int, market: int) -> int:
         """Return who takes a fill of `account` in a market; makes the cross scope if need be."""

@@ -314,8 +314,9 @@ class World:
         return self._settlement is not None
 
     def _times(self) -> list[int]:
-        """Return when something is due: the agenda, and what breakers hold back."""
+        """Return when something is due: the agenda, breakers, surcharges."""
         wakes = [venue.brakes.wake() for venue in self.venues if venue.brakes]
+        wakes += [venue.surcharges.wake() for venue in self.venues if venue.surcharges]
         return [item.time_ns for item in self.agenda] + [at for at in wakes if at is not None]
 
     def _begin(self, time_ns: int) -> None:

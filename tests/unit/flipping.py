@@ -98,6 +98,43 @@ PLACES = {
         "(<Breaker>v.breakers[0]).watches[row]",
         "(<Breaker>v.breakers[0]).watch_count if v.breakers else 0",
     ),
+    "Rates": ("core/rates.pxd", "(<Rates*>s.rates)", "s.rates != NULL"),
+    "RateRow": (
+        "core/rates.pxd",
+        "(<Rates*>s.rates).rows[row]",
+        "(<Rates*>s.rates).row_count if s.rates != NULL else 0",
+    ),
+    "Volatile": ("mechanisms/surcharges.pxd", "(<Volatile>v.surcharges[0])", "len(v.surcharges)"),
+    "VolatilityMargin": (
+        "mechanisms/surcharges.pxd",
+        "(<VolatilityMargin>v.surcharges[0])",
+        "len(v.surcharges)",
+    ),
+    "VolatilityFee": (
+        "mechanisms/surcharges.pxd",
+        "(<VolatilityFee>v.surcharges[1])",
+        "len(v.surcharges)",
+    ),
+    "ContagionBuffer": (
+        "mechanisms/surcharges.pxd",
+        "(<ContagionBuffer>v.surcharges[2])",
+        "len(v.surcharges)",
+    ),
+    "Gauge": (
+        "mechanisms/surcharges.pxd",
+        "(<Volatile>v.surcharges[0]).gauges[row]",
+        "(<Volatile>v.surcharges[0]).gauge_count if v.surcharges else 0",
+    ),
+    "Sigma": (
+        "mechanisms/sigma.pxd",
+        "(<Volatile>v.surcharges[0]).gauges[row].sigma",
+        "(<Volatile>v.surcharges[0]).gauge_count if v.surcharges else 0",
+    ),
+    "Look": (
+        "mechanisms/surcharges.pxd",
+        "(<ContagionBuffer>v.surcharges[2]).looks[row]",
+        "(<ContagionBuffer>v.surcharges[2]).look_count if v.surcharges else 0",
+    ),
     "Brakes": ("core/brakes.pxd", "(<Brakes*>s.brakes)", "s.brakes != NULL"),
     "Valve": (
         "core/brakes.pxd",
@@ -120,6 +157,10 @@ LISTS = {
     "Slices.part": (
         "(<Slices>v.policy).part[row]",
         "(<Slices>v.policy).part_count if isinstance(v.policy, Slices) else 0",
+    ),
+    "VolatilityMargin.bases": (
+        "(<VolatilityMargin>v.surcharges[0]).bases[row]",
+        "(<VolatilityMargin>v.surcharges[0]).base_count if v.surcharges else 0",
     ),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
     "State.restless": ("s.restless[row]", "s.restless_count"),
@@ -190,11 +231,14 @@ def source() -> str:
         "from ordercascade.core.venue cimport Venue",
         "from ordercascade.core.world cimport World",
         "from ordercascade.core.brakes cimport Brakes",
+        "from ordercascade.core.rates cimport Rates",
         "from ordercascade.mechanisms.breakers cimport Breaker",
         "from ordercascade.mechanisms.feeds cimport Feed",
         "from ordercascade.mechanisms.slices cimport Slices",
         "from ordercascade.mechanisms.closing cimport Deleverage, Tranche",
         "from ordercascade.mechanisms.prices cimport OwnBook",
+        "from ordercascade.mechanisms.surcharges cimport (",
+        "    ContagionBuffer, VolatilityFee, VolatilityMargin, Volatile)",
         "from ordercascade.mechanisms.tranches cimport Tranches",
     ]
     start = ["    cdef Venue v = w.venues[0]", "    cdef State* s = &v.s"]

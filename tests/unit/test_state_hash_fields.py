@@ -34,6 +34,7 @@ from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.closing import Deleverage
 from ordercascade.mechanisms.feeds import Feed
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from ordercascade.mechanisms.tranches import Tranches
 from unit.flipping import LISTS, PLACES, WHOLE, cells, fields_of
 from unit.worlds import holding, make, rows
@@ -100,7 +101,13 @@ NOT_HASHED = {
     "State.fed": "follows from the oracles",
     "State.depth_ppm": "follows from the policy",
     "State.brakes": ROWS,
-    "State.rates": "NULL: what it is for does not exist yet",
+    "State.rates": ROWS,
+    "Rates.surcharges": "their own digest()s, flipped as VolatilityMargin and so on",
+    "Rates.rows": ROWS,
+    "Volatile.gauges": ROWS,
+    "Gauge.sigma": ROWS,
+    "VolatilityMargin.bases_ppm": "the same as its bases, for people",
+    "ContagionBuffer.looks": ROWS,
     "Feed.key": "folded into its stream's key",
     "Feed.stream": "its words, flipped as Stream's",
     "Feed.window": ROWS,
@@ -345,6 +352,25 @@ def backed() -> World:
     return world
 
 
+def surcharged() -> World:
+    """Stop inside the round in which margin, fee and buffer begin to move."""
+    volatile = {"sample_ns": 10, "start_ppb": 10**8, "step_ppm": 10**6}
+    margin = VolatilityMargin(
+        k_ppm=10**6, mpor_ns=10**15, bases_ppm=[50_000, 60_000], cap_ppm=200_000, buffer_ppm=1,
+        stressed_ppm=2, **volatile,
+    )  # fmt: skip
+    fee = VolatilityFee(base_ppm=0, slope_ppm=1, cap_ppm=2, reference_ppb=1, to_fund_ppm=5)
+    buffer = ContagionBuffer(reach_ppm=10_000, cap_ppm=9)
+    world, venue = make(bids={90: 5, 80: 5}, surcharges=[margin, fee, buffer])
+    holding(venue, 10, 100, 12_000)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=6)
+    world.schedule_shock(100, 0, 0, Side.ASK, size=1)
+    world.start()
+    while StepKind.RATES not in [kind for (kind,) in rows(world, "steps", "kind")]:
+        assert world.step() >= 0
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -357,6 +383,7 @@ def worlds() -> list[World]:
         scanned(),
         guarded(),
         backed(),
+        surcharged(),
     ]
 
 

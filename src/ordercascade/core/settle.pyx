@@ -23,6 +23,7 @@ from ordercascade.core.halting cimport next_valve, valves_begin
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
+from ordercascade.core.rating cimport next_rate, rates_advance, rates_begin
 from ordercascade.core.records cimport Around, AtRisk, Intent
 from ordercascade.core.reopening cimport valves_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
@@ -53,6 +54,7 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.round = round
     s.row_count = 0
     valves_begin(s)
+    rates_begin(s)
     calls_begin(s)
     endings_advance(s)
     take_marks(s)
@@ -97,6 +99,8 @@ cdef int _marks(State* s) except -1 nogil:
     if s.cursor < s.market_count:
         mark_row(s, <int32_t>s.cursor)
         s.cursor += 1
+        return 0
+    if s.rates != NULL and rates_advance(s):
         return 0
     if s.stages.on and s.cursor <= 3 * s.market_count:
         s.cursor += 1
@@ -243,8 +247,9 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The next end of a cooldown, disposal, price or release after its latest round; or NIL."""
-    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)), next_valve(s))
+    """The next cooldown's end, disposal, price, release, rate after its latest round; or NIL."""
+    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)),
+                                  sooner(next_valve(s), next_rate(s)))
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):

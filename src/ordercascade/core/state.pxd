@@ -41,6 +41,7 @@ cdef enum:
     STEP_BOUND = 12
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
+    STEP_RATES = 16
     STEP_EXPIRY = 20
 
 cdef enum:

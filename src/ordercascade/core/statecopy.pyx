@@ -19,9 +19,10 @@ from ordercascade.core.ledger cimport (
     SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
 )
 from ordercascade.core.mechanism cimport (
-    Backstop, CircuitBreaker, LiquidationPolicy, Oracle,
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
 )
 from ordercascade.core.pledges cimport Pledge
+from ordercascade.core.rates cimport Rates, rates_copy, rates_digest, rates_free
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
@@ -88,6 +89,7 @@ cdef void state_free(State* s) noexcept nogil:
     brakes_free(s.brakes)
     called_free(s.calls)
     endings_free(s.endings)
+    rates_free(s.rates)
     memset(s, 0, sizeof(State))
 
 
@@ -124,6 +126,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.brakes = NULL
     s.calls = NULL
     s.endings = NULL
+    s.rates = NULL
 
 
 cdef int _copy_markets(State* to, const State* s) except -1 nogil:
@@ -168,6 +171,7 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     brakes_copy(&to.brakes, s.brakes)
     called_copy(&to.calls, s.calls)
     endings_copy(&to.endings, s.endings)
+    rates_copy(&to.rates, s.rates)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -417,6 +421,17 @@ cdef void _digest_brakes(const State* s, Digest* d) noexcept nogil:
         (<CircuitBreaker>b.breakers[i]).digest(d)
 
 
+cdef void _digest_rates(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has surcharges."""
+    cdef const Rates* r = <const Rates*>s.rates
+    cdef int64_t i
+    if r == NULL:
+        return
+    rates_digest(r, d)
+    for i in range(r.surcharge_count):
+        (<Surcharge>r.surcharges[i]).digest(d)
+
+
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     """Fold everything that decides what happens next."""
     cdef int64_t i
@@ -440,6 +455,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     _digest_brakes(s, d)
     called_digest(s.calls, s.ledger.holder_count, d)
     endings_digest(s.endings, d)
+    _digest_rates(s, d)
     _digest_progress(s, d)
 
 

@@ -21,40 +21,33 @@ from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT,
-)
+    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
-from ordercascade.core.questions cimport (
-    bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
-)
+from ordercascade.core.questions cimport (bankruptcy_price, equities, levels_of, liquidation_price,
+    margin_at, scopes_at_risk)
+from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport Funding, margin_of, Market
 from ordercascade.core.schedule cimport Schedule
 from ordercascade.core.listing cimport keep_brackets, listed_worth, schedule_of
 from ordercascade.core.stages cimport set_stages
-from ordercascade.core.statecopy cimport (
-    scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
-)
+from ordercascade.core.statecopy cimport (scopes_reserve, state_check, state_copy, state_digest,
+    state_free, state_init)
 from ordercascade.core.triggers cimport triggers_add_market
-from ordercascade.core.units cimport (
-    absolute, Cash, CASH_MAX, Lot, LOT_MAX, Tick, TICK_MAX,
-)
-from ordercascade.core.users cimport (
-    outside_money, user_deposit, user_isolate, user_message, user_move, user_withdraw)
+from ordercascade.core.units cimport absolute, Cash, CASH_MAX, Lot, LOT_MAX, Tick, TICK_MAX
+from ordercascade.core.users cimport (outside_money, user_deposit, user_isolate, user_message,
+    user_move, user_withdraw)
 from ordercascade.core.outside cimport index_tick, new_scope
 
-from ordercascade.checks import (
-    check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
-)
+from ordercascade.checks import (check_bounds, check_brackets, check_order, check_pace, instance,
+    member, whole)
 from ordercascade.enums import (
     AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarketKind, MarkRefresh, OrderType,
-    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
-)
-from ordercascade.errors import (
-    BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
-)
+    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce)
+from ordercascade.errors import (BusyError, ConfigError, InputError, InvariantError, PoisonedError,
+    RangeError)
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.mechanisms.prices import OwnBook
@@ -73,7 +66,7 @@ cdef class Venue:
 
     def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
         self.events = events
-        self.oracles, self.schedules, self.breakers = [], [], []
+        self.oracles, self.schedules, self.breakers, self.surcharges = [], [], [], []
         self.s.venue = venue
         self.s.log = &events.log
         if rules is None:       # copy() fills it
@@ -97,7 +90,7 @@ cdef class Venue:
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
                    adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, calls=None, policy=None,
-                   backstop=None, breakers=()):
+                   backstop=None, breakers=(), surcharges=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -120,6 +113,7 @@ cdef class Venue:
         self.set_backstop(Deleverage() if backstop is None else backstop)
         if breakers != "keep":
             self.set_breakers(breakers)
+        self.set_surcharges(self.surcharges if surcharges == "keep" else surcharges)
 
     def set_policy(self, policy):
         """Use another liquidation policy from the next round on."""
@@ -144,6 +138,12 @@ cdef class Venue:
         made = list(breakers)
         set_breakers(&self.s, made)
         self.breakers = made
+
+    def set_surcharges(self, surcharges):
+        """Use these surcharges on margin rates and fees from the next round on; they add up."""
+        self._idle()
+        made = list(surcharges)
+        self.schedules, self.surcharges = set_surcharges(&self.s, made, self.schedules), made
 
     def set_fund(self, amount, asset=0):
         """Give the insurance fund another balance by a deposit or withdrawal from outside."""
@@ -307,8 +307,10 @@ cdef class Venue:
     cdef int begin(self) except -1:
         """The start: last prices, marks, triggers, and the opening on the tape."""
         self.torn = True
+        self.schedules = own_schedules(&self.s, self.schedules)
         opening(&self.s)
         valves_open(&self.s)
+        rates_open(&self.s)
         self.torn = False
         return 0
 
@@ -691,8 +693,8 @@ cdef class Venue:
         other.s.backstop = <void*>other.backstop
         other.breakers = [(<CircuitBreaker>each).clone() for each in self.breakers]
         set_breakers(&other.s, other.breakers)
-        other.oracles = []
-        other.schedules = list(self.schedules)
+        other.oracles, other.surcharges = [], clone_surcharges(&other.s, self.surcharges)
+        other.schedules = own_schedules(&other.s, self.schedules)
         for i in range(self.s.market_count):
             oracle = (<Oracle>self.s.markets[i].oracle).clone()
             other.oracles.append(oracle)
