@@ -28,7 +28,7 @@ CORRIDORS = [
         " core.slab core.ladder core.digest core.heap core.records core.margin core.rules core.ends"
         " core.queues core.messages core.shapes core.stream core.real core.laws",
     ),
-    (1, "core.events"),
+    (1, "core.tapemark core.events"),
     (1, "core.arrow"),
     (
         1,
@@ -48,7 +48,8 @@ CORRIDORS = [
         " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
         " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
         " core.takeover core.stages core.listing core.questions core.closeout core.reopening"
-        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation",
+        " core.settle core.due core.venue core.monitor core.turns core.undo core.world"
+        " core.changing core.dislocation",
     ),
     (
         3,
