@@ -29,7 +29,7 @@ CORRIDORS = [
         " core.rules core.ends core.queues core.messages core.shapes core.stream core.real"
         " core.laws",
     ),
-    (1, "core.events"),
+    (1, "core.tapemark core.events"),
     (1, "core.arrow"),
     (
         1,
@@ -50,7 +50,7 @@ CORRIDORS = [
         " core.conversion core.halting core.outside core.users core.bulk core.losses core.pairs"
         " core.insured core.variation core.funding core.takeover core.stages core.listing"
         " core.questions core.closeout core.reopening core.rating core.settle core.due core.venue"
-        " core.monitor core.world core.changing core.dislocation",
+        " core.monitor core.turns core.undo core.world core.changing core.dislocation",
     ),
     (
         3,

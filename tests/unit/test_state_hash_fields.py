@@ -47,6 +47,7 @@ ROOM = "how much is allocated, which decides nothing"
 SCRATCH = "scratch: empty, or filled anew before it is read"
 LINK = "follows from the rows; _check() walks it"
 CALL = "only inside a call, when nothing may be hashed"
+BACK = "where a failed call goes back to; it decides nothing of what happens next"
 
 NOT_HASHED = {
     "World.events": "the tape, which has its own digest; what is read back is hashed by step",
@@ -62,6 +63,13 @@ NOT_HASHED = {
     "World.busy": CALL,
     "World.ready": "made once: true of every world",
     "World.torn": "set where a call broke off: such a world has no hash",
+    "World.saved": BACK,
+    "World.journal": BACK,
+    "World.fresh": BACK,
+    "World.pieces": BACK,
+    "World.mark": BACK,
+    "World.called": BACK,
+    "World.asked": CALL,
     "Stream.words": "computed from key and block",
     "State.rules": ROWS,
     "State.stages": ROWS,

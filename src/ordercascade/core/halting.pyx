@@ -46,7 +46,8 @@ cdef int set_breakers(State* s, list breakers) except -1:
     if b == NULL:
         b = brakes_new()
         s.brakes = b
-    brakes_reserve(b, s.market_count)       # of a running world: valves may be asked at once
+    if s.running:                           # valves may be asked at once
+        brakes_reserve(b, s.market_count)
     b.breaker_count = len(breakers)
     for i in range(b.breaker_count):
         b.breakers[i] = <void*>breakers[i]

@@ -349,6 +349,7 @@ cdef class Venue:
         return answered
 
     def _idle(self):
+        self.untouched = False
         self._still()
         if self.s.settling:
             raise InputError("call", "inside a settlement", "must wait until the settlement is "

@@ -13,6 +13,7 @@ An object is a plug-in if it has its hook and `state() -> bytes`, which is hashe
 Views are named tuples, so copies: what is kept of them changes nothing. Whatever raises or answers
 rubbish becomes a MechanismError that names the object, its hook and the time. A peek at an oracle
 is its last answer. The world is busy meanwhile, so it refuses calls from inside with BusyError.
+After an error the world is as it was (docs/adr/0016): try again, or use another mechanism.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -43,8 +44,40 @@ def _judged(plugin, hook):
     return plugin
 
 
-def _ask(plugin, hook, when, judge, *arguments):
+cdef class Journal:
+    """What the plug-ins of a world said, in order, since it was kept. core/undo."""
+
+    cdef int begin(self) except -1:
+        self.said = []
+        self.at = 0
+        return 0
+
+    cdef int again(self) except -1:
+        """Give the same answers once more."""
+        self.at = 0
+        return 0
+
+    cdef int over(self) except -1:
+        """Forget the answers that were not given again."""
+        del self.said[self.at:]
+        return 0
+
+    cdef object next(self):
+        """The next answer where it was given before."""
+        self.at += 1
+        return self.said[self.at - 1]
+
+
+cdef object _ask(Journal journal, plugin, hook, when, judge, arguments):
     """Call a hook and judge its answer; every failure names the plug-in."""
+    if journal is None or journal.said is None:
+        return _asked(plugin, hook, when, judge, arguments)
+    if journal.at == len(journal.said):
+        journal.said.append(_asked(plugin, hook, when, judge, arguments))
+    return journal.next()
+
+
+cdef object _asked(plugin, hook, when, judge, arguments):
     try:
         return judge(getattr(plugin, hook)(*arguments))
     except MemoryError:
@@ -54,8 +87,15 @@ def _ask(plugin, hook, when, judge, *arguments):
         raise MechanismError(type(plugin).__name__, hook, said) from error
 
 
-def _copied(plugin):
+cdef object _copied(plugin, Journal journal):
+    """For a fork a copy of its own; the world that is kept asks the same object."""
+    if journal is not None and journal.keeping:
+        return plugin
     return plugin.fork() if callable(getattr(plugin, "fork", None)) else deepcopy(plugin)
+
+
+cdef Journal _shared(Journal journal):
+    return journal if journal is not None and journal.keeping else None
 
 
 cdef object _view(const MarketView* view):
@@ -89,12 +129,14 @@ cdef class PluginOracle(Oracle):
 
     cdef Tick take(self, const MarketView* view, TimeNs time_ns) except 0 nogil:
         with gil:
-            self.stood = _ask(self.plugin, "mark", f" (at {time_ns} ns)", _tick, _view(view),
-                              time_ns)
+            self.stood = _ask(self.journal, self.plugin, "mark", f" (at {time_ns} ns)", _tick,
+                              (_view(view), time_ns))
         return self.stood
 
     cdef Oracle clone(self):
-        cdef PluginOracle other = PluginOracle.__new__(PluginOracle, _copied(self.plugin))
+        cdef PluginOracle other = PluginOracle.__new__(
+            PluginOracle, _copied(self.plugin, self.journal))
+        other.journal = _shared(self.journal)
         other.stood = self.stood
         return other
 
@@ -117,13 +159,16 @@ cdef class PluginBreaker(CircuitBreaker):
     cdef int judge(self, int32_t market, const MarketView* view, TimeNs time_ns,
                    Verdict* out) except -1 nogil:
         with gil:
-            said = _ask(self.plugin, "judge", f" (at {time_ns} ns)", _verdict, market,
-                        _view(view), time_ns)
+            said = _ask(self.journal, self.plugin, "judge", f" (at {time_ns} ns)", _verdict,
+                        (market, _view(view), time_ns))
             out.action, out.low, out.high, out.until_ns = said
         return 0
 
     cdef CircuitBreaker clone(self):
-        return PluginBreaker.__new__(PluginBreaker, _copied(self.plugin))
+        cdef PluginBreaker other = PluginBreaker.__new__(
+            PluginBreaker, _copied(self.plugin, self.journal))
+        other.journal = _shared(self.journal)
+        return other
 
     cdef void digest(self, Digest* d) noexcept nogil:
         with gil:
@@ -150,7 +195,8 @@ cdef class PluginPolicy(LiquidationPolicy):
             seen = [Risk(rows[i].scope, rows[i].market, rows[i].size, rows[i].value,
                          rows[i].equity, rows[i].maintenance, rows[i].bankruptcy_limit,
                          rows[i].tranche) for i in range(count)]
-            said = _ask(self.plugin, "plan", "", lambda answer: _intents(answer, seen), seen)
+            said = _ask(self.journal, self.plugin, "plan", "",
+                        lambda answer: _intents(answer, seen), (seen,))
             for i in range(count):
                 out[i].scope = rows[i].scope
                 out[i].market = rows[i].market
@@ -160,7 +206,10 @@ cdef class PluginPolicy(LiquidationPolicy):
         return 0
 
     cdef LiquidationPolicy clone(self):
-        return PluginPolicy.__new__(PluginPolicy, _copied(self.plugin))
+        cdef PluginPolicy other = PluginPolicy.__new__(
+            PluginPolicy, _copied(self.plugin, self.journal))
+        other.journal = _shared(self.journal)
+        return other
 
     cdef void digest(self, Digest* d) noexcept nogil:
         with gil:
@@ -190,7 +239,8 @@ cdef class PluginBackstop(Backstop):
             seen = [Rival(rows[i].scope, bool(rows[i].external), rows[i].lots, rows[i].cost,
                           rows[i].value, rows[i].equity, rows[i].maintenance, rows[i].money)
                     for i in range(count)]
-            said = _ask(self.plugin, "order", "", lambda answer: _places(answer, seen), seen, lots)
+            said = _ask(self.journal, self.plugin, "order", "",
+                        lambda answer: _places(answer, seen), (seen, lots))
             for rank, i in enumerate(said):
                 rows[i].rank = rank
                 rows[i].taken = smaller(rows[i].lots, left)
@@ -198,7 +248,10 @@ cdef class PluginBackstop(Backstop):
         return 0
 
     cdef Backstop clone(self):
-        return PluginBackstop.__new__(PluginBackstop, _copied(self.plugin))
+        cdef PluginBackstop other = PluginBackstop.__new__(
+            PluginBackstop, _copied(self.plugin, self.journal))
+        other.journal = _shared(self.journal)
+        return other
 
     cdef void digest(self, Digest* d) noexcept nogil:
         with gil:
