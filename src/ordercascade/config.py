@@ -14,10 +14,14 @@ from msgspec import Meta
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import (
+    AnswerConfig,
     Book,
     Count,
+    ExpiryConfig,
     FundingConfig,
     FundingRuleConfig,
+    GatesConfig,
+    MarginCallsConfig,
     PopulationConfig,
     Strict,
     Whole,
@@ -34,7 +38,6 @@ LATER = {
     "liquidator": "takeover",
     "vault": "takeover",
     "auction": "liquidation",
-    "margin_call": "trigger_strict",
     "haircut": "brackets",
     "lending": "transfer",
     "hedge": "margin",
@@ -187,6 +190,8 @@ class Rules(StageRules, frozen=True, kw_only=True):
     oracle: OracleConfig | None = None
     liquidation: tuple[LiquidationConfig, ...] | None = None
     breaker: tuple[BreakerConfig, ...] | None = None
+    gates: GatesConfig | None = None
+    margin_calls: MarginCallsConfig | None = None
 
     def __post_init__(self) -> None:
         if self.ordering is not None and (self.mark_refresh or self.queue):
@@ -237,6 +242,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     book: Book | None = None
     funding: FundingRuleConfig | None = None
+    expiry: ExpiryConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -285,6 +291,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     account: tuple[AccountConfig, ...] = ()
     positions: tuple[PositionsConfig, ...] = ()
     population: tuple[PopulationConfig, ...] = ()
+    answer: tuple[AnswerConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

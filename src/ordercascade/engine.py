@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
+from ordercascade.ahead import told as ahead_told
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -133,6 +134,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 **_margin_told(item),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
+                **({"expiry": [int(cell) for cell in item.expiry]} if item.expiry else {}),
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)
@@ -143,12 +145,13 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
 
 
 def _guards_told(venue: VenuePlan) -> dict[str, Any]:
-    """Return what the tape says of breakers and planned slices; nothing where there are none."""
+    """Return what the tape says of gates, calls, breakers and slices; nothing without them."""
     told: dict[str, Any] = {}
     if venue.breakers:
         told["breakers"] = [
             {name: int(value) for name, value in each.items()} for each in venue.breakers
         ]
+    told |= ahead_told(venue.ahead.rules)
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
 
 

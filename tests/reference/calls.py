@@ -8,10 +8,8 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from ordercascade.duties import CallAction, CallSource, ExpiryRule
 from ordercascade.enums import (
-    CallAction,
-    CallSource,
-    ExpiryRule,
     HolderKind,
     MarketKind,
     NoteKind,
@@ -93,7 +91,9 @@ def call(venue: Venue, calls: Calls, scope: int) -> int:
         parent=parent,
         generation=venue.writer.generation_of(parent),
     )
-    tell(venue, step, NoteKind.MARGIN_CALL, -1, scope, venue.equity(scope), venue.maintenance(scope))
+    tell(
+        venue, step, NoteKind.MARGIN_CALL, -1, scope, venue.equity(scope), venue.maintenance(scope)
+    )
     venue.writer.close(step)
     account = venue.scopes[scope].account
     answer = calls.answers.get(account, Answer())
@@ -102,12 +102,8 @@ def call(venue: Venue, calls: Calls, scope: int) -> int:
     return step
 
 
-def tell(
-    venue: Venue, step: int, kind: NoteKind, market: int, scope: int, a: int, b: int
-) -> None:
-    venue.world.tables.append(
-        "notes", step=step, kind=kind, market=market, scope=scope, a=a, b=b
-    )
+def tell(venue: Venue, step: int, kind: NoteKind, market: int, scope: int, a: int, b: int) -> None:
+    venue.world.tables.append("notes", step=step, kind=kind, market=market, scope=scope, a=a, b=b)
 
 
 def answered(venue: Venue, scope: int, called: int, action: int, time_ns: int) -> int:
