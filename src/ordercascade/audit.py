@@ -15,6 +15,7 @@ from html import escape
 from typing import NamedTuple
 
 from ordercascade.enums import HolderKind, Stop
+from ordercascade.replay.ahead import check_all_called
 from ordercascade.replay.backing import check_backing
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.parents import check_parents
@@ -173,5 +174,7 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     ended = tape.meta["stop"] in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
     if ended and (tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)):
         player.check_nobody_left()
+        for stage in player.stages:
+            check_all_called(stage)
     for stage, turn, *_ in player.cast.values():
         check_parents(stage, turn)

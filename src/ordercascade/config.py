@@ -14,12 +14,16 @@ from msgspec import Meta
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import (
+    AnswerConfig,
     Book,
     CollateralConfig,
     Count,
+    ExpiryConfig,
     FundingConfig,
     FundingRuleConfig,
+    GatesConfig,
     JumpConfig,
+    MarginCallsConfig,
     PopulationConfig,
     Strict,
     Whole,
@@ -42,7 +46,6 @@ LATER = {
     "liquidator": "takeover",
     "vault": "takeover",
     "auction": "liquidation",
-    "margin_call": "trigger_strict",
     "lending": "transfer",
     "hedge": "margin",
 }
@@ -198,6 +201,8 @@ class Rules(StageRules, frozen=True, kw_only=True):
     liquidation: tuple[LiquidationConfig, ...] | None = None
     breaker: tuple[BreakerConfig, ...] | None = None
     surcharge: tuple[SurchargeConfig, ...] | None = None
+    gates: GatesConfig | None = None
+    margin_calls: MarginCallsConfig | None = None
 
     def __post_init__(self) -> None:
         if self.ordering is not None and (self.mark_refresh or self.queue):
@@ -248,6 +253,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     book: Book | None = None
     funding: FundingRuleConfig | None = None
+    expiry: ExpiryConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -301,6 +307,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     account: tuple[AccountConfig, ...] = ()
     positions: tuple[PositionsConfig, ...] = ()
     population: tuple[PopulationConfig, ...] = ()
+    answer: tuple[AnswerConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

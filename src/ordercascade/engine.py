@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
+from ordercascade.ahead import told as ahead_told
 from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
@@ -142,6 +143,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 **_margin_told(item),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
+                **({"expiry": [int(cell) for cell in item.expiry]} if item.expiry else {}),
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)
@@ -152,7 +154,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
 
 
 def _guards_told(venue: VenuePlan) -> dict[str, Any]:
-    """Return what the tape says of breakers, surcharges and planned slices, if any."""
+    """Return what the tape says of gates, calls, breakers, surcharges and slices, if any."""
     told: dict[str, Any] = {}
     if venue.breakers:
         told["breakers"] = [
@@ -166,6 +168,7 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
         ]
     if venue.surcharges:
         told["surcharges"] = [surcharge_told(each) for each in venue.surcharges]
+    told |= ahead_told(venue.ahead.rules)
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
 
 

@@ -330,3 +330,62 @@ class FundingConfig(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.times > 1 and self.every_s is None:
             raise ValueError("more than one payment needs every_s")
+
+
+class WithdrawalRate(Strict, frozen=True, kw_only=True):
+    """In one window no more leaves than the larger of `least` and a share of all deposits."""
+
+    window_s: Exact
+    share: Exact
+    least: Exact
+
+
+class GatesConfig(Strict, frozen=True, kw_only=True):
+    """What holds withdrawals back: a stop after an account below zero was seen, a share of the
+    exposure that stays, rates. spec/MARGIN.md §6.9."""
+
+    stop_s: Exact | None = None
+    stays: Exact | None = None
+    rates: tuple[WithdrawalRate, ...] | None = None
+
+
+class MarginCallsConfig(Strict, frozen=True, kw_only=True):
+    """Levels in maintenance margins: a call below `call`, the next after `release` (= call)."""
+
+    call: Exact
+    release: Exact | None = None
+
+
+class AnswerConfig(Strict, frozen=True, kw_only=True):
+    """What an account, or a share of a population, does `delay_s` after a margin call."""
+
+    account: str | None = None
+    population: str | None = None
+    share: Exact | None = None
+    action: Literal["add", "reduce", "ignore"]
+    delay_s: Exact | None = None
+    target: Exact | None = None
+    wallet: Exact | None = None
+    source: Literal["outside", "cross"] | None = None
+    fraction: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if (self.account is None) == (self.population is None):
+            raise ValueError("an answer must have account or population, one of the two")
+        if self.share is not None and self.population is None:
+            raise ValueError("share is of a population; an account answers whole")
+        may = {"add": {"target", "wallet", "source"}, "reduce": {"fraction"}}
+        for key in ("target", "wallet", "source", "fraction"):
+            if getattr(self, key) is not None and key not in may.get(self.action, set()):
+                raise ValueError(f"action {self.action!r} takes no {key}")
+        if self.action == "add" and self.target is None and self.wallet is None:
+            raise ValueError("action 'add' needs a target, a wallet or both")
+
+
+class ExpiryConfig(Strict, frozen=True, kw_only=True):
+    """The end of a market: all orders go, all positions are settled at one price."""
+
+    at_s: Exact
+    price: Literal["mark", "index", "average_mark", "average_index", "stated"] = "mark"
+    window_s: Exact | None = None
+    stated: Exact | None = None

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ordercascade.ahead import Ahead, Expiry, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
@@ -65,6 +66,7 @@ class MarketPlan(NamedTuple):
     arguments: Arguments
     margins: Margins | None = None  # the schedule in place of the brackets
     feed: dict[str, int] | None = None  # numbers of an oracle with a memory
+    expiry: Expiry | None = None
 
     def oracle(self, seed: int, venue: str) -> Feed | None:
         """Return a fresh oracle with a memory; None where the market's has none."""
@@ -123,10 +125,13 @@ class VenuePlan(NamedTuple):
     surcharges: tuple[Arguments, ...] = ()
     planned: Slices | None = None
     collaterals: tuple[Collateral, ...] = ()
+    ahead: Ahead = Ahead()
 
     def guards(self) -> Arguments:
-        """Return fresh mechanisms as arguments of `add_venue`, where said."""
-        made: Arguments = {"policy": self.planned} if self.planned else {}
+        """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
+        made: Arguments = dict(self.ahead.rules)
+        if self.planned:
+            made["policy"] = self.planned
         if self.breakers:
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
         if self.surcharges:
@@ -183,9 +188,10 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     more = surcharges_of(config, tables, fees, path)
     backing = collaterals(config.collateral, [item.market for item in markets], path)
     judge_backing(backing, stages.stages, path)
+    warned = ahead(config, first, path)
     return VenuePlan(
         config.name, config, path, arguments, markets, fund, stages, breakers, more, planned,
-        backing,
+        backing, warned,
     )
 
 
@@ -267,7 +273,8 @@ def _market_plan(
     }
     found = margins(market, config.schedule, rows, venue, f"{path}.schedule")
     feed = feed_numbers(oracle, f"{path}.oracle")
-    return MarketPlan(market, config, path, arguments | fees, found, feed)
+    ends = expiry(config, market, path)
+    return MarketPlan(market, config, path, arguments | fees, found, feed, ends)
 
 
 def _source(oracle: OracleConfig) -> str:

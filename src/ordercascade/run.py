@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
+from ordercascade.ahead import give_answers, schedule_ends
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, stages_of, tape_of
@@ -242,7 +243,11 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
             first = int(venue.open_accounts(crowd.drawn.deposits, crowd.drawn.openings))
             runs.append((crowd.name, first, len(crowd.drawn.deposits)))
         owners.append(Owners(Names(said, runs)))
+        stream, number = f"answer/{plan.name}", len(owners) - 1
+        names = owners[number].names
+        give_answers(world, number, plan.ahead.answers, scenario.seed, stream, names)
     _schedule(world, scenario, owners)
+    schedule_ends(world, scenario.venues)
     world.start()
     for index, plan in enumerate(scenario.venues):
         _judge(world.venue(index), plan, owners[index], index)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from ordercascade.enums import CallAction, CallSource, ExpiryRule
+from ordercascade.duties import CallAction, CallSource, ExpiryRule
 from reference import scenarios as draw
 from reference.scripts import Call, assert_same, play, show
 from reference.world import World as Twin

@@ -8,10 +8,8 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import TYPE_CHECKING
 
+from ordercascade.duties import CallAction, CallSource, ExpiryRule
 from ordercascade.enums import (
-    CallAction,
-    CallSource,
-    ExpiryRule,
     HolderKind,
     MarketKind,
     NoteKind,

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ordercascade.enums import CallAction, ExpiryRule, Side, Stop
+from ordercascade.duties import CallAction, ExpiryRule
+from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError
 from reference import calls, collateral, settlement, trading
 from reference.funding import fund

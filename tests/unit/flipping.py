@@ -141,6 +141,18 @@ PLACES = {
         "(<Brakes*>s.brakes).valves[row]",
         "(<Brakes*>s.brakes).valve_count if s.brakes != NULL else 0",
     ),
+    "Calls": ("core/called.pxd", "(<Calls*>s.calls)", "s.calls != NULL"),
+    "Answer": (
+        "core/called.pxd",
+        "(<Calls*>s.calls).answers[row]",
+        "(<Calls*>s.calls).answer_count if s.calls != NULL else 0",
+    ),
+    "Endings": ("core/ending.pxd", "(<Endings*>s.endings)", "s.endings != NULL"),
+    "Ending": (
+        "core/ending.pxd",
+        "(<Endings*>s.endings).rows[row]",
+        "(<Endings*>s.endings).capacity if s.endings != NULL else 0",
+    ),
     "Waiting": (
         "core/brakes.pxd",
         "(<Brakes*>s.brakes).waiting[row]",
@@ -161,6 +173,14 @@ LISTS = {
     "VolatilityMargin.bases": (
         "(<VolatilityMargin>v.surcharges[0]).bases[row]",
         "(<VolatilityMargin>v.surcharges[0]).base_count if v.surcharges else 0",
+    ),
+    "Calls.called": (
+        "(<Calls*>s.calls).called[row]",
+        "min((<Calls*>s.calls).called_capacity, s.ledger.holder_count) if s.calls != NULL else 0",
+    ),
+    "Calls.due": (
+        "(<Calls*>s.calls).due[(<Calls*>s.calls).cursor + row]",
+        "(<Calls*>s.calls).due_count - (<Calls*>s.calls).cursor if s.calls != NULL else 0",
     ),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
     "State.restless": ("s.restless[row]", "s.restless_count"),
@@ -232,6 +252,8 @@ def source() -> str:
         "from ordercascade.core.world cimport World",
         "from ordercascade.core.brakes cimport Brakes",
         "from ordercascade.core.rates cimport Rates",
+        "from ordercascade.core.called cimport Calls",
+        "from ordercascade.core.ending cimport Endings",
         "from ordercascade.mechanisms.breakers cimport Breaker",
         "from ordercascade.mechanisms.feeds cimport Feed",
         "from ordercascade.mechanisms.slices cimport Slices",

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from ordercascade.core.dislocation import schedule_collateral, schedule_dislocation
+from ordercascade.core.planning import schedule_expiry, set_answers
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
+from ordercascade.duties import CallAction, ExpiryRule
 from ordercascade.enums import (
     AdlRule,
     BreakerKind,
@@ -127,6 +129,18 @@ NOT_HASHED = {
     "Watch.window": "rows of Seen, flipped there",
     "Brakes.breakers": "their own digest()s, flipped as Breaker",
     "Brakes.valves": ROWS,
+    "State.calls": ROWS,
+    "Calls.triggers": "who is looked at; who is called follows from the flags and the marks",
+    "Calls.listed": "the same",
+    "Calls.loose": "the same",
+    "Calls.loose_count": "the same",
+    "Calls.answers": ROWS,
+    "Calls.posted": "empty between two steps: the agenda has them",
+    "Calls.posted_count": "empty between two steps: the agenda has them",
+    "State.endings": ROWS,
+    "Endings.rows": ROWS,
+    "Endings.capacity": ROOM,
+    "Ending.sum": "128 bits: both parts are hashed; the hand flips 64 at most",
     "Brakes.waiting": ROWS,
     "Entry.rank_above": "the sort key; the entries stand sorted",
     "Entry.rank_below": "the sort key; the entries stand sorted",
@@ -310,6 +324,24 @@ def scanned() -> World:
     return world
 
 
+def calling() -> World:
+    """Stop between two margin calls, one answer on the agenda, the market to expire."""
+    world, venue = make(
+        bids={90: 50, 80: 50}, calls={"call_ppm": 3_000_000, "release_ppm": 4_000_000}
+    )
+    for _ in range(3):
+        holding(venue, 10, 100, 20_000)
+    set_answers(world, 0, 1, 2, action=CallAction.ADD, wallet=700, target_ppm=5_000_000)
+    set_answers(world, 0, 3, action=CallAction.REDUCE, share_ppm=500_000, delay_ns=7)
+    ends = {"rule": ExpiryRule.AVERAGE_INDEX, "window_ns": 50}
+    schedule_expiry(world, 100, 0, 0, **ends)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while (StepKind.MARGIN_CALL,) not in rows(world, "steps", "kind"):
+        assert world.step() >= 0
+    return world
+
+
 def guarded() -> World:
     """Stop in a halt in which an outside order waits; a report of the feed is on its way."""
     second = 10**9
@@ -392,6 +424,7 @@ def worlds() -> list[World]:
         guarded(),
         backed(),
         surcharged(),
+        calling(),
     ]
 
 
@@ -412,6 +445,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return bool(hand.read(world, "State.fed", 0))
     if cell.startswith("Funding."):  # Without a rule nobody reads it.
         return bool(hand.read(world, "Funding.rule", row))
+    if cell.startswith("Ending.") and cell != "Ending.known":
+        return bool(hand.read(world, "Ending.known", row))
     if cell == "TriggerNode.tick":
         return int(hand.read(world, "TriggerNode.place", row)) >= 0
     if cell == "Position.handover":  # Scratch but while its scope is handed over.

@@ -133,7 +133,7 @@ cdef inline void called_digest(const void* calls, int64_t holders, Digest* d) no
         digest_word(d, c.answers[i].ppm)
         digest_word(d, c.answers[i].delay_ns)
         digest_word(d, c.answers[i].wallet)
-    digest_word(d, c.gathered)
-    if c.gathered:
-        for i in range(c.cursor, c.due_count):
-            digest_word(d, c.due[i])
+    digest_word(d, (c.due_count << 1) | c.gathered)
+    digest_word(d, c.cursor)
+    for i in range(c.cursor, c.due_count):
+        digest_word(d, c.due[i])

@@ -52,7 +52,7 @@ from ordercascade.core.watch cimport sort_ids, touch
 from types import MappingProxyType
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import CallAction, CallSource
+from ordercascade.duties import CallAction, CallSource
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 
 LEVEL_MAX = 10**9           # a thousand times maintenance
@@ -241,8 +241,6 @@ cdef int _gather(State* s, Calls* c) except -1 nogil:
     triggers_clear_fired(&c.triggers)
     c.called = <signed char*>slab_grow(
         c.called, &c.called_capacity, s.ledger.holder_count, sizeof(signed char))
-    c.due_count = 0
-    c.cursor = 0
     sort_ids(c.loose, c.loose_count)
     count = c.loose_count
     for i in range(count):          # who must be looked at again joins behind
@@ -257,8 +255,11 @@ cdef int _gather(State* s, Calls* c) except -1 nogil:
 
 
 cdef void calls_begin(State* s) noexcept nogil:
-    if s.calls != NULL:
-        (<Calls*>s.calls).gathered = 0
+    cdef Calls* c = <Calls*>s.calls
+    if c != NULL:
+        c.gathered = 0
+        c.due_count = 0
+        c.cursor = 0
 
 
 cdef int calls_advance(State* s) except -1 nogil:

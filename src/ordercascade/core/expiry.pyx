@@ -30,7 +30,7 @@ from ordercascade.core.units cimport (
 from ordercascade.core.watch cimport touch
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import ExpiryRule
+from ordercascade.duties import ExpiryRule
 from ordercascade.errors import ConfigError, InputError
 
 ctypedef struct Worth:

@@ -1,11 +1,9 @@
 from typing import Any
 
 from ordercascade.core.world import World
-from ordercascade.enums import ExpiryRule
+from ordercascade.duties import ExpiryRule
 
-def set_answers(
-    world: World, venue: int, first: int, count: int = 1, **answer: Any
-) -> None: ...
+def set_answers(world: World, venue: int, first: int, count: int = 1, **answer: Any) -> None: ...
 def schedule_expiry(
     world: World,
     time_ns: int,

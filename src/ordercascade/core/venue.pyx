@@ -88,8 +88,8 @@ cdef class Venue:
                    round_max=100_000, shortfall_at=ShortfallAt.ORDER, trigger_strict=True,
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
-                   liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
-                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, calls=None, policy=None,
+                   liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False, calls=None,
+                   adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
                    backstop=None, breakers=(), surcharges=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
