@@ -167,6 +167,14 @@ class NoteKind(IntEnum):
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
 
 
+class RateKind(IntEnum):
+    """Which rates of a market a surcharge is added to: core/mechanism.pxd."""
+
+    MAINTENANCE = 0  # and initial margin with it
+    INITIAL = 1
+    FEE = 2  # of takers
+
+
 class MarketKind(IntEnum):
     """How a market's lots pay: core/contracts.pxd."""
 

@@ -470,3 +470,33 @@ def test_what_does_not_go_together_is_refused_with_its_key(
     with pytest.raises(ConfigError) as refused:
         oc.Scenario.from_toml(SCENARIO.replace(line, changed, 1))
     assert rule in str(refused.value)
+
+
+NAMES = ["volatility_margin", "contagion_buffer", "volatility_fee"]
+
+
+def test_ablation_switches_each_of_them() -> None:
+    """The sale alone liquidates next to nobody; the margin that follows it does. §10."""
+    scenario = oc.scenarios.load("moving-margins", "population[0].accounts=150")
+    found = oc.analysis.ablation(scenario, NAMES, seeds=4)
+    assert list(found.names)[:5] == ["baseline", *NAMES, "all"]
+    assert {each.name: each.on for each in found.switches} == {
+        "volatility_margin": "3", "contagion_buffer": "0.02", "volatility_fee": "0.0005",
+    }  # fmt: skip
+    liquidated = found.values[:, :, 1].sum(axis=1).tolist()
+    baseline, margin_, buffer, fee_, whole = liquidated[:5]
+    assert margin_ > baseline and whole == margin_ and buffer == fee_ == baseline
+    assert found.columns[0].config.venue[0].surcharge is None
+    bare = oc.analysis.ablation(scenario.set("surcharge=[]"), NAMES, seeds=1)
+    assert bare.values[0, 0].tolist() == found.values[0, 0].tolist()
+
+
+def test_a_safeguard_s_parameter_is_read_and_set() -> None:
+    known = {each.name: each for each in oc.safeguards.safeguards()}
+    venue = oc.scenarios.load("halts").config.venue[0]
+    for name in NAMES:
+        each = known[name]
+        assert each.read(venue) is None
+        on = each.set(venue, "0.01")
+        assert each.read(on) == "0.01" and each.read(each.set(on, None)) is None
+        assert each.set(each.set(on, "0.02"), None).surcharge is None

@@ -1,6 +1,8 @@
 # Python objects as mechanisms: each call takes the GIL, hands out copies and checks the answer.
-from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.units cimport Tick
+from ordercascade.core.mechanism cimport (
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
+)
+from ordercascade.core.units cimport Ppm, Tick
 
 
 cdef class PluginOracle(Oracle):
@@ -18,3 +20,9 @@ cdef class PluginPolicy(LiquidationPolicy):
 
 cdef class PluginBackstop(Backstop):
     cdef readonly object plugin
+
+
+cdef class PluginSurcharge(Surcharge):
+    cdef readonly object plugin
+    cdef readonly int rate          # RateKind
+    cdef readonly Ppm reach_ppm
