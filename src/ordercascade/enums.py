@@ -121,7 +121,7 @@ class StepKind(IntEnum):
     BOUND = 12
     PAYMENT = 13
     FUNDING = 14
-    RATES = 16
+    RATES = 15
 
 
 class Outcome(IntEnum):

@@ -37,7 +37,7 @@ cdef enum:
     STEP_BOUND = 12
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
-    STEP_RATES = 16
+    STEP_RATES = 15
 
 cdef enum:
     OPEN = 0
