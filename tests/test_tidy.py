@@ -49,8 +49,9 @@ CORRIDORS = [
         " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
         " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
         " core.takeover core.stages core.listing core.questions core.closeout core.reopening"
-        " core.rating"
-        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation",
+        " core.rating core.interest"
+        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation"
+        " core.lending",
     ),
     (
         3,

@@ -122,6 +122,7 @@ class StepKind(IntEnum):
     PAYMENT = 13
     FUNDING = 14
     RATES = 15
+    INTEREST = 16
 
 
 class Outcome(IntEnum):
@@ -152,6 +153,7 @@ class PostReason(IntEnum):
     WITHDRAWAL = 10
     TAKEOVER = 11
     FUNDING = 12
+    INTEREST = 13
 
 
 class NoteKind(IntEnum):
@@ -165,6 +167,7 @@ class NoteKind(IntEnum):
     RELEASED = 5
     RATE = 6  # a: what surcharges add now, ppm; b: to 0 maintenance, 1 initial, 2 taker fee
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
+    INTEREST = 8  # a: rate a year in ppb; b: utilisation in ppb, -1: nothing was paid
 
 
 class RateKind(IntEnum):

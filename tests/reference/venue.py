@@ -20,6 +20,7 @@ from ordercascade.enums import (
 from ordercascade.errors import ConfigError, InputError
 from reference import funding, margin, trading
 from reference.brakes import Brakes
+from reference.interest import Lending
 from reference.ledger import OUTSIDE, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
@@ -49,6 +50,7 @@ class Venue:
         self.planned = 0  # scopes in its latest queue
         self.brakes: Brakes | None = None
         self.surcharges: Surcharges | None = None
+        self.lending: Lending | None = None
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 

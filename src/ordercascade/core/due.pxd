@@ -8,6 +8,9 @@ cdef enum:                  # agenda ranks
     TRANSFER = 2
     ORDER = 3
 
+cdef enum:
+    INTEREST = 2            # `side` of a FUNDING item: interest, `market` is the asset
+
 ctypedef struct Item:       # something that is due at a time
     TimeNs time_ns
     int64_t sequence

@@ -38,6 +38,7 @@ cdef enum:
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
     STEP_RATES = 15
+    STEP_INTEREST = 16
 
 cdef enum:
     OPEN = 0
@@ -62,6 +63,7 @@ cdef enum:
     REASON_WITHDRAWAL = 10
     REASON_TAKEOVER = 11
     REASON_FUNDING = 12
+    REASON_INTEREST = 13
 
 cdef enum:
     NOTE_BOUND_REACHED = 0
@@ -72,6 +74,7 @@ cdef enum:
     NOTE_RELEASED = 5
     NOTE_RATE = 6
     NOTE_FUNDING = 7
+    NOTE_INTEREST = 8
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.

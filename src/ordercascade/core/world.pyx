@@ -13,7 +13,7 @@ from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport wanted
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.due cimport (
-    FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
+    FUNDING, INTEREST, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
 )
 from ordercascade.core.events cimport (
     EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
@@ -23,6 +23,7 @@ from ordercascade.core.settle cimport (
     bound_row, marks_advance, next_retry, round_advance, round_begin,
 )
 from ordercascade.core.funding cimport funding_step
+from ordercascade.core.interest cimport interest_step
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
@@ -342,6 +343,8 @@ cdef class World:
                 return price_tick(s, item.market, item.a, item.b)
             if item.kind == FUNDING:
                 self._again(&item)
+                if item.side == INTEREST:
+                    return interest_step(s, item.market, item.b)
                 return funding_step(s, item.market, item.side, item.a)
             if item.kind == TRANSFER:
                 return transfer(s, item.account, <int32_t>item.b, item.a)
