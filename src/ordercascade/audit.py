@@ -24,7 +24,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices", "surcharges")
+UNEXPLAINED = ("breakers", "slices", "surcharges", "interest")
 SHOWN = 5  # failures of one check in a text
 
 

@@ -18,6 +18,7 @@ from ordercascade.keys import (
     Count,
     FundingConfig,
     FundingRuleConfig,
+    InterestConfig,
     PopulationConfig,
     Strict,
     Whole,
@@ -292,6 +293,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     account: tuple[AccountConfig, ...] = ()
     positions: tuple[PositionsConfig, ...] = ()
     population: tuple[PopulationConfig, ...] = ()
+    interest: InterestConfig | None = None
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

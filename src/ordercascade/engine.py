@@ -152,6 +152,8 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
         ]
     if venue.surcharges:
         told["surcharges"] = [surcharge_told(each) for each in venue.surcharges]
+    if venue.config.interest is not None:
+        told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
 
 

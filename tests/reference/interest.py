@@ -41,7 +41,8 @@ def pay_interest(venue: Venue, asset: int, span_ns: int, time_ns: int) -> int:
     assert terms is not None
     step = venue.writer.open(StepKind.INTEREST, time_ns=time_ns)
     cash = {
-        number: holder.collateral - sum(p.cost for (h, _), p in ledger.positions.items() if h == number)
+        number: holder.collateral
+        - sum(p.cost for (h, _), p in ledger.positions.items() if h == number)
         for number, holder in enumerate(ledger.holders)
         if holder.kind in PURSES and holder.asset == asset
     }  # fmt: skip

@@ -10,7 +10,7 @@ from ordercascade.replay.findings import Findings
 from ordercascade.replay.terms import VenueTerms
 from ordercascade.tables import Table
 
-OUTSIDE_KINDS = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING)
+OUTSIDE_KINDS = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST)
 USERS_ONLY = (PostReason.TRANSFER,)
 
 
