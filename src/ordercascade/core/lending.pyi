@@ -1,5 +1,7 @@
 from ordercascade.core.world import World
 
+SPAN_NS_MAX: int
+
 def schedule_interest(
     world: World,
     time_ns: int,

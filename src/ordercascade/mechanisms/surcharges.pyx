@@ -64,7 +64,7 @@ cdef class Volatile(Surcharge):
         """Move towards what is wanted by what the time since a grid time allows."""
         cdef Wide allowed = <Wide>self.step_ppm * g.sigma.period * self.sample_ns / HOUR
         allowed = allowed - <Wide>self.step_ppm * before * self.sample_ns / HOUR
-        if self.step_ppm == 0 or allowed > PPM:
+        if self.step_ppm == 0:
             allowed = PPM
         g.now = larger(g.now - <Ppm>allowed, smaller(g.now + <Ppm>allowed, g.wanted))
 
