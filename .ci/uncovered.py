@@ -37,6 +37,7 @@ TESTS = [
     "property/test_breakers.py",
     "property/test_desk_machine.py",
     "property/test_schedule.py",
+    "property/test_surcharges.py",
     "property/test_triggers_machine.py",
     "property/test_world_against_twin.py",
     "vectors",
@@ -45,7 +46,7 @@ TESTS = [
         " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
         " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
         " populations quanto run scenario schedule slices stages state_hash_fields tape tape_file"
-        " tranches"
+        " tranches surcharges interest"
         " triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip

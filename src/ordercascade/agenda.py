@@ -17,9 +17,11 @@ from ordercascade.config import (
 from ordercascade.enums import FundingRule, Side, Told
 from ordercascade.errors import ConfigError
 from ordercascade.exact import located, plain, ppb, ppm, time_ns
-from ordercascade.keys import FundingConfig, JumpConfig
+from ordercascade.keys import FundingConfig, InterestConfig, JumpConfig
 from ordercascade.market import Market
 from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
+
+YEAR_NS = 365 * 86_400 * 10**9
 
 
 class Shock(NamedTuple):
@@ -84,6 +86,14 @@ class Jump(NamedTuple):
     change: dict[str, int]
 
 
+class Interest(NamedTuple):
+    """Interest payments of a venue: arguments of core.lending.schedule_interest()."""
+
+    time_ns: int
+    venue: int
+    terms: dict[str, int]
+
+
 class Agenda(NamedTuple):
     """All of it, in the order of the file."""
 
@@ -93,6 +103,7 @@ class Agenda(NamedTuple):
     dislocations: tuple[Dislocation, ...] = ()
     fundings: tuple[Funding, ...] = ()
     jumps: tuple[Jump, ...] = ()
+    interest: tuple[Interest, ...] = ()
 
 
 def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
@@ -108,6 +119,11 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
         ),
         tuple(_funding(venues, item, f"funding[{i}]") for i, item in enumerate(config.funding)),
         tuple(_jump(venues, item, f"jump[{i}]") for i, item in enumerate(config.jump)),
+        tuple(
+            _interest(i, venue.config.interest, f"{venue.path}.interest")
+            for i, venue in enumerate(venues)
+            if venue.config.interest is not None
+        ),
     )
 
 
@@ -176,6 +192,23 @@ def _funding(venues: Sequence[VenuePlan], item: FundingConfig, path: str) -> Fun
     if item.times > 1 and every == 0:
         raise ConfigError(f"{path}.every_s", "must be above 0")
     return Funding(_time(path, item), venue, index, rate, every, item.times)
+
+
+def _interest(venue: int, item: InterestConfig, path: str) -> Interest:
+    terms = {
+        name: located(path, partial(ppb, low=0, high=10**10), key, getattr(item, key) or 0)
+        for key, name in (("base", "base_ppb"), ("slope1", "slope_ppb"), ("slope2", "steep_ppb"))
+    }
+    terms["optimum_ppb"] = located(path, partial(ppb, low=1, high=10**9 - 1), "optimum",
+                                   item.optimum)  # fmt: skip
+    terms["reserve_ppm"] = located(path, ppm, "reserve", item.reserve or 0)
+    terms["every_ns"] = located(path, time_ns, "every_s", item.every_s)
+    if not 0 < terms["every_ns"] <= YEAR_NS:
+        rule = "must be above 0 and at most a year"
+        raise ConfigError(f"{path}.every_s", rule, plain(item.every_s))
+    terms["times"] = item.times
+    first = item.every_s if item.at_s is None else item.at_s
+    return Interest(located(path, time_ns, "at_s", first), venue, terms)
 
 
 def funding_terms(item: MarketPlan) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges")
+UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest")
 SHOWN = 5  # failures of one check in a text
 
 

@@ -22,6 +22,7 @@ from ordercascade.keys import (
     FundingConfig,
     FundingRuleConfig,
     GatesConfig,
+    InterestConfig,
     JumpConfig,
     MarginCallsConfig,
     PopulationConfig,
@@ -308,6 +309,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     positions: tuple[PositionsConfig, ...] = ()
     population: tuple[PopulationConfig, ...] = ()
     answer: tuple[AnswerConfig, ...] = ()
+    interest: InterestConfig | None = None
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

@@ -169,6 +169,8 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
     if venue.surcharges:
         told["surcharges"] = [surcharge_told(each) for each in venue.surcharges]
     told |= ahead_told(venue.ahead.rules)
+    if venue.config.interest is not None:
+        told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
 
 

@@ -317,6 +317,23 @@ class FundingRuleConfig(Strict, frozen=True, kw_only=True):
     price: Literal["mark", "index"] = "mark"
 
 
+class InterestConfig(Strict, frozen=True, kw_only=True):
+    """Two-slope interest on borrowed settlement money; rates are fractions a year of 365 days.
+
+    R = base + slope1 U / optimum up to the optimum, + slope2 (U - optimum) / (1 - optimum) beyond.
+    Paid `times` times, `every_s` apart, first at `at_s` (every_s); the fund keeps the reserve.
+    """
+
+    optimum: Exact
+    slope1: Exact
+    slope2: Exact
+    base: Exact | None = None
+    reserve: Exact | None = None
+    every_s: Exact
+    at_s: Exact | None = None
+    times: Annotated[int, Meta(ge=1, le=10**6)] = 1
+
+
 class FundingConfig(Strict, frozen=True, kw_only=True):
     """Funding payments from `at_s` on, `every_s` apart; without a rate by the market's rule."""
 

@@ -294,6 +294,10 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         from ordercascade.core.dislocation import schedule_dislocation
 
         schedule_dislocation(world, *lie)
+    for due in scenario.agenda.interest:
+        from ordercascade.core.lending import schedule_interest
+
+        schedule_interest(world, due.time_ns, due.venue, **due.terms)
     for paid in scenario.agenda.fundings:
         terms = {"rate_ppb": paid.rate_ppb, "every_ns": paid.every_ns, "times": paid.times}
         world.schedule_funding(paid.time_ns, paid.venue, paid.market, **terms)

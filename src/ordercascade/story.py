@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 CASCADES_TOLD = 12  # the largest settlements; the others are summed up
 NAMED = 4  # outside events, counterparties, waiting accounts named one by one
-OUTSIDE = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.EXPIRY)
+OUTSIDE = (
+    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
+)
 PAYERS = {
     "paid_fund": "insurance fund",
     "paid_vault": "vault",

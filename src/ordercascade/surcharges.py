@@ -15,12 +15,16 @@ not be below that. spec/MECHANISMS.md §10, §12; docs/adr/0017.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
+
+import msgspec
 
 from ordercascade.config import VenueConfig
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import PPM, Exact, located, plain, ppb, ppm, time_ns
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
+from ordercascade.safeguards import Put, Read, Safeguard, register
 from ordercascade.stagekeys import SurchargeConfig
 
 CLASSES = {
@@ -157,3 +161,68 @@ def _judge_rebate(numbers: Arguments, fees: Mapping[str, int], path: str) -> Non
 
 def _field(error: ConfigError | InputError) -> str:
     return error.path if isinstance(error, ConfigError) else error.field
+
+
+def _safeguard(default: SurchargeConfig, key: str) -> tuple[Read, Put]:
+    """Return reader and setter of one kind of surcharge, by its main key."""
+
+    def own(venue: VenueConfig) -> SurchargeConfig | None:
+        return next((each for each in venue.surcharge or () if each.kind == default.kind), None)
+
+    def read(venue: VenueConfig) -> str | None:
+        said = getattr(own(venue), key, None)
+        return plain(said) if said else None
+
+    def put(venue: VenueConfig, value: str | None) -> VenueConfig:
+        others = tuple(each for each in venue.surcharge or () if each.kind != default.kind)
+        if value is not None and Decimal(value) > 0:
+            others += (msgspec.structs.replace(own(venue) or default, **{key: Exact(value)}),)
+        return msgspec.structs.replace(venue, surcharge=others or None)
+
+    return read, put
+
+
+register(
+    Safeguard(
+        "volatility_margin",
+        "volatility margin",
+        "standard deviations of ten minutes that margin covers",
+        "money",
+        "3",
+        *_safeguard(
+            SurchargeConfig(kind="volatility_margin", k=Exact(3), mpor_s=Exact(600), cap=Exact(1)),
+            "k",
+        ),
+    )
+)
+register(
+    Safeguard(
+        "contagion_buffer",
+        "contagion buffer",
+        "how far around the mark clustered liquidations are priced",
+        "share",
+        "0.02",
+        *_safeguard(
+            SurchargeConfig(kind="contagion_buffer", reach=Exact("0.02"), cap=Exact("0.05")),
+            "reach",
+        ),
+    )
+)
+register(
+    Safeguard(
+        "volatility_fee",
+        "volatility fee",
+        "more taker fee for each 3 % a day that volatility exceeds 3 % a day",
+        "share",
+        "0.0005",
+        *_safeguard(
+            SurchargeConfig(
+                kind="volatility_fee",
+                slope=Exact("0.0005"),
+                cap=Exact("0.01"),
+                volatility_reference=Exact("0.03"),
+            ),
+            "slope",
+        ),
+    )
+)

@@ -1,8 +1,8 @@
 # A user's own mechanisms, compiled against the shipped .pxd files: the second door.
 from libc.stdint cimport int32_t
-from ordercascade.core.mechanism cimport CircuitBreaker, Oracle
-from ordercascade.core.records cimport HOLD, MarketView, Verdict
-from ordercascade.core.units cimport Tick, TimeNs
+from ordercascade.core.mechanism cimport CircuitBreaker, Oracle, Surcharge
+from ordercascade.core.records cimport Crowd, HOLD, MarketView, Verdict
+from ordercascade.core.units cimport Ppm, Tick, TimeNs
 
 
 cdef class Last(Oracle):
@@ -21,3 +21,11 @@ cdef class Floor(CircuitBreaker):
         out.low = 97
         out.high = 103
         return 0
+
+
+cdef class More(Surcharge):
+    """One per cent more of margin while the mark is below 99."""
+
+    cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
+                   TimeNs time_ns) except -1 nogil:
+        return 10_000 if view.mark < 99 else 0

@@ -86,7 +86,8 @@ def venue_of(rng: random.Random) -> tuple[World, Venue]:
     volatile = {"sample_ns": second, "decay_ppm": rng.choice((900_000, 500_000))}
     margin = VolatilityMargin(
         k_ppm=2_000_000, mpor_ns=4 * second, bases_ppm=[50_000],
-        cap_ppm=rng.choice((80_000, 10**6)), step_ppm=rng.choice((0, 10**6)), new_only=rng.random() < 0.2, **volatile,
+        cap_ppm=rng.choice((80_000, 10**6)), step_ppm=rng.choice((0, 10**6)),
+        new_only=rng.random() < 0.2, **volatile,
     )  # fmt: skip
     fee = VolatilityFee(
         base_ppm=400, slope_ppm=300, cap_ppm=5_000, reference_ppb=10**7, to_fund_ppm=300_000,

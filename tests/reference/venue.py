@@ -21,6 +21,7 @@ from ordercascade.errors import ConfigError, InputError
 from reference import collateral, funding, margin, trading
 from reference.brakes import Brakes
 from reference.calls import Calls, Ending
+from reference.interest import Lending
 from reference.ledger import OUTSIDE, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
@@ -53,6 +54,7 @@ class Venue:
         self.endings: dict[int, Ending] = {}
         self.pledges: dict[int, collateral.Pledge] = {}
         self.surcharges: Surcharges | None = None
+        self.lending: Lending | None = None
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 

@@ -12,11 +12,13 @@ from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError
 from reference import calls, collateral, settlement, trading
 from reference.funding import fund
+from reference.interest import Lending, pay_interest
 from reference.record import recorded
 from reference.rules import Rules, Scope
 from reference.tables import Tables
 from reference.venue import Venue
 
+INTEREST = 2**62  # in place of a funding rate
 INDEX_TICK, FUNDING, TRANSFER, SHOCK, COOLDOWN = 0, 1, 2, 3, 4  # kinds in agenda order
 
 
@@ -224,6 +226,14 @@ class World:
         self.drop_cooldown(venue, scope.id)
         self._plan(scope.cooldown_until, COOLDOWN, venue, -1, scope.account, (scope.id,))
 
+    @recorded
+    def schedule_interest(
+        self, time_ns: int, venue: int, asset: int, every_ns: int, times: int, terms: Lending
+    ) -> None:
+        """Plan interest payments of a venue, each for the time since the one before."""
+        self.venues[venue].lending = terms
+        self._plan(time_ns, FUNDING, venue, asset, 0, (every_ns, times, INTEREST))
+
     def drop_cooldown(self, venue: int, scope: int) -> None:
         """Forget the wake-up of a scope, if there is one."""
         self.agenda = [
@@ -255,7 +265,10 @@ class World:
                 if times > 1:
                     later = (every, times - 1, *rate)
                     self._plan(time_ns + every, FUNDING, venue.id, item.market, 0, later)
-                yield fund(venue, item.market, rate[0] if rate else None, time_ns)
+                if rate == [INTEREST]:
+                    yield pay_interest(venue, item.market, every, time_ns)
+                else:
+                    yield fund(venue, item.market, rate[0] if rate else None, time_ns)
             elif item.kind == TRANSFER:
                 yield trading.transfer(venue, item.account, *what, time_ns)
             elif item.kind == SHOCK:

@@ -99,6 +99,7 @@ PLACES = {
         "(<Breaker>v.breakers[0]).watch_count if v.breakers else 0",
     ),
     "Rates": ("core/rates.pxd", "(<Rates*>s.rates)", "s.rates != NULL"),
+    "Lending": ("core/rates.pxd", "(<Rates*>s.rates).lending", "s.rates != NULL"),
     "RateRow": (
         "core/rates.pxd",
         "(<Rates*>s.rates).rows[row]",

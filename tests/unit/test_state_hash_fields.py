@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ordercascade.core.dislocation import schedule_collateral, schedule_dislocation
+from ordercascade.core.lending import schedule_interest
 from ordercascade.core.planning import schedule_expiry, set_answers
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
@@ -114,6 +115,8 @@ NOT_HASHED = {
     "State.rates": ROWS,
     "Rates.surcharges": "their own digest()s, flipped as VolatilityMargin and so on",
     "Rates.rows": ROWS,
+    "Rates.lending": ROWS,
+    "Lending.on": "follows from the others; without it nothing of them is read",
     "Volatile.gauges": ROWS,
     "Gauge.sigma": ROWS,
     "VolatilityMargin.bases_ppm": "the same as its bases, for people",
@@ -403,6 +406,8 @@ def surcharged() -> World:
     buffer = ContagionBuffer(reach_ppm=10_000, cap_ppm=9)
     world, venue = make(bids={90: 5, 80: 5}, surcharges=[margin, fee, buffer])
     holding(venue, 10, 100, 12_000)
+    terms = {"slope_ppb": 1, "steep_ppb": 2, "optimum_ppb": 3}
+    schedule_interest(world, 10**9, 0, every_ns=1, **terms)
     world.schedule_shock(0, 0, 0, Side.ASK, size=6)
     world.schedule_shock(100, 0, 0, Side.ASK, size=1)
     world.start()

@@ -204,6 +204,47 @@ def test_a_schedule_s_rows_move_and_forks_have_their_own(kind: str) -> None:
     assert made.rates(1)[1] == 50_000 * 10**6  # The user's schedule is as it was.
 
 
+@pytest.mark.parametrize("kind", ["slab", "tiers"])
+def test_liquidation_prices_follow_the_rows_on_every_step_of_a_table(kind: str) -> None:
+    """Each is the last tick, counted down by what_if(), at which the scope is liquidatable."""
+    steps = [0, 40_000, 70_000, 110_000, 150_000]
+    slab = [(floor, 50_000 + 20_000 * k, 400_000) for k, floor in enumerate(steps)]
+    tiers = [(0, 50_000, 0, 400_000)]
+    for floor, rate, initial in slab[1:]:
+        _, before, amount, _ = tiers[-1]
+        tiers.append((floor, rate, amount + floor * (rate - before) // 10**6, initial))
+    made = {
+        "slab": lambda: Schedule.slab(slab, multiplier=100),
+        "tiers": lambda: Schedule.tiers(tiers, multiplier=100, fee_ppm=300),
+    }[kind]()
+    world = World()
+    world.add_venue(surcharges=[margin(floor_ppm=130_000, cap_ppm=130_000)])
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, schedule=made, last=1_000)
+    scopes = [
+        holding(venue, sign, 1_000, money)
+        for sign in (1, -1)
+        for money in range(21_000, 90_000, 997)
+    ]
+    world.start()
+    run_checked(world)
+    assert told(world) == [(0, 80_000)]
+    for scope in scopes:
+        if not venue.position(scope, 0)[0]:
+            continue
+        found = venue.liquidation_price(scope, 0)
+        sign = venue.position(scope, 0)[0]
+
+        def falls(tick: int, scope: int = scope) -> bool:
+            equity, asked = venue.what_if(scope, {0: tick})
+            return equity < asked
+
+        if found is None:
+            assert sign > 0 and not falls(1)
+        else:
+            assert falls(found) and not falls(found + sign)
+
+
 def test_schedules_without_rows_are_refused() -> None:
     made = Schedule.size(maintenance_ppm=50_000, initial_ppm=100_000, increment_ppt=1)
     world = World()
@@ -470,3 +511,33 @@ def test_what_does_not_go_together_is_refused_with_its_key(
     with pytest.raises(ConfigError) as refused:
         oc.Scenario.from_toml(SCENARIO.replace(line, changed, 1))
     assert rule in str(refused.value)
+
+
+NAMES = ["volatility_margin", "contagion_buffer", "volatility_fee"]
+
+
+def test_ablation_switches_each_of_them() -> None:
+    """The sale alone liquidates next to nobody; the margin that follows it does. §10."""
+    scenario = oc.scenarios.load("moving-margins", "population[0].accounts=150")
+    found = oc.analysis.ablation(scenario, NAMES, seeds=4)
+    assert list(found.names)[:5] == ["baseline", *NAMES, "all"]
+    assert {each.name: each.on for each in found.switches} == {
+        "volatility_margin": "3", "contagion_buffer": "0.02", "volatility_fee": "0.0005",
+    }  # fmt: skip
+    liquidated = found.values[:, :, 1].sum(axis=1).tolist()
+    baseline, margin_, buffer, fee_, whole = liquidated[:5]
+    assert margin_ > baseline and whole == margin_ and buffer == fee_ == baseline
+    assert found.columns[0].config.venue[0].surcharge is None
+    bare = oc.analysis.ablation(scenario.set("surcharge=[]"), NAMES, seeds=1)
+    assert bare.values[0, 0].tolist() == found.values[0, 0].tolist()
+
+
+def test_a_safeguard_s_parameter_is_read_and_set() -> None:
+    known = {each.name: each for each in oc.safeguards.safeguards()}
+    venue = oc.scenarios.load("halts").config.venue[0]
+    for name in NAMES:
+        each = known[name]
+        assert each.read(venue) is None
+        on = each.set(venue, "0.01")
+        assert each.read(on) == "0.01" and each.read(each.set(on, None)) is None
+        assert each.set(each.set(on, "0.02"), None).surcharge is None

@@ -11,6 +11,9 @@ cdef enum:                  # agenda ranks
     ANSWER = 2              # `side` of an answer to a margin call: TRANSFER or ORDER by its rank
     ENDING = 3              # `side` of an expiry: FUNDING by its rank, after the last payment
 
+cdef enum:
+    INTEREST = 4            # `side` of a FUNDING item: interest, `market` is the asset
+
 ctypedef struct Item:       # something that is due at a time
     TimeNs time_ns
     int64_t sequence

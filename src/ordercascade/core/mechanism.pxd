@@ -50,7 +50,7 @@ cdef class CircuitBreaker:
 
 # What a surcharge is added to.
 cdef enum:
-    ADD_MARGIN = 0              # maintenance and initial margin
+    ADD_MAINTENANCE = 0         # and initial margin with it
     ADD_INITIAL = 1             # initial margin alone: what new positions are asked
     ADD_FEE = 2                 # what takers pay
 
@@ -59,7 +59,7 @@ cdef class Surcharge:
     # asked once a round and market, after the marks: ppm to be added to a rate
     cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
                    TimeNs time_ns) except -1 nogil
-    cdef int target(self) noexcept nogil        # ADD_MARGIN, ADD_INITIAL, ADD_FEE
+    cdef int target(self) noexcept nogil        # ADD_MAINTENANCE, ADD_INITIAL, ADD_FEE
     # how far around the mark it wants the crowd this time; 0: `crowd` comes zeroed
     cdef Ppm reach(self, int32_t market, TimeNs time_ns) noexcept nogil
     # when its answer may rise though nothing happens, after that time; NIL: never

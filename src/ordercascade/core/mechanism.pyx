@@ -96,7 +96,7 @@ cdef class Surcharge:
         return 0
 
     cdef int target(self) noexcept nogil:
-        return ADD_MARGIN
+        return ADD_MAINTENANCE
 
     cdef Ppm reach(self, int32_t market, TimeNs time_ns) noexcept nogil:
         return 0

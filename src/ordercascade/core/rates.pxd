@@ -3,7 +3,7 @@
 # A venue without surcharges has no Rates: `State.rates` is NULL. What stands is in the market's own
 # brackets (or its schedule's rows) and taker fee already, so nothing that reads them asks here.
 # What surcharges do: core/rating.*; what they decide: mechanisms/surcharges.*. ADR 17.
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_word
@@ -18,7 +18,16 @@ ctypedef struct RateRow:    # one market: what was added to ...
     Ppm initial_ppm         # every initial rate
     Ppm fee_ppm             # the taker fee
 
+ctypedef struct Lending:        # two-slope interest, core/interest; `on` 0: none
+    int8_t on
+    int64_t base_ppb        # a year
+    int64_t slope_ppb       # up to the optimum ...
+    int64_t steep_ppb       # ... and beyond it
+    int64_t optimum_ppb     # of the utilisation
+    Ppm reserve_ppm         # share of what is paid that goes to the fund
+
 ctypedef struct Rates:
+    Lending lending
     void* surcharges[16]    # borrowed Surcharges; the venue object owns them
     int64_t surcharge_count
     int64_t cursor          # market that is asked next in this round
@@ -72,6 +81,12 @@ cdef inline void rates_digest(const Rates* r, Digest* d) noexcept nogil:
     digest_word(d, r.surcharge_count)
     digest_word(d, r.cursor)
     digest_word(d, r.to_fund_ppm)
+    if r.lending.on:
+        digest_word(d, r.lending.base_ppb)
+        digest_word(d, r.lending.slope_ppb)
+        digest_word(d, r.lending.steep_ppb)
+        digest_word(d, r.lending.optimum_ppb)
+        digest_word(d, r.lending.reserve_ppm)
     for i in range(r.row_count):
         digest_word(d, r.rows[i].maintenance_ppm)
         digest_word(d, r.rows[i].initial_ppm)

@@ -16,7 +16,7 @@ from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.arriving cimport sooner
 from ordercascade.core.ledger cimport Position, SCOPE
 from ordercascade.core.margin cimport maintenance_wide
-from ordercascade.core.mechanism cimport ADD_FEE, ADD_MARGIN, Surcharge
+from ordercascade.core.mechanism cimport ADD_FEE, ADD_MAINTENANCE, Surcharge
 from ordercascade.core.rates cimport (
     Rates, RateRow, SURCHARGES_MAX, rates_new, rates_reserve,
 )
@@ -188,7 +188,7 @@ cdef int _asked(State* s, int32_t market, RateRow* out) except -1 nogil:
             out.fee_ppm += found
         else:
             out.initial_ppm += found
-            if (<Surcharge>r.surcharges[i]).target() == ADD_MARGIN:
+            if (<Surcharge>r.surcharges[i]).target() == ADD_MAINTENANCE:
                 out.maintenance_ppm += found
     return 0
 

@@ -41,8 +41,9 @@ cdef enum:
     STEP_BOUND = 12
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
-    STEP_RATES = 16
-    STEP_EXPIRY = 20
+    STEP_RATES = 15
+    STEP_INTEREST = 16
+    STEP_EXPIRY = 17
 
 cdef enum:
     OPEN = 0
@@ -67,7 +68,8 @@ cdef enum:
     REASON_WITHDRAWAL = 10
     REASON_TAKEOVER = 11
     REASON_FUNDING = 12
-    REASON_CONVERSION = 20
+    REASON_INTEREST = 13
+    REASON_CONVERSION = 14
 
 cdef enum:
     NOTE_BOUND_REACHED = 0
@@ -78,10 +80,11 @@ cdef enum:
     NOTE_RELEASED = 5
     NOTE_RATE = 6
     NOTE_FUNDING = 7
-    NOTE_MARGIN_CALL = 20
-    NOTE_ANSWER = 21
-    NOTE_EXPIRY = 22
-    NOTE_COLLATERAL = 23
+    NOTE_INTEREST = 8
+    NOTE_COLLATERAL = 9
+    NOTE_MARGIN_CALL = 10
+    NOTE_ANSWER = 11
+    NOTE_EXPIRY = 12
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.

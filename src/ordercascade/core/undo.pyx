@@ -14,7 +14,7 @@ from ordercascade.core.state cimport State
 from ordercascade.core.tapemark cimport TapeMark, mark_clear
 from ordercascade.core.venue cimport Venue
 from ordercascade.mechanisms.plugins cimport (
-    Journal, PluginBackstop, PluginBreaker, PluginOracle, PluginPolicy,
+    Journal, PluginBackstop, PluginBreaker, PluginOracle, PluginPolicy, PluginSurcharge,
 )
 
 OURS = "ordercascade."
@@ -35,12 +35,16 @@ cdef bint _claim(mechanism, Journal journal):
     elif isinstance(mechanism, PluginBackstop):
         mine = (<PluginBackstop>mechanism).journal is journal
         (<PluginBackstop>mechanism).journal = journal
+    elif isinstance(mechanism, PluginSurcharge):
+        mine = (<PluginSurcharge>mechanism).journal is journal
+        (<PluginSurcharge>mechanism).journal = journal
     return mine
 
 
 cdef bint _foreign(mechanism):
     """A Python object, or a class that somebody else compiled."""
-    return (isinstance(mechanism, (PluginOracle, PluginBreaker, PluginPolicy, PluginBackstop))
+    return (isinstance(mechanism, (PluginOracle, PluginBreaker, PluginPolicy, PluginBackstop,
+                                   PluginSurcharge))
             or not type(mechanism).__module__.startswith(OURS))
 
 
@@ -50,7 +54,7 @@ cdef Journal journal_of(list venues, Journal journal):
     cdef bint same = journal is not None
     cdef list found = []
     for v in venues:
-        found += [each for each in (v.policy, v.backstop, *v.breakers, *v.oracles)
+        found += [each for each in (v.policy, v.backstop, *v.breakers, *v.oracles, *v.surcharges)
                   if _foreign(each)]
     if not found:
         return None

@@ -1,7 +1,9 @@
 # Python objects as mechanisms: each call takes the GIL, hands out copies and checks the answer.
 from libc.stdint cimport int64_t
-from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.units cimport Tick
+from ordercascade.core.mechanism cimport (
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
+)
+from ordercascade.core.units cimport Ppm, Tick
 
 
 cdef class Journal:         # what the plug-ins of a world said since it was kept, core/undo
@@ -33,4 +35,11 @@ cdef class PluginPolicy(LiquidationPolicy):
 
 cdef class PluginBackstop(Backstop):
     cdef readonly object plugin
+    cdef Journal journal    # None outside of a world's call
+
+
+cdef class PluginSurcharge(Surcharge):
+    cdef readonly object plugin
+    cdef readonly int rate          # RateKind
+    cdef readonly Ppm reach_ppm
     cdef Journal journal    # None outside of a world's call

@@ -8,7 +8,9 @@ An object is a plug-in if it has its hook and `state() -> bytes`, which is hashe
   market: BreakerAction, a band in ticks (0: none), and the end of a STOP in nanoseconds;
 * policy: `plan(rows) -> one (lots, limit | None, cooldown_ns) a row`, once a round with anybody
   at risk: at most the lots held, a limit in ticks;
-* backstop: `order(rows, lots) -> scopes`, each once, who is deleveraged first.
+* backstop: `order(rows, lots) -> scopes`, each once, who is deleveraged first;
+* surcharge: `addon(market, view, nearby, time_ns) -> int` ppm to be added to a rate, once a
+  round and market; `nearby` is zeros but for a `reach_ppm` above 0.
 
 Views are named tuples, so copies: what is kept of them changes nothing. Whatever raises or answers
 rubbish becomes a MechanismError that names the object, its hook and the time. A peek at an oracle
@@ -21,19 +23,22 @@ from collections import namedtuple
 from copy import deepcopy
 from hashlib import blake2b
 from ordercascade.core.digest cimport Digest, digest_word
-from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.records cimport (
-    AtRisk, Candidate, Intent, MarketView, Verdict,
+from ordercascade.core.mechanism cimport (
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
 )
-from ordercascade.core.units cimport Lot, TICK_MAX, Tick, TimeNs, absolute, smaller
+from ordercascade.core.records cimport (
+    AtRisk, Candidate, Crowd, Intent, MarketView, Verdict,
+)
+from ordercascade.core.units cimport Lot, PPM, Ppm, TICK_MAX, Tick, TimeNs, absolute, smaller
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import BreakerAction
+from ordercascade.enums import BreakerAction, RateKind
 from ordercascade.errors import ConfigError, MechanismError
 
 View = namedtuple("View", "last outside mark best_bid best_ask queue")
 Risk = namedtuple("Risk", "scope market size value equity maintenance bankruptcy_limit tranche")
 Rival = namedtuple("Rival", "scope external lots cost value equity maintenance money")
+Nearby = namedtuple("Nearby", "longs shorts bids asks")
 
 
 def _judged(plugin, hook):
@@ -266,3 +271,44 @@ def _places(answer, seen):
         raise ValueError("must name each of the rows' scopes once, external apart")
     return [place[each] for each in named] + [
         at for at, row in enumerate(seen) if row.external]
+
+
+cdef class PluginSurcharge(Surcharge):
+    """An object with `addon(market, view, nearby, time_ns)`."""
+
+    def __cinit__(self, plugin, *, rate=RateKind.MAINTENANCE, reach_ppm=0):
+        self.plugin = _judged(plugin, "addon")
+        self.rate = member("rate", RateKind, rate)
+        self.reach_ppm = whole("reach_ppm", reach_ppm, 0, PPM - 1)
+
+    cdef int target(self) noexcept nogil:
+        return self.rate
+
+    cdef Ppm reach(self, int32_t market, TimeNs time_ns) noexcept nogil:
+        return self.reach_ppm
+
+    cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
+                   TimeNs time_ns) except -1 nogil:
+        cdef Ppm found
+        with gil:
+            nearby = Nearby(crowd.near[0], crowd.near[1], crowd.depth[0], crowd.depth[1])
+            found = _ask(self.journal, self.plugin, "addon", f" (at {time_ns} ns)", _share,
+                         (market, _view(view), nearby, time_ns))
+        return found
+
+    cdef Surcharge clone(self):
+        cdef PluginSurcharge made = PluginSurcharge.__new__(
+            PluginSurcharge, _copied(self.plugin, self.journal), rate=self.rate,
+            reach_ppm=self.reach_ppm)
+        made.journal = _shared(self.journal)
+        return made
+
+    cdef void digest(self, Digest* d) noexcept nogil:
+        digest_word(d, self.rate)
+        digest_word(d, self.reach_ppm)
+        with gil:
+            _fold(self.plugin, d)
+
+
+def _share(answer):
+    return whole("addon", answer, 0, PPM)

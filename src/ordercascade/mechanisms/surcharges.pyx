@@ -20,7 +20,7 @@ Whole numbers only: ppm of a rate, ppb of a return, nanoseconds.
 from libc.stdint cimport int32_t, int64_t
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_word
-from ordercascade.core.mechanism cimport ADD_FEE, ADD_INITIAL, ADD_MARGIN, Surcharge
+from ordercascade.core.mechanism cimport ADD_FEE, ADD_INITIAL, ADD_MAINTENANCE, Surcharge
 from ordercascade.core.records cimport Crowd, MarketView
 from ordercascade.core.slab cimport slab_copy, slab_grow
 from ordercascade.core.units cimport PPM, Ppm, TimeNs, Wide, div_ceil, larger, smaller
@@ -64,7 +64,7 @@ cdef class Volatile(Surcharge):
         """Move towards what is wanted by what the time since a grid time allows."""
         cdef Wide allowed = <Wide>self.step_ppm * g.sigma.period * self.sample_ns / HOUR
         allowed = allowed - <Wide>self.step_ppm * before * self.sample_ns / HOUR
-        if self.step_ppm == 0 or allowed > PPM:
+        if self.step_ppm == 0:
             allowed = PPM
         g.now = larger(g.now - <Ppm>allowed, smaller(g.now + <Ppm>allowed, g.wanted))
 
@@ -159,7 +159,7 @@ cdef class VolatilityMargin(Volatile):
         return f"<VolatilityMargin up to {self.cap_ppm} ppm>"
 
     cdef int target(self) noexcept nogil:
-        return ADD_INITIAL if self.new_only else ADD_MARGIN
+        return ADD_INITIAL if self.new_only else ADD_MAINTENANCE
 
     cdef Ppm base(self, int32_t market) noexcept nogil:
         return self.bases[smaller(market, self.base_count - 1)]
@@ -282,7 +282,7 @@ cdef class ContagionBuffer(Surcharge):
         return f"<ContagionBuffer over {self.reach_ppm} ppm>"
 
     cdef int target(self) noexcept nogil:
-        return ADD_INITIAL if self.new_only else ADD_MARGIN
+        return ADD_INITIAL if self.new_only else ADD_MAINTENANCE
 
     cdef Look* at(self, int32_t market) except NULL nogil:
         self.looks = <Look*>slab_grow(self.looks, &self.look_capacity, market + 1, sizeof(Look))

@@ -12,7 +12,9 @@ from ordercascade.replay.findings import Findings
 from ordercascade.replay.terms import VenueTerms
 from ordercascade.tables import Table
 
-OUTSIDE_KINDS = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.EXPIRY)
+OUTSIDE_KINDS = (
+    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
+)
 USERS_ONLY = (PostReason.TRANSFER,)
 
 

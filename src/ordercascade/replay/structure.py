@@ -164,7 +164,12 @@ class _Judge:
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
         market, scope, cause = self.columns("steps", "market", "scope", "cause_market")
         written = (SHOCK, MARK, LIQUIDATION, TAKEOVER, DISPOSAL, WATERFALL, ADL, AGENTS, BOUND)
-        kinds = [int(each) for each in (*written, PAYMENT, FUNDING, MARGIN_CALL, EXPIRY, *GATES)]
+        kinds = [
+            int(each)
+            for each in (
+                *written, PAYMENT, FUNDING, StepKind.INTEREST, MARGIN_CALL, EXPIRY, *GATES
+            )
+        ]  # fmt: skip
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
         placed = (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING, EXPIRY, *GATES)
