@@ -11,7 +11,7 @@ from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
 from ordercascade.exact import units as whole_units
 from ordercascade.keys import CollateralConfig, JumpConfig
-from ordercascade.market import Market
+from ordercascade.market import Market, Number
 
 RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
 WORTH_MAX = 2**44  # highest price times multiplier
@@ -189,3 +189,31 @@ def jump_of(config: JumpConfig, asset: Collateral, path: str) -> dict[str, int]:
         rule = f"must be a multiple of {plain(asset.tick_size)}, above 0 and at most {top}"
         raise ConfigError(f"{path}.rate", rule, plain(rate))
     return {"price": price}
+
+
+def paid_in(
+    money: Number, label: str | None, settled: Market, found: Sequence[Collateral]
+) -> tuple[int, int]:
+    """Return the number of the asset that somebody pays with, and the amount, above 0."""
+    asset = next((each for each in found if each.name == label), None)
+    if asset is None and label not in (None, settled.settle):
+        names = ", ".join([settled.settle, *(each.name for each in found)])
+        raise InputError("asset", label, f"must be one of {names}")
+    if asset is None:
+        amount, unit = settled.to_amount(money), settled.unit
+    else:
+        amount = asset.to_amount(exact("amount", money))
+        unit = Exact(Decimal(1).scaleb(-asset.decimals))
+    if amount < 1:
+        raise InputError("amount", plain(Decimal(str(money))), f"must be at least {plain(unit)}")
+    return (0 if asset is None else asset.asset), amount
+
+
+def held_of(venue: Any, found: Sequence[Collateral], account: int) -> dict[str, Decimal]:
+    """Return how much of each collateral an account of an engine's venue holds."""
+    held: dict[str, Decimal] = {}
+    for asset in found:
+        scope = int(venue.cross_scope(account, asset.asset))
+        amount = int(venue.collateral(scope)) if scope >= 0 else 0
+        held[asset.name] = Decimal(amount).scaleb(-asset.decimals)
+    return held

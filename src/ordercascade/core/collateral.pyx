@@ -51,9 +51,12 @@ cdef int set_collateral(State* s, int32_t asset, dict terms) except -1:
     of.update(terms)
     memset(&made, 0, sizeof(Pledge))
     made.on = 1
-    _set_price(s, &made, name, of)
-    _set_haircut(&made, name, of)
-    _set_place(s, &made, name, asset, of)
+    try:
+        _set_price(s, &made, name, of)
+        _set_haircut(&made, name, of)
+        _set_place(s, &made, name, asset, of)
+    except InputError as error:
+        raise ConfigError(error.field, error.rule, error.value) from None
     s.pledges = <Pledge*>slab_grow(
         s.pledges, &s.pledge_capacity, s.ledger.asset_count, sizeof(Pledge))
     s.pledges[asset] = made
@@ -89,7 +92,8 @@ cdef int _set_price(const State* s, Pledge* made, str name, dict of) except -1:
 
 cdef int _set_haircut(Pledge* made, str name, dict of) except -1:
     """Tiers by amount, one of them where only a haircut is given; impact, floor, discount."""
-    rows = of["tiers"] or ((0, of["haircut_ppm"]),)
+    haircut = whole(f"{name}.haircut_ppm", of["haircut_ppm"], 0, PPM)
+    rows = of["tiers"] or ((0, haircut),)
     if of["tiers"] and of["haircut_ppm"]:
         raise ConfigError(f"{name}.tiers", "say the haircut already; give one of the two")
     if not isinstance(rows, (tuple, list)):
