@@ -10,7 +10,7 @@ from ordercascade.enums import CollateralSource
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
 from ordercascade.exact import units as whole_units
-from ordercascade.keys import CollateralConfig, JumpConfig
+from ordercascade.keys import CollateralConfig, HoldingConfig, JumpConfig
 from ordercascade.market import Market, Number
 
 RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
@@ -154,14 +154,19 @@ def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: 
             raise ConfigError(f"{path}.collateral", rule, found[0].name)
 
 
-def holdings(said: Mapping[str, Exact], found: Sequence[Collateral], path: str) -> dict[int, int]:
+def holdings(
+    said: Sequence[HoldingConfig], found: Sequence[Collateral], path: str
+) -> dict[int, int]:
     """Return what an account holds of collaterals: units by the asset's number."""
     held: dict[int, int] = {}
-    for label, amount in said.items():
-        asset = asset_of(label, found, f"{path}.assets")
-        held[asset.asset] = located(f"{path}.assets.{label}", asset.to_amount, amount)
+    for index, holding in enumerate(said):
+        place = f"{path}.assets[{index}]"
+        asset = asset_of(holding.asset, found, f"{place}.asset")
+        if asset.asset in held:
+            raise ConfigError(f"{place}.asset", "is named twice", holding.asset)
+        held[asset.asset] = located(f"{place}.amount", asset.to_amount, holding.amount)
         if held[asset.asset] < 0:
-            raise ConfigError(f"{path}.assets.{label}", "must be 0 or more", plain(amount))
+            raise ConfigError(f"{place}.amount", "must be 0 or more", plain(holding.amount))
     return held
 
 

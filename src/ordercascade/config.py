@@ -19,6 +19,7 @@ from ordercascade.keys import (
     Count,
     FundingConfig,
     FundingRuleConfig,
+    HoldingConfig,
     JumpConfig,
     PopulationConfig,
     Strict,
@@ -270,7 +271,7 @@ class AccountConfig(Strict, frozen=True, kw_only=True):
 
     name: str
     collateral: Exact | None = None
-    assets: dict[str, Exact] | None = None
+    assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
 
 

@@ -288,6 +288,13 @@ class CollateralConfig(Strict, frozen=True, kw_only=True):
             raise ValueError("impact, volatility and volume belong together; give all or none")
 
 
+class HoldingConfig(Strict, frozen=True, kw_only=True):
+    """An amount of a collateral that an account opens with."""
+
+    asset: str
+    amount: Exact
+
+
 class JumpConfig(Strict, frozen=True, kw_only=True):
     """A collateral jumps: to another `peg`, what it is worth of its price, or to another `rate`."""
 

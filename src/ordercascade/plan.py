@@ -190,7 +190,7 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
         name(f"{path}.name", config.name)
         if config.name in made:
             raise ConfigError(f"{path}.name", "is used twice", config.name)
-        held = holdings(config.assets or {}, venue.collaterals, path)
+        held = holdings(config.assets, venue.collaterals, path)
         made[config.name] = _account(markets, config, path)._replace(assets=held)
     for index, source in enumerate(venue.config.positions):
         grouped: dict[str, list[Opening]] = {}
