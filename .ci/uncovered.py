@@ -44,9 +44,9 @@ TESTS = [
     *(f"unit/test_{name}.py" for name in (
         "account_ledger admission agenda_and_queue auction between_settlements book"
         " book_ids book_snapshot book_views bounds brakes change checks collateral desk doors edges"
-        " events faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
-        " populations quanto run scenario schedule slices stages state_hash_fields tape tape_file"
-        " tranches"
+        " events faces feeds flock funding gates inverse ladder levels margin mechanisms monitor"
+        " populate populations quanto run scenario schedule slices stages state_hash_fields tape"
+        " tape_file tranches"
         " triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip

@@ -151,7 +151,7 @@ class PostReason(IntEnum):
     WITHDRAWAL = 10
     TAKEOVER = 11
     FUNDING = 12
-    CONVERSION = 20  # collateral for settlement money
+    CONVERSION = 13  # collateral for settlement money
 
 
 class NoteKind(IntEnum):
@@ -165,7 +165,7 @@ class NoteKind(IntEnum):
     RELEASED = 5
     RATE = 6
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
-    COLLATERAL = 20  # a: new price (b = 2 * asset) or ppm of its source (b = 2 * asset + 1)
+    COLLATERAL = 8  # a: new price (b = 2 * asset) or ppm of its source (b = 2 * asset + 1)
 
 
 class CollateralSource(IntEnum):

@@ -64,7 +64,7 @@ cdef enum:
     REASON_WITHDRAWAL = 10
     REASON_TAKEOVER = 11
     REASON_FUNDING = 12
-    REASON_CONVERSION = 20
+    REASON_CONVERSION = 13
 
 cdef enum:
     NOTE_BOUND_REACHED = 0
@@ -75,7 +75,7 @@ cdef enum:
     NOTE_RELEASED = 5
     NOTE_RATE = 6
     NOTE_FUNDING = 7
-    NOTE_COLLATERAL = 20
+    NOTE_COLLATERAL = 8
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
