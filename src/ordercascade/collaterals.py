@@ -16,6 +16,7 @@ from ordercascade.market import Market, Number
 RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
 WORTH_MAX = 2**44  # highest price times multiplier
 PEG_MAX = 4 * PPM
+IMPACT_MAX = 10
 
 
 class Collateral(NamedTuple):
@@ -42,9 +43,14 @@ class Collateral(NamedTuple):
 
 
 def collaterals(
-    configs: Sequence[CollateralConfig], markets: Sequence[Market], path: str
+    configs: Sequence[CollateralConfig],
+    markets: Sequence[Market],
+    path: str,
+    impact: Exact | None = None,
 ) -> tuple[Collateral, ...]:
-    """Return a venue's collaterals in the order of the file: assets 1, 2, …"""
+    """Return a venue's collaterals in the order of the file: assets 1, 2, …; `impact` is Y."""
+    if impact is not None and not 0 <= impact <= IMPACT_MAX:
+        raise ConfigError(f"{path}.haircut_impact", f"must be in [0, {IMPACT_MAX}]", plain(impact))
     made: list[Collateral] = []
     for index, config in enumerate(configs):
         place = f"{path}.collateral[{index}]"
@@ -54,7 +60,7 @@ def collaterals(
         if any(other.name == config.name for other in made):
             raise ConfigError(f"{place}.name", "is used twice", config.name)
         tick, price = _price(config, markets, place)
-        terms = price | _haircut(config, place)
+        terms = price | _haircut(config, place) | _impact(config, impact, place)
         made.append(Collateral(config.name, index + 1, config.decimals, tick, terms))
     return tuple(made)
 
@@ -132,18 +138,32 @@ def _haircut(config: CollateralConfig, path: str) -> dict[str, Any]:
         rows.append(row)
     if rows:
         terms["tiers"] = tuple(rows)
-    if config.volume is not None and config.impact is not None and config.volatility is not None:
-        product = exact("impact", config.impact * config.volatility)
-        terms["impact_ppm"] = located(path, ppm, "impact", product, high=10 * PPM)
-        terms["volume"] = located(f"{path}.volume", asset.to_amount, config.volume)
-        if min(terms["impact_ppm"], terms["volume"]) <= 0:
-            rule = "with volatility and volume must be above 0"
-            raise ConfigError(f"{path}.impact", rule, plain(config.impact))
     for key, said in (("floor", config.haircut_floor), ("discount", config.discount)):
         if said is not None:
             word = "haircut_floor" if key == "floor" else key
             terms[f"{key}_ppm"] = located(path, ppm, word, said)
     return terms
+
+
+def _impact(config: CollateralConfig, impact: Exact | None, path: str) -> dict[str, int]:
+    """Return Y times volatility in ppm, and the volume; nothing where the venue says no Y."""
+    if config.volume is None or config.volatility is None:
+        return {}
+    asset = Collateral(config.name, 0, config.decimals, Decimal(0), {})
+    volume = located(f"{path}.volume", asset.to_amount, config.volume)
+    if volume <= 0 or config.volatility <= 0:
+        key, said = ("volume", config.volume) if volume <= 0 else ("volatility", config.volatility)
+        raise ConfigError(f"{path}.{key}", "must be above 0", plain(said))
+    if not impact:
+        return {}
+    product = exact("volatility", impact * config.volatility)
+    found = located(path, ppm, "volatility", product, low=1, high=10 * PPM)
+    return {"impact_ppm": found, "volume": volume}
+
+
+def impacts(found: Sequence[Collateral]) -> list[tuple[int, int, int]]:
+    """Return (asset, Y times volatility in ppm, volume) of each, for a change in a run."""
+    return [(c.asset, c.terms.get("impact_ppm", 0), c.terms.get("volume", 0)) for c in found]
 
 
 def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: str) -> None:

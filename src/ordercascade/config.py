@@ -183,6 +183,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     liquidation_fee: Exact | None = None
     liquidation_fee_to: Literal["fund", "fees"] | None = None
     liquidation_pays_taker: bool | None = None
+    haircut_impact: Exact | None = None  # Y of collaterals that state volatility and volume
     fund: FundConfig | None = None
     adl: AdlConfig | None = None
     fees: FeesConfig | None = None

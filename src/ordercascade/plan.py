@@ -174,7 +174,8 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         breaker_numbers(each, f"{path}.breaker[{index}]")
         for index, each in enumerate(config.breaker or ())
     )
-    backing = collaterals(config.collateral, [item.market for item in markets], path)
+    instruments = [item.market for item in markets]
+    backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
     return VenuePlan(
         config.name, config, path, arguments, markets, fund, stages, breakers, planned, backing

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import ordercascade as oc
+from ordercascade.core.changing import change
 from ordercascade.enums import CollateralSource
 from ordercascade.story import tell
 
@@ -105,13 +106,16 @@ def test_tiers_and_impact_are_read() -> None:
     """Y 0.8 of a volatility of 0.05 a day: 0.04."""
     lines = (
         'tiers = [{ above = 0, haircut = "0.1" }, { above = "1.5", haircut = "0.3" }]\n'
-        "impact = 0.8\nvolatility = 0.05\nvolume = 1000\nhaircut_floor = 0.12\ndiscount = 0.01"
+        "volatility = 0.05\nvolume = 1000\nhaircut_floor = 0.12\ndiscount = 0.01"
     )
-    found = read('haircut = "0.1"', lines).venues[0].collaterals[0].terms
+    lines = 'haircut = "0.1"', lines
+    assert "impact_ppm" not in read(*lines).venues[0].collaterals[0].terms
+    lines = (*lines, 'preset = "simple"', 'preset = "simple"\nhaircut_impact = 0.8')
+    found = read(*lines).venues[0].collaterals[0].terms
     assert found["tiers"] == ((0, 100_000), (15_000, 300_000))
     assert (found["impact_ppm"], found["volume"]) == (40_000, 10**7)
     assert (found["floor_ppm"], found["discount_ppm"]) == (120_000, 10_000)
-    tape = oc.run(read('haircut = "0.1"', lines), progress=False)
+    tape = oc.run(read(*lines), progress=False)
     assert tape.meta["venues"][0]["collaterals"][0]["tiers"] == [[0, 100_000], [15_000, 300_000]]
 
 
@@ -135,11 +139,13 @@ def test_tiers_and_impact_are_read() -> None:
             "tiers = [{ above = 0, haircut = 0.2 }, { above = 1, haircut = 0.1 }]",
             "tiers[1].haircut: must not fall",
         ),
-        ('haircut = "0.1"', "impact = 1", "impact, volatility and volume belong together"),
+        ('haircut = "0.1"', "volatility = 1", "volatility and volume belong together"),
+        ('haircut = "0.1"', "volatility = 1\nvolume = 0", "collateral[0].volume: must be above 0"),
+        ('haircut = "0.1"', "volatility = 0\nvolume = 1", "[0].volatility: must be above 0"),
         (
-            'haircut = "0.1"',
-            "impact = 0\nvolatility = 1\nvolume = 1",
-            "collateral[0].impact: with volatility and volume must be above 0",
+            'preset = "simple"',
+            "preset = 'simple'\nhaircut_impact = 11",
+            "haircut_impact: must be in",
         ),
         ('asset = "EUR", amount = 100', 'asset = "EUR", amount = -1', "amount: must be 0 or more"),
         ('asset = "EUR", amount', 'asset = "stETH", amount', "assets[1].asset: is named twice"),
@@ -183,3 +189,25 @@ def test_a_venue_without_a_market_has_no_collateral() -> None:
     text = 'schema = 1\nname = "a"\n[[venue]]\nname = "v"\n[[venue.collateral]]\nname = "C"\n'
     with pytest.raises(oc.ConfigError, match="the venue needs a market"):
         oc.Scenario.from_toml(text + 'price = { kind = "rate", rate = 1 }\n')
+
+
+def test_a_running_world_takes_another_impact() -> None:
+    """2.5 x 2000 x 0.99 x 0.9 = 4,455, and 108; at Y sigma 0.5 on a quarter of the volume 3/4."""
+    lines = 'haircut = "0.1"', 'haircut = "0.1"\nvolatility = 0.5\nvolume = 10'
+    plain, steep = read(*lines), read(*lines, 'preset = "simple"', STEEP)
+    with oc.World(plain) as world:
+        before = world.state_hash()
+        world.change(steep)
+        assert str(world.venue("perp").standing("A")[0].equity) == "3449.25"
+        assert world.fork().state_hash() == world.state_hash() != before
+        world._open()._check()
+        world.change(plain)
+        assert str(world.venue("perp").standing("A")[0].equity) == "4563.00"
+        after, strict = world.state_hash(), plain.venues[0].arguments["trigger_strict"]
+        for rows in ([(0, 0, 0)], [(1, 1, 0)], [(1, 10**8, 1)]):
+            with pytest.raises(oc.InputError, match="asset must|volume must|impact_ppm must"):
+                change(world._open(), 0, impacts=rows, trigger_strict=strict)
+            assert world.state_hash() == after
+
+
+STEEP = 'preset = "simple"\nhaircut_impact = 1'

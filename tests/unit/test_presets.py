@@ -168,8 +168,8 @@ def test_a_schedule_is_made_with_what_the_preset_says() -> None:
 def test_a_preset_says_every_rule(name: str) -> None:
     preset = presets.load(name)
     unsaid = {field for field in Rules.__struct_fields__ if getattr(preset, field) is None}
-    # Said in one of two ways; levels are one venue's own; breakers are a scenario's.
-    unsaid -= {"ordering", "levels", "breaker"}
+    # Said in one of two ways; levels are one venue's own; breakers and Y are a scenario's.
+    unsaid -= {"ordering", "levels", "breaker", "haircut_impact"}
     for pair in ({"liquidation", "tranche"}, {"limit", "limit_price"}):
         assert len(unsaid & pair) == 1
         unsaid -= pair

@@ -16,6 +16,9 @@ from ordercascade.core.steps cimport finish, generation_of, note
 from ordercascade.core.units cimport CASH_MAX, Cash, Tick, smaller
 from ordercascade.core.watch cimport touch
 
+from ordercascade.checks import whole
+from ordercascade.errors import InputError
+
 
 cdef Cash _enough(const Pledge* p, Cash held, Cash wanted, Tick price) noexcept nogil:
     """The smallest amount that brings what is wanted, or all."""
@@ -82,3 +85,33 @@ cdef int collateral_tick(State* s, int32_t asset, int64_t value, int64_t what) e
         s.pledges[asset].price = value
     note(s, step, NOTE_COLLATERAL, NIL, NIL, value, 2 * asset + what)
     return finish(s, step)
+
+
+cdef list judged_impacts(const State* s, object rows):
+    """Whole numbers, of collaterals there are; none for a venue without."""
+    cdef int64_t asset
+    made = []
+    for row in rows:
+        number, impact, volume = row
+        asset = whole("asset", number, 0, s.ledger.asset_count - 1)
+        if s.pledges == NULL or not s.pledges[asset].on:
+            raise InputError("asset", number, "must be a collateral")
+        impact = whole("impact_ppm", impact, 0, 10**7)
+        volume = whole("volume", volume, 0, 2**60)
+        if (impact > 0) != (volume > 0):
+            raise InputError("volume", volume, "must be above 0 just where impact_ppm is")
+        made.append((asset, impact, volume))
+    return made
+
+
+cdef int set_impacts(State* s, list rows) except -1:
+    """Everybody with such a purse is looked at again."""
+    cdef int64_t i
+    for asset, impact, volume in rows:
+        s.pledges[<int64_t>asset].impact_ppm = impact
+        s.pledges[<int64_t>asset].volume = volume
+    if rows:
+        for i in range(s.ledger.holder_count):
+            if s.ledger.holders[i].collateral > 0 and s.pledges[s.ledger.holders[i].asset].on:
+                touch(s, <int32_t>i)
+    return 0
