@@ -4,6 +4,8 @@ from ordercascade.core.state cimport State
 
 # A `payment` step: enough of it to fill a flat scope up to zero; with lots left, all of it.
 cdef int convert(State* s, int32_t scope) except -1 nogil
+# The outside price of a market changes: whoever has collateral valued by it is looked at again.
+cdef int index_moved(State* s, int32_t market) except -1 nogil
 # Other impacts of haircuts: rows (asset, impact_ppm, volume), judged first.
 cdef list judged_impacts(const State* s, object rows)
 cdef int set_impacts(State* s, list rows) except -1
