@@ -186,7 +186,8 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     )
     tables = [(m.arguments["brackets"], m.margins.kind if m.margins else "") for m in markets]
     more = surcharges_of(config, tables, fees, path)
-    backing = collaterals(config.collateral, [item.market for item in markets], path)
+    instruments = [item.market for item in markets]
+    backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
     warned = ahead(config, first, path)
     return VenuePlan(
@@ -204,7 +205,7 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
         name(f"{path}.name", config.name)
         if config.name in made:
             raise ConfigError(f"{path}.name", "is used twice", config.name)
-        held = holdings(config.assets or {}, venue.collaterals, path)
+        held = holdings(config.assets, venue.collaterals, path)
         made[config.name] = _account(markets, config, path)._replace(assets=held)
     for index, source in enumerate(venue.config.positions):
         grouped: dict[str, list[Opening]] = {}

@@ -6,7 +6,7 @@ A scope that fails pays with what backs it before anybody else pays for it. The 
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.ledger cimport EXTERNAL, Holder, ledger_flat, ledger_holder, ledger_post
-from ordercascade.core.pledges cimport Pledge, pledge_sold
+from ordercascade.core.pledges cimport FROM_INDEX, Pledge, pledge_sold
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     NOTE_COLLATERAL, REASON_CONVERSION, State, STEP_PAYMENT, STEP_SHOCK, pledge_tick, step_begin,
@@ -15,6 +15,9 @@ from ordercascade.core.state cimport (
 from ordercascade.core.steps cimport finish, generation_of, note
 from ordercascade.core.units cimport CASH_MAX, Cash, Tick, smaller
 from ordercascade.core.watch cimport touch
+
+from ordercascade.checks import whole
+from ordercascade.errors import InputError
 
 
 cdef Cash _enough(const Pledge* p, Cash held, Cash wanted, Tick price) noexcept nogil:
@@ -74,6 +77,29 @@ cdef int convert(State* s, int32_t scope) except -1 nogil:
     return finish(s, step)
 
 
+cdef int _touch_holders(State* s, int32_t asset, int32_t market) except -1 nogil:
+    """Look again at whoever is backed by an asset, or (asset NIL) by one at a market's index."""
+    cdef int64_t i
+    cdef const Holder* h
+    cdef const Pledge* p
+    for i in range(s.ledger.holder_count):
+        h = &s.ledger.holders[i]
+        p = &s.pledges[h.asset]
+        if h.collateral > 0 and p.on and (h.asset == asset or (
+                asset == NIL and p.source == FROM_INDEX and p.market == market)):
+            touch(s, <int32_t>i)
+    return 0
+
+
+cdef int index_moved(State* s, int32_t market) except -1 nogil:
+    cdef int64_t i
+    for i in range(s.ledger.asset_count):
+        if (s.pledges[i].on and s.pledges[i].source == FROM_INDEX
+                and s.pledges[i].market == market):
+            return _touch_holders(s, NIL, market)
+    return 0
+
+
 cdef int collateral_tick(State* s, int32_t asset, int64_t value, int64_t what) except -1 nogil:
     cdef int64_t step = step_begin(s, STEP_SHOCK, NIL, NIL, NIL, 0, NIL)
     if what:
@@ -81,4 +107,31 @@ cdef int collateral_tick(State* s, int32_t asset, int64_t value, int64_t what) e
     else:
         s.pledges[asset].price = value
     note(s, step, NOTE_COLLATERAL, NIL, NIL, value, 2 * asset + what)
+    _touch_holders(s, asset, NIL)
     return finish(s, step)
+
+
+cdef list judged_impacts(const State* s, object rows):
+    """Whole numbers, of collaterals there are; none for a venue without."""
+    cdef int64_t asset
+    made = []
+    for row in rows:
+        number, impact, volume = row
+        asset = whole("asset", number, 0, s.ledger.asset_count - 1)
+        if s.pledges == NULL or not s.pledges[asset].on:
+            raise InputError("asset", number, "must be a collateral")
+        impact = whole("impact_ppm", impact, 0, 10**7)
+        volume = whole("volume", volume, 0, 2**60)
+        if (impact > 0) != (volume > 0):
+            raise InputError("volume", volume, "must be above 0 just where impact_ppm is")
+        made.append((asset, impact, volume))
+    return made
+
+
+cdef int set_impacts(State* s, list rows) except -1:
+    """Everybody with such a purse is looked at again."""
+    for asset, impact, volume in rows:
+        s.pledges[<int64_t>asset].impact_ppm = impact
+        s.pledges[<int64_t>asset].volume = volume
+        _touch_holders(s, asset, NIL)
+    return 0
