@@ -109,6 +109,20 @@ def test_a_payment_that_passes_a_bound_is_not_made() -> None:
     assert noted(world) == [(0, -1)] and paid(world) == []
 
 
+def test_a_charge_beyond_its_cell_is_not_made() -> None:
+    """A year at 1,000 % on 2**59 would be more than 2**60: nobody pays anything."""
+    world, venue = make(bids={99: 5}, asks={101: 5})
+    account = venue.open_account()
+    venue.deposit(account, 0, 10)
+    venue.open_position(account, 0, 1, 2**59)
+    schedule_interest(world, 0, 0, every_ns=YEAR, base_ppb=10**10, **AAVE)
+    world.start()
+    assert world.step() == 0
+    world._check()
+    (said,) = noted(world)
+    assert said[1] == -1 and said[0] > 10**10 and paid(world) == []
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [("optimum_ppb", 0), ("optimum_ppb", 10**9), ("slope_ppb", -1), ("steep_ppb", 10**10 + 1),
