@@ -4,6 +4,7 @@ from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.world cimport World
@@ -45,6 +46,9 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # judges them all at once
     terms = judged_impacts(s, impacts)
+    if rules.get("surcharges", "keep") not in ("keep", (), []):
+        for i in range(s.market_count):
+            check_rows(s, i)
     s.settling = False
     try:
         v._set_rules(**rules)
