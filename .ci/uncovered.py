@@ -35,6 +35,7 @@ TESTS = [
     "mechanism",
     "property/test_book_machine.py",
     "property/test_breakers.py",
+    "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
     "property/test_schedule.py",
     "property/test_triggers_machine.py",
@@ -45,7 +46,7 @@ TESTS = [
         " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
         " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
         " populations quanto run scenario schedule slices stages state_hash_fields tape tape_file"
-        " tranches"
+        " tranches calls expiry ahead_keys"
         " triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip

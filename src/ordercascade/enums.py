@@ -89,7 +89,7 @@ class Reject(IntEnum):
     NO_OVERLAP = -19
     GATED = -20
     HALTED = -21
-    EXPIRED_MARKET = -26
+    EXPIRED_MARKET = -22
 
 
 class HolderKind(IntEnum):
@@ -122,7 +122,7 @@ class StepKind(IntEnum):
     BOUND = 12
     PAYMENT = 13
     FUNDING = 14
-    EXPIRY = 20
+    EXPIRY = 15
 
 
 class Outcome(IntEnum):
@@ -166,9 +166,9 @@ class NoteKind(IntEnum):
     RELEASED = 5
     RATE = 6
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
-    MARGIN_CALL = 20  # a: equity; b: maintenance
-    ANSWER = 21  # a: step of the call; b: money added, or lots sold or bought back
-    EXPIRY = 22  # a: settlement price, 0: nothing was settled; b: positions closed
+    MARGIN_CALL = 8  # a: equity; b: maintenance
+    ANSWER = 9  # a: step of the call; b: money added, or lots sold or bought back
+    EXPIRY = 10  # a: settlement price, 0: nothing was settled; b: positions closed
 
 
 class MarketKind(IntEnum):

@@ -67,7 +67,7 @@ def test_it_is_called_once_until_it_was_at_the_release_level() -> None:
 def test_a_call_carries_equity_and_maintenance() -> None:
     world, (scope,) = indexed((10, 100, 16_200))
     fall(world, 93)
-    told = [row for row in rows(world, "notes", "kind", "scope", "a", "b") if row[0] == 20]
+    told = [row for row in rows(world, "notes", "kind", "scope", "a", "b") if row[0] == NoteKind.MARGIN_CALL]
     assert told == [(NoteKind.MARGIN_CALL, scope, 9_200, 4_650)]
 
 

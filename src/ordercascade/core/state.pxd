@@ -38,7 +38,7 @@ cdef enum:
     STEP_BOUND = 12
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
-    STEP_EXPIRY = 20
+    STEP_EXPIRY = 15
 
 cdef enum:
     OPEN = 0
@@ -73,9 +73,9 @@ cdef enum:
     NOTE_RELEASED = 5
     NOTE_RATE = 6
     NOTE_FUNDING = 7
-    NOTE_MARGIN_CALL = 20
-    NOTE_ANSWER = 21
-    NOTE_EXPIRY = 22
+    NOTE_MARGIN_CALL = 8
+    NOTE_ANSWER = 9
+    NOTE_EXPIRY = 10
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
