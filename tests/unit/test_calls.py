@@ -9,8 +9,9 @@ import pytest
 from ordercascade.core.planning import set_answers
 from ordercascade.core.world import World
 from ordercascade.duties import CallAction, CallSource
-from ordercascade.enums import NoteKind, PostReason, PriceSource, StepKind
+from ordercascade.enums import BreakerKind, NoteKind, PostReason, PriceSource, Reject, StepKind
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
+from ordercascade.mechanisms.breakers import Breaker
 from unit.worlds import BRACKETS, holding, make, rows, run_checked
 
 ADD, REDUCE = CallAction.ADD, CallAction.REDUCE
@@ -359,3 +360,15 @@ def test_of_two_legs_of_one_weight_the_lower_market_is_reduced() -> None:
     world.start()
     run_checked(world)
     assert [venue.position(scope, market)[0] for market in range(2)] == [5, 10]
+
+
+def test_a_reduction_in_a_halted_market_has_a_row_that_says_so() -> None:
+    halt = Breaker(
+        BreakerKind.HALT, band_ppm=10_000, window_ns=10**9, halt_ns=10**9, everybody=True
+    )
+    world, (scope,) = indexed((10, 100, 16_200), breakers=[halt])
+    set_answers(world, 0, 1, action=REDUCE)
+    fall(world, 93)
+    assert rows(world, "orders", "size", "filled", "result") == [(10, 0, Reject.HALTED)]
+    assert answers(world) == [0]
+    assert world.venue(0).position(scope, 0)[0] == 10
