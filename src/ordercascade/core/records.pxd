@@ -47,7 +47,7 @@ cdef enum:
     REJECT_NO_OVERLAP = -19
     REJECT_GATED = -20
     REJECT_HALTED = -21
-    REJECT_EXPIRED_MARKET = -26
+    REJECT_EXPIRED_MARKET = -22
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
