@@ -54,7 +54,7 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact margin keys record market collaterals data stagekeys config safeguards toml"
+        "exact margin keys record market data stagekeys config collaterals safeguards toml"
         " override presets"
         " books populations staging schedules marks brakes slices policies plan agenda scenario"
         " scenarios tables frames handed backed summary tape_file tape engine venue run",

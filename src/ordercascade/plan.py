@@ -14,7 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
-from ordercascade.collaterals import Collateral, collaterals, holdings, judge_backing
+from ordercascade.collaterals import (
+    Collateral,
+    collaterals,
+    holdings,
+    judge_backing,
+    judge_spots,
+)
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -177,6 +183,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     instruments = [item.market for item in markets]
     backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
+    judge_spots(backing, config, path)
     return VenuePlan(
         config.name, config, path, arguments, markets, fund, stages, breakers, planned, backing
     )
