@@ -291,4 +291,11 @@ def test_a_spot_market_is_refused_by_its_key(swaps: tuple[str, ...], words: str)
     assert words in str(error.value)
 
 
+def test_maps_and_gauges_refuse_what_they_would_get_wrong() -> None:
+    scenario = oc.scenarios.load("coin-margin")
+    for ask in (oc.analysis.liquidation_map, oc.analysis.monitors, oc.analysis.criticality):
+        with pytest.raises(oc.InputError, match="must not have collaterals yet"):
+            ask(scenario)
+
+
 STEEP = 'preset = "simple"\nhaircut_impact = 1'
