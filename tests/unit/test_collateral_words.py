@@ -291,6 +291,18 @@ def test_a_spot_market_is_refused_by_its_key(swaps: tuple[str, ...], words: str)
     assert words in str(error.value)
 
 
+def test_a_haircut_that_knows_its_impact_liquidates_in_time() -> None:
+    """The whale goes at 250, not at 220, and its coins pay; the other holder of them stands."""
+    plain, aware = (
+        oc.run(oc.scenarios.load("thin-collateral", *keys), progress=False)
+        for keys in ([], ["venue[0].haircut_impact=0.8"])
+    )
+    assert plain.liquidations["mark_before"].tolist() == [220, 218]
+    assert aware.liquidations["mark_before"].tolist() == [250]
+    assert plain.summary()["bad_debt"] == 218_780
+    assert aware.summary()["bad_debt"] == aware.summary()["fund_paid"] == 0
+
+
 def test_maps_and_gauges_refuse_what_they_would_get_wrong() -> None:
     scenario = oc.scenarios.load("coin-margin")
     for ask in (oc.analysis.liquidation_map, oc.analysis.monitors, oc.analysis.criticality):
