@@ -3,8 +3,9 @@
     python bench/bench_collateral.py [--scopes N] [--repeat N]
 
 One market, N cross longs at leverages of 5 to 28, each with 10 units of an asset as its only
-margin, and a shock of one lot a step that moves the mark by a tick, far from any liquidation. With a stated
-rate scopes are armed, with the market's mark they are scanned. Thread CPU time, minimum of N.
+margin, and a shock of one lot a step that moves the mark by a tick, far from any liquidation. With
+a stated rate scopes are armed, with the market's mark they are scanned. Thread CPU time, minimum
+of N.
 """
 
 from __future__ import annotations

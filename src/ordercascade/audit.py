@@ -141,7 +141,7 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
     if not unexplained:
         _play(tape, terms, findings)
         return
-    check_backing(tape.tables, tape.meta["venues"], findings)
+    check_backing(tape.tables, tape.meta, findings)
     for check in list(CHECKS)[1:]:
         if check == "collateral" and findings.rows[check]:
             continue

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from ordercascade.config import VenueConfig
 from ordercascade.enums import CollateralSource
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
@@ -61,6 +62,8 @@ def collaterals(
             raise ConfigError(f"{place}.name", "is used twice", config.name)
         tick, price = _price(config, markets, place)
         terms = price | _haircut(config, place) | _impact(config, impact, place)
+        if config.spot:
+            terms["spot"] = _spot(terms, markets, made, place)
         made.append(Collateral(config.name, index + 1, config.decimals, tick, terms))
     return tuple(made)
 
@@ -143,6 +146,37 @@ def _haircut(config: CollateralConfig, path: str) -> dict[str, Any]:
             word = "haircut_floor" if key == "floor" else key
             terms[f"{key}_ppm"] = located(path, ppm, word, said)
     return terms
+
+
+def _spot(
+    terms: dict[str, Any], markets: Sequence[Market], made: Sequence[Collateral], path: str
+) -> bool:
+    """Refuse a spot book that cannot take whole lots of a collateral, or takes another's."""
+    if "market" not in terms:
+        raise ConfigError(f"{path}.spot", "needs the market that values it, not a stated rate")
+    market = markets[terms["market"]]
+    if market.multiplier * terms["per"] % terms["multiplier"]:
+        rule = f"has too few for a lot of {market.name}, {plain(market.lot_size)}"
+        raise ConfigError(f"{path}.decimals", rule)
+    if any(other.terms.get("spot") and other.terms["market"] == terms["market"] for other in made):
+        raise ConfigError(f"{path}.spot", "must be a market of its own", market.name)
+    return True
+
+
+def judge_spots(found: Sequence[Collateral], config: VenueConfig, path: str) -> None:
+    """Refuse positions in a market into which collateral is sold."""
+    names = {config.market[c.terms["market"]].name for c in found if c.terms.get("spot")}
+    places = [
+        (f"{path}.account[{i}].position[{j}].market", position.market)
+        for i, account in enumerate(config.account)
+        for j, position in enumerate(account.position)
+    ]
+    for i, crowd in enumerate(config.population):
+        held = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
+        places += [(f"{path}.population[{i}].market", market) for market in held]
+    for place, market in places:
+        if market in names:
+            raise ConfigError(place, "is a spot market: nobody holds positions there", market)
 
 
 def _impact(config: CollateralConfig, impact: Exact | None, path: str) -> dict[str, int]:

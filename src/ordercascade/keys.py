@@ -279,6 +279,7 @@ class CollateralConfig(Strict, frozen=True, kw_only=True):
     volume: Exact | None = None
     haircut_floor: Exact | None = None
     discount: Exact | None = None
+    spot: bool = False  # sold into the book of the market that values it
 
     def __post_init__(self) -> None:
         if self.haircut is not None and self.tiers:

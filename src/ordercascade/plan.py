@@ -15,7 +15,13 @@ from ordercascade.ahead import Ahead, Expiry, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
-from ordercascade.collaterals import Collateral, collaterals, holdings, judge_backing
+from ordercascade.collaterals import (
+    Collateral,
+    collaterals,
+    holdings,
+    judge_backing,
+    judge_spots,
+)
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -190,6 +196,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
     warned = ahead(config, first, path)
+    judge_spots(backing, config, path)
     return VenuePlan(
         config.name, config, path, arguments, markets, fund, stages, breakers, more, planned,
         backing, warned,

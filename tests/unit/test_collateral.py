@@ -273,6 +273,84 @@ def test_the_fund_gets_the_money_that_is_left_and_no_coins() -> None:
     assert venue.balance(venue.cross_scope(1, 1)) == 15
 
 
+# ------------------------------------------------------------------ through a spot book
+
+
+def sold(amount: int, *bids: tuple[int, int]) -> tuple[World, Any, int]:
+    """A long of 10 at 100 in market 0, whose coins (10 a lot of market 1) pay for a fall to 50.
+
+    The coins are valued by the mark of the spot market, 20 a lot, and count for nothing."""
+    world = World()
+    world.add_venue(asset_count=2)
+    venue = world.venue(0)
+    venue.add_market(
+        price_max=10_000, size_max=1_000, brackets=FLAT, source=PriceSource.INDEX, index=100
+    )
+    venue.add_market(price_max=10_000, multiplier=1, last=20)
+    for price, size in bids:
+        venue.seed_level(1, Side.BID, price, size)
+    venue.seed_level(0, Side.BID, 50, 10)
+    mark = CollateralSource.MARK
+    none = {"haircut_ppm": PPM}
+    world.add_collateral(0, 1, source=mark, market=1, multiplier=1, per=10, spot=True, **none)
+    account = venue.open_account()
+    venue.deposit(account, 0, 100)
+    venue.deposit(account, 1, amount)
+    scope = int(venue.open_position(account, 0, 10, 1_000))
+    world.start()
+    venue.set_index(0, 50)
+    world.run()
+    assert not any(venue.audit().values())
+    venue._check()
+    return world, venue, scope
+
+
+def test_a_deficit_sells_just_enough_lots_best_bid_first() -> None:
+    """400 are owed: 15 lots at 19 bring 285, and 7 of 20 at 18 another 126."""
+    world, venue, scope = sold(500, (19, 15), (18, 20))
+    fills = rows(world, "fills", "market", "price", "size", "taker_account", "maker_account")
+    assert fills[1:] == [(1, 19, 15, 1, 0), (1, 18, 7, 1, 0)]
+    assert converted(world) == [(1, 220), (0, 411)]
+    assert venue.collateral(scope) == 11
+    assert venue.balance(venue.cross_scope(1, 1)) == 280
+    assert venue.prices(1)[0] == venue.marks()[1] == 18
+    assert venue.depth(1, Side.BID) == [(18, 13)]
+    assert venue.position(scope, 1) == (0, 0)
+
+
+def test_what_the_bids_do_not_take_goes_at_the_mark() -> None:
+    """10 lots at 19 are 190; of the 210 left, 2 a coin, 105 coins bring all."""
+    world, venue, _ = sold(500, (19, 10))
+    assert converted(world) == [(1, 100), (0, 190), (1, 105), (0, 210)]
+    assert venue.bad_debt == 0
+    world, venue, _ = sold(209, (19, 10))  # and 109 coins, less than a lot among them
+    assert converted(world) == [(1, 100), (0, 190), (1, 105), (0, 210)]
+    world, venue, _ = sold(109, (19, 99))
+    assert converted(world) == [(1, 100), (0, 190), (1, 9), (0, 18)]
+    assert venue.bad_debt == -192
+
+
+def test_nobody_holds_positions_in_a_spot_market() -> None:
+    world, venue, _ = sold(500, (19, 15), (18, 20))
+    with pytest.raises(oc.InputError, match="size"):
+        venue.submit(1, 1, Side.BID, 15, 1)
+    world, venue = backed()
+    spot = {"source": CollateralSource.MARK, "market": 0, "spot": True, "price": 0}
+    venue.open_position(1, 0, 1, 100)
+    with pytest.raises(oc.ConfigError, match="must be a market without positions"):
+        world.add_collateral(0, 1, **spot)
+    with pytest.raises(oc.ConfigError, match="must be of the market that values it"):
+        world.add_collateral(0, 1, price=1, spot=True)
+    world = World()
+    world.add_venue(asset_count=3)
+    world.venue(0).add_market(multiplier=7, last=5)
+    with pytest.raises(oc.ConfigError, match="must make a lot"):
+        world.add_collateral(0, 1, **spot, multiplier=2)
+    world.add_collateral(0, 1, **spot, multiplier=7)
+    with pytest.raises(oc.ConfigError, match="must be a market of its own"):
+        world.add_collateral(0, 2, **spot, multiplier=7)
+
+
 # ------------------------------------------------------------------ what may leave
 
 

@@ -10,6 +10,7 @@ import ordercascade as oc
 from ordercascade.core.changing import change
 from ordercascade.enums import CollateralSource
 from ordercascade.story import tell
+from unit.audit_worlds import spoil
 
 SCENARIO = """
 schema = 1
@@ -208,6 +209,105 @@ def test_a_running_world_takes_another_impact() -> None:
             with pytest.raises(oc.InputError, match="asset must|volume must|impact_ppm must"):
                 change(world._open(), 0, impacts=rows, trigger_strict=strict)
             assert world.state_hash() == after
+
+
+SPOT = """
+[[venue.market]]
+name = "STETH"
+tick_size = 1
+lot_size = "0.1"
+settle = "USD"
+decimals = 2
+price_max = 8000
+last = 1990
+book = { kind = "ladder", mid = 1990, step = 5, levels = 50, size = 1 }
+[[venue.collateral]]
+"""
+SWAPS = (
+    *(
+        'price = { kind = "mark", market = "ETHUSD" }',
+        'price = { kind = "mark", market = "STETH" }',
+    ),
+    *('haircut = "0.1"', 'haircut = "0.1"\nspot = true', "[[venue.collateral]]\n", SPOT),
+)
+
+
+def test_conversions_through_a_spot_book_are_followed_by_the_audit() -> None:
+    """ETH falls from 2000 to 980 under a long of 5: 2.5 stETH have to pay."""
+    more = "size = 2, entry_price", "size = 5, entry_price", "amount = 100", "amount = 1"
+    fall = "[[jump]]", '[[shock]]\nat_s = 4\nmarket = "ETHUSD"\nside = "ask"\nsize = 40\n[[jump]]'
+    away = 'asset = "EUR"\namount = "-40.5"', 'asset = "EUR"\namount = "-0.5"'
+    coarse = "step = 1, levels = 50", "step = 25, levels = 60"
+    tape = oc.run(read(*more, *away, *coarse, *SWAPS, *fall), progress=False)
+    at = {int(step) for step in tape.liquidations["step"]}
+    fills = tape.tables["fills"]
+    spot = [k for k, step in enumerate(fills["step"].tolist()) if step not in at]
+    rows = [k for k in spot if fills["market"][k] == 1]
+    assert rows
+    assert oc.audit(tape).ok
+    for row, column, by in ((rows[0], "price", -1), (rows[-1], "size", 1)):
+        assert not oc.audit(spoil(tape, "fills", row, column, by)).ok
+    money = tape.summary()
+    assert money["money_check"] == {"USD": 0, "stETH": 0, "EUR": 0}
+    assert 0 < money["users_loss"] < 600_000  # never more than the account had
+
+
+@pytest.mark.parametrize(
+    ("swaps", "words"),
+    [
+        (('rate = "1.08" }', 'rate = "1.08" }\nspot = true'), "collateral[1].spot: needs the mark"),
+        (
+            ("decimals = 4", "decimals = 0"),
+            "collateral[0].decimals: has too few for a lot of STETH",
+        ),
+        (
+            ('market = "ETHUSD", side', 'market = "STETH", side'),
+            "position[0].market: is a spot mar",
+        ),
+        (
+            (
+                *(
+                    'kind = "rate", rate = "1.08" }',
+                    'kind = "mark", market = "STETH" }\nspot = true',
+                ),
+                *('collateral = "EUR"\nrate = "1.1"', 'collateral = "EUR"\npeg = 1'),
+            ),
+            "collateral[1].spot: must be a market of its own",
+        ),
+        (
+            (
+                "[[transfer]]",
+                '[[venue.population]]\nmarket = ["ETHUSD", "STETH"]\naccounts = 1\n'
+                "leverage = 2\nnotional = 5\n[[transfer]]",
+            ),
+            "population[0].market: is a spot market",
+        ),
+    ],
+)
+def test_a_spot_market_is_refused_by_its_key(swaps: tuple[str, ...], words: str) -> None:
+    assert read(*SWAPS).venues[0].collaterals[0].terms["spot"] is True
+    with pytest.raises(oc.ConfigError) as error:
+        read(*SWAPS, *swaps)
+    assert words in str(error.value)
+
+
+def test_a_haircut_that_knows_its_impact_liquidates_in_time() -> None:
+    """The whale goes at 250, not at 220, and its coins pay; the other holder of them stands."""
+    plain, aware = (
+        oc.run(oc.scenarios.load("thin-collateral", *keys), progress=False)
+        for keys in ([], ["venue[0].haircut_impact=0.8"])
+    )
+    assert plain.liquidations["mark_before"].tolist() == [220, 218]
+    assert aware.liquidations["mark_before"].tolist() == [250]
+    assert plain.summary()["bad_debt"] == 218_780
+    assert aware.summary()["bad_debt"] == aware.summary()["fund_paid"] == 0
+
+
+def test_maps_and_gauges_refuse_what_they_would_get_wrong() -> None:
+    scenario = oc.scenarios.load("coin-margin")
+    for ask in (oc.analysis.liquidation_map, oc.analysis.monitors, oc.analysis.criticality):
+        with pytest.raises(oc.InputError, match="must not have collaterals yet"):
+            ask(scenario)
 
 
 STEEP = 'preset = "simple"\nhaircut_impact = 1'

@@ -34,7 +34,7 @@ MOST = 2**60
 TERMS = MappingProxyType({
     "backs": 0, "source": CollateralSource.RATE, "market": -1, "price": 0, "multiplier": 1,
     "per": 1, "haircut_ppm": 0, "tiers": (), "impact_ppm": 0, "volume": 0, "floor_ppm": 0,
-    "discount_ppm": 0, "peg_ppm": PPM,
+    "discount_ppm": 0, "peg_ppm": PPM, "spot": False,
 })
 
 
@@ -55,11 +55,14 @@ cdef int set_collateral(State* s, int32_t asset, dict terms) except -1:
         _set_price(s, &made, name, of)
         _set_haircut(&made, name, of)
         _set_place(s, &made, name, asset, of)
+        _set_spot(s, &made, name, asset, of)
     except InputError as error:
         raise ConfigError(error.field, error.rule, error.value) from None
     s.pledges = <Pledge*>slab_grow(
         s.pledges, &s.pledge_capacity, s.ledger.asset_count, sizeof(Pledge))
     s.pledges[asset] = made
+    if made.spot != NIL:
+        s.markets[made.spot].size_max = 0       # Nobody holds a position there.
     return 0
 
 
@@ -145,6 +148,26 @@ cdef int _set_place(const State* s, Pledge* made, str name, int32_t asset, dict 
         if s.pledges[i].on and (i == made.backs or s.pledges[i].backs == asset):
             raise ConfigError(f"{name}.backs", f"must not be a collateral itself: asset {asset} -> "
                               f"asset {made.backs}")
+    return 0
+
+
+cdef int _set_spot(const State* s, Pledge* made, str name, int32_t asset, dict of) except -1:
+    """The book of the market that values it takes what is converted: a lot is so many units."""
+    cdef int64_t i
+    if not of["spot"]:
+        return 0
+    if made.source == FROM_RATE:
+        raise ConfigError(f"{name}.spot", "must be of the market that values it, not of a rate")
+    if (<Wide>s.markets[made.market].multiplier * made.per) % made.multiplier:
+        raise ConfigError(f"{name}.multiplier", "must make a lot of the spot market a whole number "
+                          "of units", made.multiplier)
+    for i in range(s.ledger.position_count):
+        if s.ledger.positions[i].market == made.market and s.ledger.positions[i].size != 0:
+            raise ConfigError(f"{name}.spot", "must be a market without positions", made.market)
+    for i in range(s.ledger.asset_count if s.pledges != NULL else 0):
+        if s.pledges[i].on and s.pledges[i].spot == made.market and i != asset:
+            raise ConfigError(f"{name}.spot", "must be a market of its own", made.market)
+    made.spot = made.market
     return 0
 
 
