@@ -1,8 +1,9 @@
 """What safeguards cost: the crash of bench_cascade.py with rules that never bind.
 
 Band, feed and slices are asked in every round or order, and change nothing: the tape is the
-same as the bare one's, so the difference is what they cost. Thread CPU time, minimum of N,
-turn and turn about.
+same as the bare one's, so the difference is what they cost. Then what a Python plug-in costs a
+round, the way back after a failure kept open, less what the object itself takes: small tranches on
+500 levels, so many rounds. Thread CPU time, minimum of N, turn and turn about.
 `python bench/bench_guards.py [--repeat N] [--accounts N]`.
 """
 
@@ -19,7 +20,7 @@ from ordercascade.core.world import World
 from ordercascade.enums import FeedKind, MarkRefresh, PriceSource, QueueOrder, Side
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
-from ordercascade.mechanisms.plugins import PluginBreaker
+from ordercascade.mechanisms.plugins import PluginBreaker, PluginOracle, View
 from ordercascade.mechanisms.slices import Slices
 
 
@@ -28,6 +29,9 @@ class Nothing:
 
     def judge(self, market: int, view: object, time_ns: int) -> None:
         return None
+
+    def mark(self, view: View, time_ns: int) -> int:
+        return view.last
 
     def state(self) -> bytes:
         return b""
@@ -59,9 +63,22 @@ CASES: dict[str, list[Callable[[], dict[str, Any]]]] = {
 }
 
 
-def build(accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any]]) -> World:
+PLUGINS: dict[str, Callable[[], dict[str, Any]]] = {
+    "breaker": plugin,
+    "oracle": lambda: {"oracle": PluginOracle(Nothing())},
+    "both": lambda: plugin() | {"oracle": PluginOracle(Nothing())},
+}
+
+
+def build(
+    accounts: int,
+    refresh: MarkRefresh,
+    *made: Callable[[], dict[str, Any]],
+    levels: int = 12_000,
+    fraction_ppm: int = 10**6,
+) -> World:
     """The world of crash.py, with these mechanisms."""
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"fraction_ppm": fraction_ppm} if fraction_ppm < 10**6 else {}
     for each in made:
         said |= each()
     oracle = said.pop("oracle", None)
@@ -79,18 +96,54 @@ def build(accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any
         oracle=oracle,
     )
     people = draw_accounts(accounts)
-    each_level = max(1, int(sum(size for size, _, _ in people) * 1.02 / 12_000))
-    for k in range(12_000):
-        venue.seed_level(0, Side.BID, PRICE - 1 - k, each_level)
+    each_level = max(1, int(sum(size for size, _, _ in people) * 1.02 / levels))
+    for k in range(levels):
+        venue.seed_level(0, Side.BID, PRICE - 1 - k * (12_000 // levels), each_level)
     venue.seed_level(0, Side.ASK, PRICE + 1, each_level)
     venue.fund_deposit(0, 10**14)
     for size, entry, money in people:
         account = venue.open_account()
         venue.deposit(account, 0, money)
         venue.open_position(account, 0, size, size * entry * MULTIPLIER)
-    world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * 2_000)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * (levels // 6))
     world.start()
     return world
+
+
+def a_round(accounts: int, repeat: int) -> None:
+    """What a Python plug-in costs a round, by run() and by step()."""
+    for by_step in (False, True):
+        best: dict[str, float] = {}
+        rounds = 0
+        for _ in range(repeat):
+            for name, made in {"bare": dict, **PLUGINS}.items():
+                small = {"levels": 500, "fraction_ppm": 10_000}
+                world = build(accounts, MarkRefresh.ROUND, made, **small)
+                start = time.thread_time()
+                while by_step and world.step() >= 0:
+                    pass
+                world.run()
+                spent = time.thread_time() - start
+                best[name] = min(best.get(name, spent), spent)
+                rounds = int(world.log.column("steps", "round").max()) + 1
+        steps = world.log.rows("steps")
+        door = "step()" if by_step else "run()"
+        print(f"Python plug-ins by {door}: {accounts} accounts, {rounds} rounds, {steps} steps")
+        for name in PLUGINS:
+            cost = (best[name] - best["bare"]) / rounds * 1e6 - own_time(name)
+            print(f"  {name:<20} {cost:9.2f} us a round beside its own time (at most 5)")
+
+
+def own_time(name: str) -> float:
+    """Microseconds that the object itself takes a round."""
+    one, view, count = Nothing(), View(1, 1, 1, 1, 1, 0), 100_000
+    start = time.thread_time()
+    for _ in range(count):
+        if name != "oracle":
+            one.judge(0, view, 0)
+        if name != "breaker":
+            one.mark(view, 0)
+    return (time.thread_time() - start) / count * 1e6
 
 
 def main() -> int:
@@ -116,6 +169,7 @@ def main() -> int:
             more = (spent / best["bare"] - 1) * 100
             apart = "" if orders[name] == orders["bare"] else "  (another tape)"
             print(f"  {name:<20} {spent * 1e3:9.2f} ms  {more:+6.1f} %{apart}")
+    a_round(1_000, max(chosen.repeat, 7))
     return 0
 
 
