@@ -31,6 +31,7 @@ CHECKS = {
     "disposals": "when, how many lots and at which limit the taker sells",
     "payments": "settlements to the mark, shared losses and margin levels",
     "insured": "fills against the bankruptcy quote: what the account or the fund pays",
+    "halts": "halts stand when they must, nothing trades in them, bands hold, what waits is sent",
     "notes": "each note says what its step did",
     "end": "nobody is left liquidatable who has sent no order when the run ends",
     "parents": "the step that made a scope fall, found again by a scan; generations",
