@@ -29,7 +29,7 @@ LEAST = 95.0
 # what is slow when traced and reaches no other line.
 TESTS = [
     *(f"bad_inputs/test_{name}.py" for name in (
-        "a_scalars b_orders c_arrays d_config e_accounts f_time g_views"
+        "a_scalars b_orders c_arrays d_config e_accounts f_time g_plugins g_views"
     ).split()),
     "golden",
     "mechanism",
@@ -38,6 +38,7 @@ TESTS = [
     "property/test_collateral_worlds.py",
     "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
+    "property/test_roll_back.py",
     "property/test_schedule.py",
     "property/test_surcharges.py",
     "property/test_triggers_machine.py",
