@@ -36,7 +36,7 @@ def tape_of(calls: list[Call], numbers: list[dict[str, Any]]) -> Tape:
     return Tape(world.log, meta)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(draw.scenarios(), breakers())
 def test_a_random_world_with_breakers_passes(
     calls: list[Call], numbers: list[dict[str, Any]]

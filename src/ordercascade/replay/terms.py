@@ -88,6 +88,7 @@ class MarketTerms(NamedTuple):
     source: int  # of its mark, -1 if not known
     weight_ppm: int
     kind: MarketKind = MarketKind.LINEAR
+    feed: Mapping[str, int] | None = None  # numbers of an oracle with a memory
 
     def worth(self, size: int, price: int) -> int:
         """Return what signed lots are worth."""
@@ -175,6 +176,7 @@ def _market(market: Mapping[str, Any]) -> MarketTerms:
         brackets=margin,
         fees=fees,
         source=int(market["source"]) if known else -1,
-        weight_ppm=int(market["own_weight_ppm"]) if known else PPM,
+        weight_ppm=int(market.get("own_weight_ppm", PPM)),
         kind=kind_of(str(market.get("kind", "linear"))),
+        feed=market.get("oracle"),
     )
