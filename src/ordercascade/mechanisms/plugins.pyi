@@ -30,6 +30,10 @@ class Rival(NamedTuple):
     value: int
     equity: int
 
+class Journal:
+    @property
+    def at(self) -> int: ...
+
 class PluginOracle(Oracle):
     @property
     def plugin(self) -> Any: ...
