@@ -14,7 +14,8 @@ import argparse
 import time
 
 from ordercascade.core.world import World
-from ordercascade.enums import CollateralSource, Side
+from ordercascade.duties import CollateralSource
+from ordercascade.enums import Side
 
 STEPS = 50
 MARK = 10_000

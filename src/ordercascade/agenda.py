@@ -17,9 +17,10 @@ from ordercascade.config import (
 from ordercascade.enums import FundingRule, Side, Told
 from ordercascade.errors import ConfigError
 from ordercascade.exact import located, plain, ppb, ppm, time_ns
-from ordercascade.keys import FundingConfig, InterestConfig, JumpConfig
 from ordercascade.market import Market
-from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
+from ordercascade.marketplan import MarketPlan
+from ordercascade.plan import VenuePlan, price_of, word
+from ordercascade.venuekeys import FundingConfig, InterestConfig, JumpConfig
 
 YEAR_NS = 365 * 86_400 * 10**9
 

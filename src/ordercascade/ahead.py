@@ -17,8 +17,8 @@ from ordercascade.config import MarketConfig, VenueConfig
 from ordercascade.duties import CallAction, CallSource, ExpiryRule
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import PPM, Exact, located, plain, ppm, time_ns
-from ordercascade.keys import AnswerConfig, GatesConfig, MarginCallsConfig
 from ordercascade.market import Market
+from ordercascade.venuekeys import AnswerConfig, GatesConfig, MarginCallsConfig
 
 Arguments = dict[str, Any]
 LEVEL_HIGH = 1000 * PPM  # a thousand maintenance margins

@@ -21,10 +21,10 @@ from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.halts import check_halts
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
-from ordercascade.replay.rounds import OUTSIDE_KINDS, check_time, settlements_of
+from ordercascade.replay.rounds import check_time, settlements_of
 from ordercascade.replay.structure import check_structure
 from ordercascade.replay.terms import VenueTerms, terms_of
-from ordercascade.tables import Table
+from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
 UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest")

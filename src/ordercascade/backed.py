@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.enums import CollateralSource, NoteKind, StepKind
+from ordercascade.duties import CollateralSource
+from ordercascade.enums import NoteKind, StepKind
 from ordercascade.tables import Table
 
 Tables: TypeAlias = Mapping[str, Table]

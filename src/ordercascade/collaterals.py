@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ordercascade.config import VenueConfig
-from ordercascade.enums import CollateralSource
+from ordercascade.duties import CollateralSource
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
 from ordercascade.exact import units as whole_units
-from ordercascade.keys import CollateralConfig, HoldingConfig, JumpConfig
 from ordercascade.market import Market, Number
+from ordercascade.venuekeys import CollateralConfig, HoldingConfig, JumpConfig
 
 RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
 WORTH_MAX = 2**44  # highest price times multiplier

@@ -13,11 +13,18 @@ from msgspec import Meta
 
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
-from ordercascade.keys import (
+from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.record import Record
+from ordercascade.stagekeys import (
+    Schedule,
+    SocialConfig,
+    StageRules,
+    SurchargeConfig,
+    judge_spellings,
+)
+from ordercascade.venuekeys import (
     AnswerConfig,
-    Book,
     CollateralConfig,
-    Count,
     ExpiryConfig,
     FundingConfig,
     FundingRuleConfig,
@@ -26,17 +33,6 @@ from ordercascade.keys import (
     InterestConfig,
     JumpConfig,
     MarginCallsConfig,
-    PopulationConfig,
-    Strict,
-    Whole,
-)
-from ordercascade.record import Record
-from ordercascade.stagekeys import (
-    Schedule,
-    SocialConfig,
-    StageRules,
-    SurchargeConfig,
-    judge_spellings,
 )
 
 # Keys of later work and the valid key nearest to each.

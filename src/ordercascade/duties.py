@@ -1,8 +1,24 @@
-"""The words of margin calls and expiries; those of the tape itself are in enums."""
+"""Words of surcharges, collateral, margin calls and expiries; those of the tape are in enums."""
 
 from __future__ import annotations
 
 from enum import IntEnum
+
+
+class RateKind(IntEnum):
+    """Which rates of a market a surcharge is added to: core/mechanism.pxd."""
+
+    MAINTENANCE = 0  # and initial margin with it
+    INITIAL = 1
+    FEE = 2  # of takers
+
+
+class CollateralSource(IntEnum):
+    """Where the price of a collateral comes from: a stated rate, a market's mark or its index."""
+
+    RATE = 0
+    MARK = 1
+    INDEX = 2
 
 
 class CallAction(IntEnum):

@@ -19,7 +19,8 @@ from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
-from ordercascade.plan import MarketPlan, VenuePlan
+from ordercascade.marketplan import MarketPlan
+from ordercascade.plan import VenuePlan
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
 from ordercascade.surcharges import told as surcharge_told

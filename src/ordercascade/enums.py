@@ -177,22 +177,6 @@ class NoteKind(IntEnum):
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
 
 
-class CollateralSource(IntEnum):
-    """Where the price of a collateral comes from: a stated rate, a market's mark or its index."""
-
-    RATE = 0
-    MARK = 1
-    INDEX = 2
-
-
-class RateKind(IntEnum):
-    """Which rates of a market a surcharge is added to: core/mechanism.pxd."""
-
-    MAINTENANCE = 0  # and initial margin with it
-    INITIAL = 1
-    FEE = 2  # of takers
-
-
 class MarketKind(IntEnum):
     """How a market's lots pay: core/contracts.pxd."""
 

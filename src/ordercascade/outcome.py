@@ -11,13 +11,13 @@ import numpy as np
 
 from ordercascade import inheritance
 from ordercascade.contracts import kind_of, worth
-from ordercascade.enums import HolderKind, Outcome, Side, StepKind, Stop
+from ordercascade.enums import HolderKind, Outcome, PostReason, Side, StepKind, Stop
 from ordercascade.figures import Figures, Pair, percent, plural, read, seconds, some
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
-WAITING_NAMED = 4
+WAITING_NAMED = EMPTIED_TOLD = 4
 RECORDED = 50  # scopes near liquidation that the engine records a round
 PPM = 10**6
 
@@ -315,3 +315,25 @@ def _borne(s: Mapping[str, Any], money: Any) -> str:
     parts["ADL counterparties"] = s["shortfall"] - sum(parts.values())
     texts = [f"{name} {money(amount)}" for name, amount in parts.items() if amount]
     return f", borne by: {', '.join(texts)}" if texts else ""
+
+
+def emptied_lines(f: Figures, span: Pair) -> list[str]:
+    """Tell of scopes below zero that sent no order of their own, emptied by ADL for instance."""
+    kinds = f.column("steps", "kind")[slice(*span)]
+    ordered = set(f.column("liquidations", "scope")[f.within("liquidations", span)].tolist())
+    lines = []
+    for step in (np.flatnonzero(kinds == StepKind.WATERFALL) + span[0]).tolist():
+        scope = f.cell("steps", "scope", step)
+        if scope in ordered:
+            continue
+        rows = f.within("postings", (step, step + 1))
+        venue = f.venue(step)
+        paid = [
+            f"{PostReason(f.cell('postings', 'reason', r)).name.lower().replace('_', ' ')}"
+            f" {f.settled(venue).money(f.cell('postings', 'amount', r))}"
+            for r in rows.tolist()
+        ]
+        lines.append(f"step {step}: {f.who(venue, scope)} is left below zero: {', '.join(paid)}")
+    if len(lines) > EMPTIED_TOLD:
+        lines[EMPTIED_TOLD:] = [f"... and {len(lines) - EMPTIED_TOLD:,} more accounts below zero"]
+    return ["", *lines] if lines else []

@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from ordercascade.ahead import Ahead, Expiry, ahead, expiry
+from ordercascade.ahead import Ahead, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
@@ -46,75 +46,21 @@ from ordercascade.enums import (
     ShortfallAt,
 )
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import CASH_MAX, PPM, Exact, located, name, plain, ppm
+from ordercascade.exact import CASH_MAX, Exact, located, name, plain, ppm
 from ordercascade.market import Market
+from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
-from ordercascade.mechanisms.feeds import Feed
 from ordercascade.mechanisms.slices import Slices
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
-from ordercascade.schedules import Margins, brackets_like, judge_laws, margins
+from ordercascade.schedules import brackets_like, judge_laws, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
 from ordercascade.surcharges import made as surcharge_made
 from ordercascade.surcharges import surcharges_of
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
-
-
-class MarketPlan(NamedTuple):
-    """A market and the arguments of `add_market`."""
-
-    market: Market
-    config: MarketConfig
-    path: str
-    arguments: Arguments
-    margins: Margins | None = None  # the schedule in place of the brackets
-    feed: dict[str, int] | None = None  # numbers of an oracle with a memory
-    expiry: Expiry | None = None
-
-    def oracle(self, seed: int, venue: str) -> Feed | None:
-        """Return a fresh oracle with a memory; None where the market's has none."""
-        if self.feed is None:
-            return None
-        weight, most = int(self.arguments["own_weight_ppm"]), self.market.price_max
-        name = f"oracle/{venue}/{self.market.name}"
-        rest = {"own_weight_ppm": weight, "price_max": most, "seed": seed}
-        numbers: Arguments = self.feed | rest
-        return Feed(**numbers, name=name)
-
-    def mark_of(self, last: int, index: int, _mark: int, bid: int, ask: int) -> int:
-        """Return the mark its oracle would give: own price and index by weight, halves up.
-
-        A one-sided book's mid is the last price; a price that is not there leaves the other.
-        """
-        if fresh := self.oracle(0, ""):
-            return fresh.opening(last, index, bid, ask)
-        source, weight = self.arguments["source"], int(self.arguments["own_weight_ppm"])
-        own = bid + ask if source == PriceSource.MID and bid and ask else 2 * last
-        if (source == PriceSource.INDEX and index) or own == 0:
-            own = 2 * index
-        if index == 0:
-            weight = PPM
-        mark = (weight * own + 2 * (PPM - weight) * index + PPM) // (2 * PPM)
-        return max(1, min(self.market.price_max, mark))
-
-    def opening_mark(self, book: Levels) -> int:
-        """Return the mark at which the engine will start; 0 where nothing gives a price."""
-        bid, ask = (rows[0][0] if rows else 0 for rows in book)
-        last, index = int(self.arguments["last"]), int(self.arguments["index"])
-        if last == 0 and bid and ask:
-            last = (bid + ask) // 2
-        elif last == 0 and index == 0:
-            last = max(bid, ask)
-        return self.mark_of(last, index, 0, bid, ask) if last or index else 0
-
-    def maintenance(self, value: int) -> int:
-        """max(0, ceil(value * rate) - amount); a floor is inclusive. SEMANTICS §1."""
-        rows: list[EngineBracket] = self.arguments["brackets"]
-        _, rate, amount, _ = max((row for row in rows if row[0] <= value), default=rows[0])
-        return max(0, -(-value * rate // PPM) - amount)
 
 
 class VenuePlan(NamedTuple):
@@ -198,8 +144,18 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     warned = ahead(config, first, path)
     judge_spots(backing, config, path)
     return VenuePlan(
-        config.name, config, path, arguments, markets, fund, stages, breakers, more, planned,
-        backing, warned,
+        config.name,
+        config,
+        path,
+        arguments,
+        markets,
+        fund,
+        stages,
+        breakers,
+        more,
+        planned,
+        backing,
+        warned,
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ordercascade.enums import HolderKind, Side, StepKind, Stop
 from ordercascade.errors import InputError, MissingExtraError
+from ordercascade.tables import OUTSIDE_KINDS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,9 +33,6 @@ NAMED = 6  # generations with a legend entry
 EVENTS_SHOWN = 40
 FEW = 500  # liquidations that are drawn large, with an edge
 DUE = "positions by liquidation price"
-OUTSIDE = (
-    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
-)
 
 
 class View(NamedTuple):
@@ -146,7 +144,7 @@ def _path(axes: Axes, view: View) -> None:
         x, y = np.append(x, end), np.append(y, y[-1])
         label = {"last": "last trade", "index": "index (outside price)"}.get(name, name)
         axes.plot(x, y, style, color=colour, lw=width, label=label, drawstyle="steps-post")
-    outside = np.flatnonzero(np.isin(view.tape.steps["kind"], OUTSIDE))
+    outside = np.flatnonzero(np.isin(view.tape.steps["kind"], OUTSIDE_KINDS))
     for step in outside[:EVENTS_SHOWN].tolist():
         event = "outside event" if step == outside[0] else None
         axes.axvline(step, color=GREY, ls="-.", lw=1, zorder=0, label=event)

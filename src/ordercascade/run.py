@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -21,16 +19,14 @@ from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
+from ordercascade.progress import Bar, Progress, wanted
 from ordercascade.scenario import Scenario, hash_of
 from ordercascade.venue import Owners, Venue
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
-Progress = Callable[[int], None]
-
 CHUNK = 4096  # steps between two looks at the clock
-PATIENCE_S = 2.0
 
 
 class Built(NamedTuple):
@@ -200,11 +196,11 @@ def run(scenario: Scenario, *, progress: Progress | bool | None = None, engine: 
     """
     wall, cpu = time.perf_counter(), time.process_time()
     with World(scenario, engine=engine) as world:
-        bar = progress if callable(progress) else _Bar(shown=_wanted(progress))
+        bar = progress if callable(progress) else Bar(shown=wanted(progress))
         started = time.process_time()
         while written := world.run(CHUNK):
             bar(written)
-        if isinstance(bar, _Bar):
+        if isinstance(bar, Bar):
             bar.close()
         ended = time.process_time()
         spent = {
@@ -377,35 +373,3 @@ def _ruleless(scenario: Scenario) -> ScenarioConfig:
             markets.append(put(market, oracle=OracleConfig(index=index)))
         venues.append(put(venue, preset="simple", market=tuple(markets), **rules))
     return put(scenario.resolved, name="", about="", venue=tuple(venues))
-
-
-def _wanted(progress: bool | None) -> bool:
-    return sys.stderr.isatty() if progress is None else progress
-
-
-class _Bar:
-    """A tqdm bar that appears only when the run takes longer than two seconds."""
-
-    def __init__(self, *, shown: bool) -> None:
-        self._shown, self._steps = shown, 0
-        self._bar: Any = None
-        self._start = time.monotonic()
-
-    def __call__(self, steps: int) -> None:
-        self._steps += steps
-        if self._bar is None and self._shown and time.monotonic() - self._start > PATIENCE_S:
-            self._bar = _tqdm(self._steps)
-        elif self._bar is not None:
-            self._bar.update(steps)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-
-def _tqdm(steps: int) -> Any:
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        return None
-    return tqdm(initial=steps, unit=" steps", file=sys.stderr, leave=False)

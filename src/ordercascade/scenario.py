@@ -19,16 +19,9 @@ from ordercascade.data.table import read_bytes, sha256
 from ordercascade.errors import ConfigError
 from ordercascade.exact import name
 from ordercascade.keys import FileBook, FileEntry, FileLaw
+from ordercascade.marketplan import MarketPlan
 from ordercascade.override import override
-from ordercascade.plan import (
-    Account,
-    MarketPlan,
-    VenuePlan,
-    accounts,
-    cohorts,
-    unique,
-    venue_plan,
-)
+from ordercascade.plan import Account, VenuePlan, accounts, cohorts, unique, venue_plan
 from ordercascade.populations import Cohort
 
 

@@ -14,16 +14,14 @@ import numpy as np
 from ordercascade import calling, inheritance
 from ordercascade.enums import HolderKind, OrderType, Outcome, PostReason, Side, StepKind
 from ordercascade.figures import Figures, Pair, Rows, Units, gate_lines, plural, read, seconds, some
-from ordercascade.outcome import ending_lines
+from ordercascade.outcome import emptied_lines, ending_lines
+from ordercascade.tables import OUTSIDE_KINDS
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
 CASCADES_TOLD = 12  # the largest settlements; the others are summed up
 NAMED = 4  # outside events, counterparties, waiting accounts named one by one
-OUTSIDE = (
-    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
-)
 PAYERS = {
     "paid_fund": "insurance fund",
     "paid_vault": "vault",
@@ -136,7 +134,7 @@ def _cascade(f: Figures, span: Pair, top: int) -> list[str]:
     lines += inheritance.kept(f, span)
     for g in np.unique(generation).tolist():
         lines += ["", *_generation(f, span, rows[generation == g], g, top)]
-    return [*lines, *inheritance.outright(f, span), *_emptied(f, span)]
+    return [*lines, *inheritance.outright(f, span), *emptied_lines(f, span)]
 
 
 # What came from outside.
@@ -144,7 +142,7 @@ def _cascade(f: Figures, span: Pair, top: int) -> list[str]:
 
 def _outside_steps(f: Figures, span: Pair) -> list[int]:
     kinds = f.column("steps", "kind")[slice(*span)]
-    return (np.flatnonzero(np.isin(kinds, OUTSIDE)) + span[0]).tolist()
+    return (np.flatnonzero(np.isin(kinds, OUTSIDE_KINDS)) + span[0]).tolist()
 
 
 def _outside(f: Figures, span: Pair) -> list[str]:
@@ -380,25 +378,3 @@ def _deleveraged(f: Figures, span: Pair, row: int, at: Mapping[str, int]) -> lis
             f" on average, to {some(takers, most=NAMED)}"
         )
     return lines
-
-
-def _emptied(f: Figures, span: Pair) -> list[str]:
-    """Tell of scopes below zero that sent no order of their own, emptied by ADL for instance."""
-    kinds = f.column("steps", "kind")[slice(*span)]
-    ordered = set(f.column("liquidations", "scope")[f.within("liquidations", span)].tolist())
-    lines = []
-    for step in (np.flatnonzero(kinds == StepKind.WATERFALL) + span[0]).tolist():
-        scope = f.cell("steps", "scope", step)
-        if scope in ordered:
-            continue
-        rows = f.within("postings", (step, step + 1))
-        venue = f.venue(step)
-        paid = [
-            f"{PostReason(f.cell('postings', 'reason', r)).name.lower().replace('_', ' ')}"
-            f" {f.settled(venue).money(f.cell('postings', 'amount', r))}"
-            for r in rows.tolist()
-        ]
-        lines.append(f"step {step}: {f.who(venue, scope)} is left below zero: {', '.join(paid)}")
-    if len(lines) > NAMED:
-        lines[NAMED:] = [f"... and {len(lines) - NAMED:,} more accounts below zero"]
-    return ["", *lines] if lines else []

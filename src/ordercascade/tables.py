@@ -18,6 +18,7 @@ import numpy.typing as npt
 from ordercascade import enums
 from ordercascade.core.arrow import stream
 from ordercascade.core.events import SCHEMA, EventLog
+from ordercascade.enums import StepKind
 from ordercascade.errors import InputError, MissingExtraError
 
 Column: TypeAlias = npt.NDArray[np.signedinteger[Any]]
@@ -25,6 +26,10 @@ Array: TypeAlias = npt.NDArray[Any]
 UnitName: TypeAlias = Literal["raw", "human"]
 
 ROWS_SHOWN = 10
+# Steps of what comes from outside a settlement: orders, ticks, users, the agenda.
+OUTSIDE_KINDS = (
+    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
+)
 
 # fmt: off
 PRICES = frozenset((

@@ -16,7 +16,7 @@ from ordercascade.core.laws import OPENING_DTYPE
 from ordercascade.core.world import World
 from ordercascade.data.brackets import COLUMNS
 from ordercascade.data.table import read_table
-from ordercascade.enums import CollateralSource
+from ordercascade.duties import CollateralSource
 
 TABLE = ",".join(COLUMNS) + "\n"
 TIERS = SCENARIO[SCENARIO.index("brackets = [") : SCENARIO.index("[venue.market.book]")]

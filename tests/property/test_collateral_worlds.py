@@ -9,7 +9,7 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from ordercascade.core.dislocation import schedule_collateral
-from ordercascade.enums import CollateralSource
+from ordercascade.duties import CollateralSource
 from reference import scenarios as draw
 from reference.scripts import Call, assert_same, play, show
 from reference.world import World as Twin

@@ -8,9 +8,9 @@ from fractions import Fraction
 from math import floor, isqrt
 from typing import TYPE_CHECKING, Any
 
+from ordercascade.duties import CollateralSource
 from ordercascade.enums import (
     AdlTrigger,
-    CollateralSource,
     HolderKind,
     NoteKind,
     PostReason,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import ordercascade as oc
 from ordercascade.core.dislocation import schedule_collateral
 from ordercascade.core.world import World
+from ordercascade.duties import CollateralSource
 from ordercascade.enums import (
-    CollateralSource,
     HolderKind,
     MarketKind,
     NoteKind,

@@ -8,7 +8,7 @@ import pytest
 
 import ordercascade as oc
 from ordercascade.core.changing import change
-from ordercascade.enums import CollateralSource
+from ordercascade.duties import CollateralSource
 from ordercascade.story import tell
 from unit.audit_worlds import spoil
 

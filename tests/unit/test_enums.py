@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ordercascade import enums
+from ordercascade.duties import RateKind
 from ordercascade.enums import (
     AdlRule,
     AdlTrigger,
@@ -32,7 +33,6 @@ from ordercascade.enums import (
     PriceMode,
     PriceSource,
     QueueOrder,
-    RateKind,
     Reject,
     ReleaseRule,
     Residual,

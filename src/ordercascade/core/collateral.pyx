@@ -24,7 +24,7 @@ from math import gcd
 from types import MappingProxyType
 
 from ordercascade.checks import member, whole
-from ordercascade.enums import CollateralSource
+from ordercascade.duties import CollateralSource
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 
 PPM = 10**6

@@ -36,6 +36,14 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks):
     return equity, maintenance
 
 
+cdef tuple inherited(const State* s, int32_t holder, int32_t market):
+    cdef int32_t p = ledger_find(&s.ledger, holder, market)
+    if p < 0:
+        return 0, 0, 0
+    return (s.ledger.positions[p].size, s.ledger.positions[p].cost,
+            margin_of(s, holder, False).maintenance)
+
+
 cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     cdef int32_t p = ledger_find(&s.ledger, scope, market)
     cdef const Position* position

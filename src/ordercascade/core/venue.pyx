@@ -24,8 +24,8 @@ from ordercascade.core.ledger cimport (
     ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
-from ordercascade.core.questions cimport (bankruptcy_price, equities, levels_of, liquidation_price,
-    margin_at, scopes_at_risk)
+from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
+    liquidation_price, margin_at, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -49,8 +49,8 @@ from ordercascade.enums import (
 from ordercascade.errors import (BusyError, ConfigError, InputError, InvariantError, PoisonedError,
     RangeError)
 from ordercascade.mechanisms.closing import Deleverage, Tranche
-from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.mechanisms.prices import OwnBook
+from ordercascade.mechanisms.tranches import Tranches
 
 cdef int32_t ORDERS_MAX = 1 << 26
 INT64 = 2**63 - 1
@@ -78,8 +78,7 @@ cdef class Venue:
         state_free(&self.s)
 
     def __repr__(self):
-        return (f"<Venue {self.s.venue}: {self.s.market_count} markets, "
-                f"{self.s.ledger.account_count - 1} accounts>")
+        return f"<Venue {self.s.venue}: {self.s.market_count} markets, {self.accounts} accounts>"
 
     def __reduce__(self):
         raise TypeError("a Venue cannot be pickled; send the scenario and its seed instead")
@@ -585,11 +584,7 @@ cdef class Venue:
         m = self._market(market)
         holder = ledger_holder(&self.s.ledger, self._judged(member, "kind", HolderKind, kind),
                                self.s.markets[m].asset)
-        p = ledger_find(&self.s.ledger, holder, m)
-        if kind not in (FUND, VAULT) or p < 0:
-            return 0, 0, 0
-        return (self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost,
-                margin_of(&self.s, holder, False).maintenance)
+        return inherited(&self.s, holder, m) if kind in (FUND, VAULT) else (0, 0, 0)
 
     def liquidation_price(self, scope, market):
         """The tick nearest to safety at which the scope is liquidatable, other marks standing.

@@ -168,7 +168,6 @@ cdef class World:
         It takes what it finds at `limit` or better (0: at any price); the rest is dropped.
         """
         cdef Item item
-        memset(&item, 0, sizeof(Item))
         _place_checked(self, &item, time_ns, venue, market)
         item.kind = ORDER
         item.side = self._judged(side_of, side)
@@ -182,7 +181,6 @@ cdef class World:
     def schedule_index(self, time_ns, venue, market, price):
         """The outside price of a market at a time."""
         cdef Item item
-        memset(&item, 0, sizeof(Item))
         _place_checked(self, &item, time_ns, venue, market)
         item.kind = PRICE_TICK
         item.a = self._int("price", price, 1, _price_max(self, &item))
@@ -192,7 +190,6 @@ cdef class World:
         """A funding payment at a time, and so many more, `every_ns` apart: at a rate that longs pay
         shorts, of the value, in parts per 10^9; None: by the market's rule (Venue.set_funding)."""
         cdef Item item
-        memset(&item, 0, sizeof(Item))
         _place_checked(self, &item, time_ns, venue, market)
         item.kind = FUNDING
         item.side = rate_ppb is None
@@ -687,6 +684,7 @@ cdef class World:
 
 cdef int _place_checked(World world, Item* item, time_ns, venue, market) except -1:
     cdef Venue v = world.venue(venue)
+    memset(item, 0, sizeof(Item))
     item.time_ns = world._time(time_ns)
     item.venue = v.s.venue
     item.market = v._market(market)

@@ -7,7 +7,7 @@ from ordercascade.core.mechanism import (
     Oracle,
     Surcharge,
 )
-from ordercascade.enums import RateKind
+from ordercascade.duties import RateKind
 
 SPAN_NS_MAX: int
 
@@ -38,6 +38,10 @@ class Rival(NamedTuple):
     equity: int
     maintenance: int
     money: int
+
+class Journal:
+    @property
+    def at(self) -> int: ...
 
 class PluginOracle(Oracle):
     @property

@@ -32,7 +32,8 @@ from ordercascade.core.records cimport (
 from ordercascade.core.units cimport Lot, PPM, Ppm, TICK_MAX, Tick, TimeNs, absolute, smaller
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import BreakerAction, RateKind
+from ordercascade.duties import RateKind
+from ordercascade.enums import BreakerAction
 from ordercascade.errors import ConfigError, MechanismError
 
 View = namedtuple("View", "last outside mark best_bid best_ask queue")

@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ordercascade.enums import CollateralSource, HolderKind, NoteKind, PostReason, StepKind
+from ordercascade.duties import CollateralSource
+from ordercascade.enums import HolderKind, NoteKind, PostReason, StepKind
 from ordercascade.replay.findings import Findings
 from ordercascade.tables import Table
 

@@ -16,8 +16,7 @@ from typing import Any, NamedTuple
 
 from ordercascade.enums import BreakerKind, NoteKind, ReleaseRule, Side, StepKind
 from ordercascade.replay.findings import Findings
-from ordercascade.replay.rounds import OUTSIDE_KINDS
-from ordercascade.tables import Table
+from ordercascade.tables import OUTSIDE_KINDS, Table
 
 PPM = 1_000_000
 

@@ -10,11 +10,8 @@ import numpy as np
 from ordercascade.enums import PostReason, StepKind
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.terms import VenueTerms
-from ordercascade.tables import Table
+from ordercascade.tables import OUTSIDE_KINDS, Table
 
-OUTSIDE_KINDS = (
-    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
-)
 USERS_ONLY = (PostReason.TRANSFER,)
 
 

@@ -22,10 +22,11 @@ from ordercascade.enums import (
 from ordercascade.replay.ahead import enter_round
 from ordercascade.replay.margins import Held, equity_of, healthy
 from ordercascade.replay.records import begin_taking, check_taken
-from ordercascade.replay.rounds import OUTSIDE_KINDS, Settlement
+from ordercascade.replay.rounds import Settlement
 from ordercascade.replay.rows import Liquidation, Step
 from ordercascade.replay.stage import Stage
 from ordercascade.replay.terms import PPM, Rules
+from ordercascade.tables import OUTSIDE_KINDS
 
 PARTS = ("paid_fund", "paid_vault", "paid_adl", "paid_socialised", "paid_bad_debt")
 
