@@ -1,7 +1,9 @@
 # A user's own mechanisms, compiled against the shipped .pxd files: the second door.
 from libc.stdint cimport int32_t
-from ordercascade.core.mechanism cimport CircuitBreaker, Oracle
-from ordercascade.core.records cimport HOLD, MarketView, Verdict
+from libc.string cimport memset
+from ordercascade.core.digest cimport Digest
+from ordercascade.core.mechanism cimport CircuitBreaker, Oracle, Surcharge
+from ordercascade.core.records cimport Crowd, HOLD, MarketView, Verdict
 from ordercascade.core.units cimport Tick, TimeNs
 
 
@@ -21,3 +23,30 @@ cdef class Floor(CircuitBreaker):
         out.low = 97
         out.high = 103
         return 0
+
+
+def bare():
+    """What the bases answer where nothing is overridden."""
+    cdef Surcharge addon = Surcharge()
+    cdef CircuitBreaker breaker = CircuitBreaker()
+    cdef Oracle oracle = Oracle()
+    cdef MarketView view
+    cdef Verdict said
+    cdef Crowd crowd
+    cdef Digest d
+    memset(&view, 0, sizeof(MarketView))
+    memset(&said, 0, sizeof(Verdict))
+    memset(&crowd, 0, sizeof(Crowd))
+    d.a, d.b = 3, 4
+    addon.digest(&d)
+    breaker.digest(&d)
+    oracle.digest(&d)
+    breaker.judge(0, &view, 5, &said)
+    return {
+        "addon": addon.addon(0, &view, &crowd, 5),
+        "reach": addon.reach(),
+        "wakes": (addon.wake(0, &view, 5), breaker.wake(0, &view, 5), oracle.wake(&view, 5)),
+        "verdict": (said.action, said.low, said.high, said.until_ns),
+        "clones": (addon.clone() is addon, breaker.clone() is breaker, oracle.clone() is oracle),
+        "digest": (d.a, d.b),
+    }

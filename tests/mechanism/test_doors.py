@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import ordercascade
-from mechanism.contract import check, t2
+from mechanism.contract import check, t2, tape
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
 from ordercascade.enums import BreakerAction
 from ordercascade.mechanisms.breakers import Breaker
@@ -26,6 +26,7 @@ from ordercascade.mechanisms.plugins import (
     View,
 )
 from ordercascade.mechanisms.prices import OwnBook
+from unit.worlds import rows
 
 HERE = Path(__file__).parent
 SETUP = """
@@ -131,3 +132,57 @@ def test_the_memory_of_a_plug_in_is_hashed_and_forked() -> None:
     assert plugin.asked == asked
     plugin.asked += 1
     assert world.state_hash() != before
+
+
+class Mute(Plain):
+    def judge(self, market: int, view: View, time_ns: int) -> None:
+        return None
+
+
+def test_a_breaker_that_says_nothing_stops_nothing() -> None:
+    """The same tape, step by step, as with no breaker at all."""
+    with_one, _ = t2(breakers=[PluginBreaker(Mute())])
+    without, _ = t2()
+    with_one.run()
+    without.run()
+    assert tape(with_one) == tape(without)
+    assert rows(without, "liquidations", "account")
+
+
+def test_a_state_that_cannot_be_told_is_hashed_as_such() -> None:
+    """A word is no bytes, whichever word; what raises is told by its kind; both unlike bytes."""
+
+    def hashed(told: Any) -> str:
+        def state(self: Any) -> Any:
+            return told() if callable(told) else told
+
+        return t2(oracle=PluginOracle(type("Odd", (Last,), {"state": state})()))[0].state_hash()
+
+    def fail(error: Exception) -> Any:
+        raise error
+
+    words, fails = hashed("a word"), hashed(lambda: fail(KeyError(5)))
+    assert words == hashed("another") == hashed(7)
+    assert fails == hashed(lambda: fail(KeyError(6)))
+    assert len({words, fails, hashed(lambda: fail(ValueError())), hashed(b""), hashed(b"x")}) == 5
+
+
+def test_memory_that_runs_out_in_a_hook_is_no_mistake_of_the_plug_in() -> None:
+    class Hungry(Last):
+        def mark(self, view: View, time_ns: int) -> int:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        t2(oracle=PluginOracle(Hungry()))
+
+
+def test_what_is_not_overridden_decides_nothing(example: Any) -> None:
+    """The bases of a surcharge, breaker and oracle, called through their C interfaces."""
+    assert example.bare() == {
+        "addon": 0,
+        "reach": 0,
+        "wakes": (-1, -1, -1),
+        "verdict": (0, 0, 0, 0),
+        "clones": (True, True, True),
+        "digest": (3, 4),
+    }
