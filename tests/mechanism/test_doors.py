@@ -14,7 +14,8 @@ import pytest
 import ordercascade
 from mechanism.contract import check, t2, tape
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
-from ordercascade.enums import BreakerAction
+from ordercascade.core.world import World
+from ordercascade.enums import BreakerAction, Side
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.plugins import (
     PluginBackstop,
@@ -186,3 +187,39 @@ def test_what_is_not_overridden_decides_nothing(example: Any) -> None:
         "clones": (True, True, True),
         "digest": (3, 4),
     }
+
+
+class Surprise(Plain):
+    """100, and 50 from then on: a peek does not see it coming."""
+
+    def mark(self, view: View, time_ns: int) -> int:
+        return 50 if time_ns else 100
+
+
+def test_a_mark_that_no_peek_foresaw_finds_everybody_it_liquidates() -> None:
+    """300 owners, every other one in two markets: more than are fired at once, each taken once."""
+    world = World()
+    world.add_venue()
+    venue = world.venue()
+    for _ in range(2):
+        venue.add_market(size_max=1_000, last=100, oracle=PluginOracle(Surprise()))
+    for market in range(2):
+        venue.seed_level(market, Side.BID, 40, 1_000)
+    scopes = []
+    for one in range(300):
+        account = venue.open_account()
+        scopes.append(venue.deposit(account, 0, 45))
+        for market in range(1 + one % 2):
+            venue.open_position(account, market, 1, 100)
+    safe = venue.open_account()
+    venue.deposit(safe, 0, 1_000)
+    venue.open_position(safe, 0, 1, 100)
+    world.start()
+    assert venue.at_risk() == []
+    world.settle(1)
+    venue._check()
+    assert not any(venue.audit().values())
+    first = {scope for scope, in rows(world, "liquidations", "scope")}
+    assert first == set(scopes)
+    assert [venue.position(scope, 0)[0] for scope in scopes] == [0] * 300
+    assert venue.position(venue.scope_of(safe, 0), 0)[0] == 1
