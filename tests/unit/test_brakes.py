@@ -264,3 +264,39 @@ def test_keys_of_a_breaker_that_do_not_go_together_are_refused(line: str, path: 
     with pytest.raises(ConfigError) as caught:
         oc.scenarios.load("t2a", f"venue[0].breaker=[{line}]")
     assert path in str(caught.value)
+
+
+def test_while_slices_drip_users_trade_and_outside_orders_do_not_wait() -> None:
+    """The halt was for everybody; what an outside order finds no buyer for is gone, not kept."""
+    breaker = halt(
+        20_000, release=ReleaseRule.DRIP, drip_ppm=400_000, drip_ns=SECOND, everybody=True
+    )  # fmt: skip
+    world, venue = ladder(breaker, size=25)
+    account = venue.open_account()
+    venue.deposit(account, 0, 10**6)
+    world.settle()
+    assert venue.submit(account, 0, Side.ASK, 130, 5) == Reject.HALTED
+    world.settle(60 * SECOND)
+    assert "RESUME" in kinds(world)
+    assert rows(world, "liquidations", "lots_filled")[-1][0] < 10  # Slices still drip.
+    assert venue.submit(account, 0, Side.ASK, 130, 5) > 0
+    before = len(rows(world, "notes", "kind"))
+    world.schedule_shock(world.time_ns, 0, 0, Side.ASK, size=5, limit=1_000)
+    world.settle()
+    assert rows(world, "orders", "account", "size", "filled", "result")[-1] == (0, 5, 0, 0)
+    assert NoteKind.HELD not in [kind for (kind,) in rows(world, "notes", "kind")[before:]]
+    run_checked(world)
+    outside = [row for row in rows(world, "orders", "account", "size") if row == (0, 5)]
+    assert len(outside) == 1
+
+
+def test_a_band_lets_an_order_that_lies_outside_shrink_where_it_is() -> None:
+    """A bid at 110 from before the band of 95 to 105: smaller, not anew."""
+    world, venue = ladder(Breaker(band_ppm=50_000, everybody=True), size=1)
+    account = venue.open_account()
+    venue.deposit(account, 0, 10**6)
+    order = venue.submit(account, 0, Side.BID, 110, 4)
+    world.settle()
+    assert venue.submit(account, 0, Side.BID, 110, 1) == Reject.HALTED
+    assert venue.amend(account, 0, order, size=3) == order
+    assert venue.depth(0, Side.BID, 1) == [(110, 3)]

@@ -293,3 +293,21 @@ def test_a_disposal_never_bids_beyond_the_last_tick() -> None:
     world.settle(5)
     run_checked(world)
     assert rows(world, "orders", "price", "size", "filled") == [(10_000, 8, 8)]
+
+
+def test_an_isolated_scope_without_a_cross_scope_beside_it_keeps_what_it_has() -> None:
+    """10 lots from 90 gain 10,000, above 1.4 of 5,000; later there is somewhere to release to."""
+    stages = TO_MARK | {
+        "search_ppm": 1_100_000, "initial_ppm": 1_200_000, "release_ppm": 1_400_000
+    }  # fmt: skip
+    world, venue = venue_of(stages=stages)
+    account = venue.open_account()
+    scope = venue.isolate(account, 0)
+    venue.open_position(account, 0, 10, 90_000)
+    world.start()
+    world.settle()
+    world._check()
+    assert venue.collateral(scope) == 10_000
+    cross = venue.deposit(account, 0, 7)
+    world.settle()
+    assert (venue.collateral(scope), venue.collateral(cross)) == (6_000, 4_007)
