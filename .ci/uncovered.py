@@ -29,7 +29,7 @@ LEAST = 95.0
 # what is slow when traced and reaches no other line.
 TESTS = [
     *(f"bad_inputs/test_{name}.py" for name in (
-        "a_scalars b_orders c_arrays d_config e_accounts f_time g_views"
+        "a_scalars b_orders c_arrays d_config e_accounts f_time g_plugins g_views"
     ).split()),
     "golden",
     "mechanism",
@@ -44,9 +44,8 @@ TESTS = [
         "account_ledger adl_ranks admission agenda_and_queue auction between_settlements book"
         " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
         " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
-        " populations quanto run scenario schedule slices stages state_hash_fields tape tape_file"
-        " tranches"
-        " triggers turned_leg waterfall"
+        " populations quanto run scalar scenario schedule slices stage_corners stages"
+        " state_hash_fields tape tape_file tranches triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.
