@@ -37,6 +37,7 @@ TESTS = [
     "property/test_breakers.py",
     "property/test_desk_machine.py",
     "property/test_schedule.py",
+    "property/test_surcharges.py",
     "property/test_triggers_machine.py",
     "property/test_world_against_twin.py",
     "vectors",
@@ -44,8 +45,8 @@ TESTS = [
         "account_ledger adl_ranks admission agenda_and_queue auction between_settlements book"
         " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
         " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
-        " populations quanto run scalar scenario schedule slices stage_corners stages"
-        " state_hash_fields tape tape_file tranches triggers turned_leg waterfall"
+        " interest populations quanto run scalar scenario schedule slices stage_corners stages"
+        " state_hash_fields surcharges tape tape_file tranches triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

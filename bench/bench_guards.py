@@ -2,7 +2,12 @@
 
 Band, feed and slices are asked in every round or order, and change nothing: the tape is the
 same as the bare one's, so the difference is what they cost. Thread CPU time, minimum of N,
-turn and turn about.
+turn and turn about. Each case has a fund of so much, and no more: its cap costs nothing.
+
+Volatility margin and contagion buffer are apart: asked in every round they cost next to nothing,
+but a change of rates looks at every account again. So they are measured where they move, in µs a
+change or look and 1,000 accounts: a calm book, an order of one lot every minute, a sample every
+minute; less what the same minutes cost without them.
 `python bench/bench_guards.py [--repeat N] [--accounts N]`.
 """
 
@@ -16,11 +21,12 @@ from typing import Any
 
 from crash import BRACKETS, MULTIPLIER, PRICE, draw_accounts
 from ordercascade.core.world import World
-from ordercascade.enums import FeedKind, MarkRefresh, PriceSource, QueueOrder, Side
+from ordercascade.enums import FeedKind, MarkRefresh, PriceSource, QueueOrder, Side, StepKind
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
 from ordercascade.mechanisms.plugins import PluginBreaker
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 
 
 class Nothing:
@@ -49,17 +55,47 @@ def plugin() -> dict[str, Any]:
     return {"breakers": [PluginBreaker(Nothing())]}
 
 
+def fee() -> dict[str, Any]:
+    """A slope from a reference that volatility cannot pass, for the tape's sake."""
+    slope = {"base_ppm": 0, "slope_ppm": 500, "cap_ppm": 10_000, "reference_ppb": 10**9}
+    return {"surcharges": [VolatilityFee(**slope)]}
+
+
+def margin() -> dict[str, Any]:
+    """It is asked, and never moves: its cap is what the table asks."""
+    base = BRACKETS[0][1]
+    still = VolatilityMargin(k_ppm=3 * 10**6, mpor_ns=MINUTE, bases_ppm=[base], cap_ppm=base)
+    return {"surcharges": [still]}
+
+
+def moving() -> dict[str, Any]:
+    """Some ppm more and less every minute: too little to liquidate anybody."""
+    base = BRACKETS[0][1]
+    numbers = {"k_ppm": 10**6, "mpor_ns": MINUTE, "bases_ppm": [0], "start_ppb": 10**7}
+    return {"surcharges": [VolatilityMargin(**numbers, cap_ppm=base)]}
+
+
+def looking() -> dict[str, Any]:
+    return {"surcharges": [ContagionBuffer(reach_ppm=10_000, cap_ppm=1)]}
+
+
+MINUTE = 60 * 10**9
+MINUTES = 50
 CASES: dict[str, list[Callable[[], dict[str, Any]]]] = {
     "bare": [],
     "price band": [band],
     "feed": [feed],
     "slices": [slices],
-    "band, feed, slices": [band, feed, slices],
+    "fee slope": [fee],
+    "band, feed, slices, fee": [band, feed, slices, fee],
+    "volatility margin": [margin],
     "Python breaker": [plugin],
 }
 
 
-def build(accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any]]) -> World:
+def build(
+    accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any]], calm: bool = False
+) -> World:
     """The world of crash.py, with these mechanisms."""
     said: dict[str, Any] = {}
     for each in made:
@@ -88,7 +124,10 @@ def build(accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any
         account = venue.open_account()
         venue.deposit(account, 0, money)
         venue.open_position(account, 0, size, size * entry * MULTIPLIER)
-    world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * 2_000)
+    for minute in range(MINUTES if calm else 0):
+        world.schedule_shock(minute * MINUTE, 0, 0, Side.ASK, size=1)
+    if not calm:
+        world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * 2_000)
     world.start()
     return world
 
@@ -115,8 +154,28 @@ def main() -> int:
         for name, spent in best.items():
             more = (spent / best["bare"] - 1) * 100
             apart = "" if orders[name] == orders["bare"] else "  (another tape)"
-            print(f"  {name:<20} {spent * 1e3:9.2f} ms  {more:+6.1f} %{apart}")
+            print(f"  {name:<23} {spent * 1e3:9.2f} ms  {more:+6.1f} %{apart}")
+    for name, per in apart_of(chosen.accounts, chosen.repeat).items():
+        print(f"{name}: {per:.1f} us a minute and 1,000 accounts")
     return 0
+
+
+def apart_of(accounts: int, repeat: int) -> dict[str, float]:
+    """What a change of rates and a look cost, in µs for 1,000 accounts."""
+    cases = {"bare": [], "volatility margin that moves": [moving], "contagion buffer": [looking]}
+    best: dict[str, float] = {}
+    for _ in range(repeat):
+        for name, made in cases.items():
+            world = build(accounts, MarkRefresh.ROUND, *made, calm=True)
+            start = time.thread_time()
+            world.run()
+            spent = time.thread_time() - start
+            best[name] = min(best.get(name, spent), spent)
+            changes = int((world.log.column("steps", "kind") == StepKind.RATES).sum())
+            assert world.log.rows("liquidations") == 0
+            assert changes >= (MINUTES - 1 if name.endswith("moves") else 0), changes
+    bare = best.pop("bare")
+    return {name: (spent - bare) * 1e9 / MINUTES / accounts for name, spent in best.items()}
 
 
 if __name__ == "__main__":

@@ -24,11 +24,12 @@ OPTIONAL = frozenset(
 CORRIDORS = [
     (
         0,
-        "errors enums checks contracts core.arguments core.units core.contracts core.check"
-        " core.slab core.ladder core.digest core.heap core.records core.margin core.rules core.ends"
-        " core.queues core.messages core.shapes core.stream core.real core.laws",
+        "errors enums duties checks contracts core.arguments core.units core.contracts core.check"
+        " core.slab core.ladder core.digest core.heap core.records core.margin core.pledges"
+        " core.rules core.ends core.queues core.messages core.shapes core.stream core.real"
+        " core.laws",
     ),
-    (1, "core.events"),
+    (1, "core.tapemark core.events"),
     (1, "core.arrow"),
     (
         1,
@@ -44,22 +45,26 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.state core.statecopy core.bounds core.dues core.initial"
-        " core.gates core.flock core.watch core.opening core.steps core.halting core.outside"
-        " core.users core.bulk core.losses core.pairs core.insured core.variation core.funding"
-        " core.takeover core.stages core.listing core.questions core.closeout core.reopening"
-        " core.settle core.due core.venue core.monitor core.world core.changing core.dislocation",
+        "mechanisms core.brakes core.rates core.called core.state core.ending core.collateral"
+        " core.statecopy core.bounds core.arriving core.initial core.gates core.flock core.watch"
+        " core.opening core.steps core.conversion core.halting core.outside core.users core.bulk"
+        " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
+        " core.stages core.listing core.questions core.closeout core.reopening core.rating"
+        " core.interest core.due"
+        " core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
+        " core.changing core.dislocation core.planning core.lending",
     ),
     (
         3,
-        "exact margin keys record market data stagekeys config safeguards toml override presets"
-        " books populations staging schedules marks brakes slices policies plan agenda scenario"
-        " scenarios tables frames handed summary tape_file tape engine venue run",
+        "exact margin keys record market collaterals data stagekeys config safeguards toml"
+        " override presets surcharges"
+        " books populations staging schedules marks brakes slices policies ahead plan agenda"
+        " scenario scenarios tables frames handed backed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),
     # The stepper offers an ablation.
-    (4, "figures analysis inheritance outcome story lab sheet"),
+    (4, "figures analysis inheritance calling outcome story lab sheet"),
     (4, "replay audit"),
     (5, "report ablateview bookview presetview cli __main__"),
 ]

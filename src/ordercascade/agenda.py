@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ordercascade.collaterals import Collateral, asset_of, jump_of
 from ordercascade.config import (
     DislocationConfig,
     IndexConfig,
@@ -16,8 +17,11 @@ from ordercascade.config import (
 from ordercascade.enums import FundingRule, Side, Told
 from ordercascade.errors import ConfigError
 from ordercascade.exact import located, plain, ppb, ppm, time_ns
-from ordercascade.keys import FundingConfig
+from ordercascade.keys import FundingConfig, InterestConfig, JumpConfig
+from ordercascade.market import Market
 from ordercascade.plan import MarketPlan, VenuePlan, price_of, word
+
+YEAR_NS = 365 * 86_400 * 10**9
 
 
 class Shock(NamedTuple):
@@ -59,6 +63,7 @@ class Transfer(NamedTuple):
     account: str
     amount: int
     path: str
+    asset: int = 0
 
 
 class Funding(NamedTuple):
@@ -72,6 +77,23 @@ class Funding(NamedTuple):
     times: int
 
 
+class Jump(NamedTuple):
+    """Another price or peg of a collateral."""
+
+    time_ns: int
+    venue: int
+    asset: int
+    change: dict[str, int]
+
+
+class Interest(NamedTuple):
+    """Interest payments of a venue: arguments of core.lending.schedule_interest()."""
+
+    time_ns: int
+    venue: int
+    terms: dict[str, int]
+
+
 class Agenda(NamedTuple):
     """All of it, in the order of the file."""
 
@@ -80,6 +102,8 @@ class Agenda(NamedTuple):
     transfers: tuple[Transfer, ...]
     dislocations: tuple[Dislocation, ...] = ()
     fundings: tuple[Funding, ...] = ()
+    jumps: tuple[Jump, ...] = ()
+    interest: tuple[Interest, ...] = ()
 
 
 def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
@@ -94,6 +118,12 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
             for each in _dislocation(venues, item, f"dislocation[{i}]")
         ),
         tuple(_funding(venues, item, f"funding[{i}]") for i, item in enumerate(config.funding)),
+        tuple(_jump(venues, item, f"jump[{i}]") for i, item in enumerate(config.jump)),
+        tuple(
+            _interest(i, venue.config.interest, f"{venue.path}.interest")
+            for i, venue in enumerate(venues)
+            if venue.config.interest is not None
+        ),
     )
 
 
@@ -137,11 +167,22 @@ def _transfer(venues: Sequence[VenuePlan], item: TransferConfig, path: str) -> T
     venue = _pick(f"{path}.venue", "venue", item.venue, [plan_.name for plan_ in venues])
     if not venues[venue].markets:
         raise ConfigError(f"{path}.venue", "has no market and so no settlement asset")
-    market = venues[venue].markets[0].market
-    amount = located(f"{path}.amount", market.to_amount, item.amount)
+    unit: Market | Collateral = venues[venue].markets[0].market
+    if item.asset is not None and item.asset != venues[venue].markets[0].market.settle:
+        unit = asset_of(item.asset, venues[venue].collaterals, f"{path}.asset")
+    amount = located(f"{path}.amount", unit.to_amount, item.amount)
     if amount == 0:
         raise ConfigError(f"{path}.amount", "must not be 0")
-    return Transfer(_time(path, item), venue, item.account, amount, path)
+    asset = unit.asset if isinstance(unit, Collateral) else 0
+    return Transfer(_time(path, item), venue, item.account, amount, path, asset)
+
+
+def _jump(venues: Sequence[VenuePlan], item: JumpConfig, path: str) -> Jump:
+    venue = _pick(f"{path}.venue", "venue", item.venue, [plan_.name for plan_ in venues])
+    found = venues[venue].collaterals
+    names = [each.name for each in found]
+    asset = found[_pick(f"{path}.collateral", "collateral", item.collateral, names)]
+    return Jump(_time(path, item), venue, asset.asset, jump_of(item, asset, path))
 
 
 def _funding(venues: Sequence[VenuePlan], item: FundingConfig, path: str) -> Funding:
@@ -151,6 +192,23 @@ def _funding(venues: Sequence[VenuePlan], item: FundingConfig, path: str) -> Fun
     if item.times > 1 and every == 0:
         raise ConfigError(f"{path}.every_s", "must be above 0")
     return Funding(_time(path, item), venue, index, rate, every, item.times)
+
+
+def _interest(venue: int, item: InterestConfig, path: str) -> Interest:
+    terms = {
+        name: located(path, partial(ppb, low=0, high=10**10), key, getattr(item, key) or 0)
+        for key, name in (("base", "base_ppb"), ("slope1", "slope_ppb"), ("slope2", "steep_ppb"))
+    }
+    terms["optimum_ppb"] = located(path, partial(ppb, low=1, high=10**9 - 1), "optimum",
+                                   item.optimum)  # fmt: skip
+    terms["reserve_ppm"] = located(path, ppm, "reserve", item.reserve or 0)
+    terms["every_ns"] = located(path, time_ns, "every_s", item.every_s)
+    if not 0 < terms["every_ns"] <= YEAR_NS:
+        rule = "must be above 0 and at most a year"
+        raise ConfigError(f"{path}.every_s", rule, plain(item.every_s))
+    terms["times"] = item.times
+    first = item.every_s if item.at_s is None else item.at_s
+    return Interest(located(path, time_ns, "at_s", first), venue, terms)
 
 
 def funding_terms(item: MarketPlan) -> dict[str, Any]:
@@ -190,6 +248,11 @@ def _pick(path: str, what: str, wanted: str | None, names: Sequence[str]) -> int
 
 def _time(
     path: str,
-    item: ShockConfig | IndexConfig | TransferConfig | DislocationConfig | FundingConfig,
+    item: ShockConfig
+    | IndexConfig
+    | TransferConfig
+    | DislocationConfig
+    | FundingConfig
+    | JumpConfig,
 ) -> int:
     return located(path, time_ns, "at_s", item.at_s)

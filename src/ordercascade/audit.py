@@ -15,6 +15,8 @@ from html import escape
 from typing import NamedTuple
 
 from ordercascade.enums import HolderKind, Stop
+from ordercascade.replay.ahead import check_all_called
+from ordercascade.replay.backing import check_backing
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
@@ -24,7 +26,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices")
+UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest")
 SHOWN = 5  # failures of one check in a text
 
 
@@ -139,7 +141,10 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
     if not unexplained:
         _play(tape, terms, findings)
         return
+    check_backing(tape.tables, tape.meta["venues"], findings)
     for check in list(CHECKS)[1:]:
+        if check == "collateral" and findings.rows[check]:
+            continue
         why = f"a venue has {' and '.join(unexplained)}: its rounds are not played again (steps)"
         findings.gap(check, why, len(tape))
 
@@ -169,5 +174,7 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     ended = tape.meta["stop"] in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
     if ended and (tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)):
         player.check_nobody_left()
+        for stage in player.stages:
+            check_all_called(stage)
     for stage, turn, *_ in player.cast.values():
         check_parents(stage, turn)

@@ -14,16 +14,29 @@ from msgspec import Meta
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import (
+    AnswerConfig,
     Book,
+    CollateralConfig,
     Count,
+    ExpiryConfig,
     FundingConfig,
     FundingRuleConfig,
+    GatesConfig,
+    InterestConfig,
+    JumpConfig,
+    MarginCallsConfig,
     PopulationConfig,
     Strict,
     Whole,
 )
 from ordercascade.record import Record
-from ordercascade.stagekeys import Schedule, SocialConfig, StageRules, judge_spellings
+from ordercascade.stagekeys import (
+    Schedule,
+    SocialConfig,
+    StageRules,
+    SurchargeConfig,
+    judge_spellings,
+)
 
 # Keys of later work and the valid key nearest to each.
 LATER = {
@@ -34,8 +47,6 @@ LATER = {
     "liquidator": "takeover",
     "vault": "takeover",
     "auction": "liquidation",
-    "margin_call": "trigger_strict",
-    "haircut": "brackets",
     "lending": "transfer",
     "hedge": "margin",
 }
@@ -190,6 +201,9 @@ class Rules(StageRules, frozen=True, kw_only=True):
     oracle: OracleConfig | None = None
     liquidation: tuple[LiquidationConfig, ...] | None = None
     breaker: tuple[BreakerConfig, ...] | None = None
+    surcharge: tuple[SurchargeConfig, ...] | None = None
+    gates: GatesConfig | None = None
+    margin_calls: MarginCallsConfig | None = None
 
     def __post_init__(self) -> None:
         if self.ordering is not None and (self.mark_refresh or self.queue):
@@ -240,6 +254,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     book: Book | None = None
     funding: FundingRuleConfig | None = None
+    expiry: ExpiryConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -265,10 +280,14 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 
 
 class AccountConfig(Strict, frozen=True, kw_only=True):
-    """An account: `collateral` goes to its cross scope, beside what its cross positions bring."""
+    """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
+
+    `assets` are amounts of collaterals of the venue.
+    """
 
     name: str
     collateral: Exact | None = None
+    assets: dict[str, Exact] | None = None
     position: tuple[PositionConfig, ...] = ()
 
 
@@ -285,9 +304,12 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     preset: str = "simple"
     allow_insolvent: bool = False
     market: tuple[MarketConfig, ...] = ()
+    collateral: tuple[CollateralConfig, ...] = ()
     account: tuple[AccountConfig, ...] = ()
     positions: tuple[PositionsConfig, ...] = ()
     population: tuple[PopulationConfig, ...] = ()
+    answer: tuple[AnswerConfig, ...] = ()
+    interest: InterestConfig | None = None
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):
@@ -333,6 +355,7 @@ class TransferConfig(Strict, frozen=True, kw_only=True):
     venue: str | None = None
     account: str
     amount: Exact
+    asset: str | None = None  # a collateral of the venue; else what it settles in
 
 
 class ScenarioConfig(Strict, frozen=True, kw_only=True):
@@ -349,6 +372,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     dislocation: tuple[DislocationConfig, ...] = ()
     transfer: tuple[TransferConfig, ...] = ()
     funding: tuple[FundingConfig, ...] = ()
+    jump: tuple[JumpConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

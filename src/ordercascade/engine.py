@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
+from ordercascade.ahead import told as ahead_told
 from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
@@ -20,6 +21,7 @@ from ordercascade.market import Market, Number
 from ordercascade.plan import MarketPlan, VenuePlan
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
+from ordercascade.surcharges import told as surcharge_told
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -50,13 +52,16 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
         rules["backstop"] = import_module("ordercascade.mechanisms.closing").Deleverage(
             AdlRule.RANDOM, seed=seed
         )
-    venue = world.venue(world.add_venue(asset_count=1, **rules))
+    at = world.add_venue(asset_count=1 + len(plan.collaterals), **rules)
+    venue = world.venue(at)
     for item in plan.markets:
         margin = {"schedule": schedule_of(item.margins)} if item.margins is not None else {}
         fed = {"oracle": item.oracle(seed, plan.name)} if item.feed else {}
         number = venue.add_market(asset=0, **item.arguments, **margin, **fed)
         if terms := funding_terms(item):
             venue.set_funding(number, **terms)
+    for asset in plan.collaterals:
+        world.add_collateral(at, asset.asset, **asset.terms)
     if plan.fund:
         venue.fund_deposit(0, plan.fund)
     return venue
@@ -138,6 +143,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 **_margin_told(item),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
+                **({"expiry": [int(cell) for cell in item.expiry]} if item.expiry else {}),
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)
@@ -148,13 +154,28 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
 
 
 def _guards_told(venue: VenuePlan) -> dict[str, Any]:
-    """Return what the tape says of breakers and planned slices; nothing where there are none."""
+    """Return what the tape says of gates, calls, breakers, surcharges and slices, if any."""
     told: dict[str, Any] = {}
     if venue.breakers:
         told["breakers"] = [
             {name: int(value) for name, value in each.items()} for each in venue.breakers
         ]
+    if venue.collaterals:
+        told["collaterals"] = [
+            {"asset": each.asset, "name": each.name, "decimals": each.decimals}
+            | {key: _plain(value) for key, value in each.terms.items()}
+            for each in venue.collaterals
+        ]
+    if venue.surcharges:
+        told["surcharges"] = [surcharge_told(each) for each in venue.surcharges]
+    told |= ahead_told(venue.ahead.rules)
+    if venue.config.interest is not None:
+        told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
+
+
+def _plain(value: Any) -> Any:
+    return [list(row) for row in value] if isinstance(value, tuple) else int(value)
 
 
 def _stages_told(venue: VenuePlan) -> dict[str, Any]:

@@ -89,6 +89,7 @@ class Reject(IntEnum):
     NO_OVERLAP = -19
     GATED = -20
     HALTED = -21
+    EXPIRED_MARKET = -26
 
 
 class HolderKind(IntEnum):
@@ -121,6 +122,9 @@ class StepKind(IntEnum):
     BOUND = 12
     PAYMENT = 13
     FUNDING = 14
+    RATES = 15
+    INTEREST = 16
+    EXPIRY = 17
 
 
 class Outcome(IntEnum):
@@ -151,6 +155,8 @@ class PostReason(IntEnum):
     WITHDRAWAL = 10
     TAKEOVER = 11
     FUNDING = 12
+    INTEREST = 13
+    CONVERSION = 14  # collateral for settlement money
 
 
 class NoteKind(IntEnum):
@@ -162,8 +168,29 @@ class NoteKind(IntEnum):
     DISLOCATION = 3
     HELD = 4
     RELEASED = 5
-    RATE = 6
+    RATE = 6  # a: what surcharges add now, ppm; b: to 0 maintenance, 1 initial, 2 taker fee
     FUNDING = 7  # a: rate in ppb that longs pay; b: price of the lots, 0: nothing was paid
+    INTEREST = 8  # a: rate a year in ppb; b: utilisation in ppb, -1: nothing was paid
+    COLLATERAL = 9  # a: new price (b = 2 * asset) or ppm of its source (b = 2 * asset + 1)
+    MARGIN_CALL = 10  # a: equity; b: maintenance
+    ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
+    EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
+
+
+class CollateralSource(IntEnum):
+    """Where the price of a collateral comes from: a stated rate, a market's mark or its index."""
+
+    RATE = 0
+    MARK = 1
+    INDEX = 2
+
+
+class RateKind(IntEnum):
+    """Which rates of a market a surcharge is added to: core/mechanism.pxd."""
+
+    MAINTENANCE = 0  # and initial margin with it
+    INITIAL = 1
+    FEE = 2  # of takers
 
 
 class MarketKind(IntEnum):

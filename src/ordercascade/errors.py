@@ -110,7 +110,13 @@ class MechanismError(OrderCascadeError, RuntimeError):
 
     def __init__(self, plugin: str, hook: str, rule: str, *, round: int | None = None) -> None:
         self.plugin, self.hook, self.rule, self.round = plugin, hook, rule, round
+        self.seq: int | None = None
         super().__init__(f"{plugin}.{hook}: {rule}{'' if round is None else f' (round {round})'}")
+
+    def placed(self, round: int, seq: int) -> None:
+        """Say in which round of its settlement it was, and how many steps stand."""
+        self.round, self.seq = round, seq
+        self.args = (f"{self.plugin}.{self.hook}: {self.rule} (round {round})",)
 
 
 class BusyError(OrderCascadeError, RuntimeError):

@@ -30,6 +30,7 @@ Level: TypeAlias = tuple[int, int]  # price, size
 
 
 GATE_WORDS = {
+    StepKind.RATES: "moves its margin rates or fees",
     StepKind.HALT: "halted by a circuit breaker",
     StepKind.RESUME: "trades again",
     StepKind.AUCTION: "reopens in a call auction",

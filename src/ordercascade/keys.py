@@ -239,6 +239,69 @@ class PopulationConfig(Strict, frozen=True, kw_only=True):
             raise ValueError("long_share follows from liquidation_price; give one or the other")
 
 
+class CollateralPrice(Strict, frozen=True, kw_only=True):
+    """What one of a collateral costs: a stated rate, or a market's mark or index."""
+
+    kind: Literal["rate", "mark", "index"]
+    rate: Exact | None = None
+    market: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.kind == "rate") != (self.rate is not None):
+            raise ValueError("rate belongs to kind rate, which needs it")
+        if (self.kind == "rate") == (self.market is not None):
+            raise ValueError("market belongs to the kinds mark and index, which need it")
+
+
+class HaircutTier(Strict, frozen=True, kw_only=True):
+    """The haircut of what lies above an amount; `above` in whole units of the asset."""
+
+    above: Exact
+    haircut: Exact
+
+
+class CollateralConfig(Strict, frozen=True, kw_only=True):
+    """Another asset as margin at a venue: its price, its haircut, what a conversion brings.
+
+    Its haircut is one fraction, or tiers of what lies above an amount. With a `volume` (traded a
+    day) and a `volatility` (a day) it grows with the amount Q, to 1 - (1 - h)(1 - impact x
+    volatility x sqrt(Q / volume)), and is never below `haircut_floor`. spec/MECHANISMS.md §14.
+    """
+
+    name: str
+    decimals: Annotated[int, Meta(ge=0, le=9)] = 6
+    price: CollateralPrice
+    peg: Exact | None = None
+    haircut: Exact | None = None
+    tiers: tuple[HaircutTier, ...] = ()
+    impact: Exact | None = None
+    volatility: Exact | None = None
+    volume: Exact | None = None
+    haircut_floor: Exact | None = None
+    discount: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if self.haircut is not None and self.tiers:
+            raise ValueError("haircut and tiers say the same in two ways; give one")
+        parts = (self.impact, self.volatility, self.volume)
+        if any(part is None for part in parts) and any(part is not None for part in parts):
+            raise ValueError("impact, volatility and volume belong together; give all or none")
+
+
+class JumpConfig(Strict, frozen=True, kw_only=True):
+    """A collateral jumps: to another `peg`, what it is worth of its price, or to another `rate`."""
+
+    at_s: Exact
+    venue: str | None = None
+    collateral: str | None = None
+    peg: Exact | None = None
+    rate: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if (self.peg is None) == (self.rate is None):
+            raise ValueError("a jump must have peg or rate, one of the two")
+
+
 class FundingRuleConfig(Strict, frozen=True, kw_only=True):
     """How a market's funding rate is found; fractions of the value, exact to 10^-9.
 
@@ -254,6 +317,23 @@ class FundingRuleConfig(Strict, frozen=True, kw_only=True):
     price: Literal["mark", "index"] = "mark"
 
 
+class InterestConfig(Strict, frozen=True, kw_only=True):
+    """Two-slope interest on borrowed settlement money; rates are fractions a year of 365 days.
+
+    R = base + slope1 U / optimum up to the optimum, + slope2 (U - optimum) / (1 - optimum) beyond.
+    Paid `times` times, `every_s` apart, first at `at_s` (every_s); the fund keeps the reserve.
+    """
+
+    optimum: Exact
+    slope1: Exact
+    slope2: Exact
+    base: Exact | None = None
+    reserve: Exact | None = None
+    every_s: Exact
+    at_s: Exact | None = None
+    times: Annotated[int, Meta(ge=1, le=10**6)] = 1
+
+
 class FundingConfig(Strict, frozen=True, kw_only=True):
     """Funding payments from `at_s` on, `every_s` apart; without a rate by the market's rule."""
 
@@ -267,3 +347,62 @@ class FundingConfig(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.times > 1 and self.every_s is None:
             raise ValueError("more than one payment needs every_s")
+
+
+class WithdrawalRate(Strict, frozen=True, kw_only=True):
+    """In one window no more leaves than the larger of `least` and a share of all deposits."""
+
+    window_s: Exact
+    share: Exact
+    least: Exact
+
+
+class GatesConfig(Strict, frozen=True, kw_only=True):
+    """What holds withdrawals back: a stop after an account below zero was seen, a share of the
+    exposure that stays, rates. spec/MARGIN.md §6.9."""
+
+    stop_s: Exact | None = None
+    stays: Exact | None = None
+    rates: tuple[WithdrawalRate, ...] | None = None
+
+
+class MarginCallsConfig(Strict, frozen=True, kw_only=True):
+    """Levels in maintenance margins: a call below `call`, the next after `release` (= call)."""
+
+    call: Exact
+    release: Exact | None = None
+
+
+class AnswerConfig(Strict, frozen=True, kw_only=True):
+    """What an account, or a share of a population, does `delay_s` after a margin call."""
+
+    account: str | None = None
+    population: str | None = None
+    share: Exact | None = None
+    action: Literal["add", "reduce", "ignore"]
+    delay_s: Exact | None = None
+    target: Exact | None = None
+    wallet: Exact | None = None
+    source: Literal["outside", "cross"] | None = None
+    fraction: Exact | None = None
+
+    def __post_init__(self) -> None:
+        if (self.account is None) == (self.population is None):
+            raise ValueError("an answer must have account or population, one of the two")
+        if self.share is not None and self.population is None:
+            raise ValueError("share is of a population; an account answers whole")
+        may = {"add": {"target", "wallet", "source"}, "reduce": {"fraction"}}
+        for key in ("target", "wallet", "source", "fraction"):
+            if getattr(self, key) is not None and key not in may.get(self.action, set()):
+                raise ValueError(f"action {self.action!r} takes no {key}")
+        if self.action == "add" and self.target is None and self.wallet is None:
+            raise ValueError("action 'add' needs a target, a wallet or both")
+
+
+class ExpiryConfig(Strict, frozen=True, kw_only=True):
+    """The end of a market: all orders go, all positions are settled at one price."""
+
+    at_s: Exact
+    price: Literal["mark", "index", "average_mark", "average_index", "stated"] = "mark"
+    window_s: Exact | None = None
+    stated: Exact | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from ordercascade import inheritance
 from ordercascade.contracts import kind_of, worth
-from ordercascade.enums import HolderKind, Outcome, Side, Stop
+from ordercascade.enums import HolderKind, Outcome, Side, StepKind, Stop
 from ordercascade.figures import Figures, Pair, percent, plural, read, seconds, some
 
 if TYPE_CHECKING:
@@ -203,7 +203,10 @@ def positions(f: Figures, venue: int, market: int) -> dict[int, int]:
             lots = lots if sizes.get(source, 0) > 0 else -lots
             sizes[source] = sizes.get(source, 0) - lots
             sizes[target] = sizes.get(target, 0) + lots
-    return sizes
+    ended = np.flatnonzero(f.column("steps", "kind") == StepKind.EXPIRY)
+    # What expired is flat, and a market that expired takes no more orders.
+    ends = {(f.venue(k), f.cell("steps", "market", k)) for k in ended.tolist()}
+    return {} if (venue, market) in ends else sizes
 
 
 def _accounts(f: Figures) -> Iterator[tuple[int, ...]]:

@@ -11,9 +11,11 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from ordercascade.ahead import Ahead, Expiry, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
+from ordercascade.collaterals import Collateral, collaterals, holdings, judge_backing
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -48,6 +50,8 @@ from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.schedules import Margins, brackets_like, judge_laws, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
+from ordercascade.surcharges import made as surcharge_made
+from ordercascade.surcharges import surcharges_of
 
 E = TypeVar("E", bound=IntEnum)
 Arguments = dict[str, Any]
@@ -62,6 +66,7 @@ class MarketPlan(NamedTuple):
     arguments: Arguments
     margins: Margins | None = None  # the schedule in place of the brackets
     feed: dict[str, int] | None = None  # numbers of an oracle with a memory
+    expiry: Expiry | None = None
 
     def oracle(self, seed: int, venue: str) -> Feed | None:
         """Return a fresh oracle with a memory; None where the market's has none."""
@@ -117,22 +122,30 @@ class VenuePlan(NamedTuple):
     fund: int
     staged: Staged = Staged({}, {})
     breakers: tuple[Arguments, ...] = ()
+    surcharges: tuple[Arguments, ...] = ()
     planned: Slices | None = None
+    collaterals: tuple[Collateral, ...] = ()
+    ahead: Ahead = Ahead()
 
     def guards(self) -> Arguments:
-        """Return fresh breakers and planned slices as arguments of `add_venue`, where said."""
-        made: Arguments = {"policy": self.planned} if self.planned else {}
+        """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
+        made: Arguments = dict(self.ahead.rules)
+        if self.planned:
+            made["policy"] = self.planned
         if self.breakers:
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
+        if self.surcharges:
+            made["surcharges"] = [surcharge_made(numbers) for numbers in self.surcharges]
         return made
 
 
 class Account(NamedTuple):
-    """What an account opens with: its cross deposit and its positions."""
+    """What an account opens with: its cross deposit, its positions, units of collaterals."""
 
     name: str
     deposit: int
     positions: tuple[Opening, ...]
+    assets: Mapping[int, int] = {}
 
 
 def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
@@ -171,7 +184,15 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         breaker_numbers(each, f"{path}.breaker[{index}]")
         for index, each in enumerate(config.breaker or ())
     )
-    return VenuePlan(config.name, config, path, arguments, markets, fund, stages, breakers, planned)
+    tables = [(m.arguments["brackets"], m.margins.kind if m.margins else "") for m in markets]
+    more = surcharges_of(config, tables, fees, path)
+    backing = collaterals(config.collateral, [item.market for item in markets], path)
+    judge_backing(backing, stages.stages, path)
+    warned = ahead(config, first, path)
+    return VenuePlan(
+        config.name, config, path, arguments, markets, fund, stages, breakers, more, planned,
+        backing, warned,
+    )
 
 
 def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
@@ -183,7 +204,8 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
         name(f"{path}.name", config.name)
         if config.name in made:
             raise ConfigError(f"{path}.name", "is used twice", config.name)
-        made[config.name] = _account(markets, config, path)
+        held = holdings(config.assets or {}, venue.collaterals, path)
+        made[config.name] = _account(markets, config, path)._replace(assets=held)
     for index, source in enumerate(venue.config.positions):
         grouped: dict[str, list[Opening]] = {}
         for found in read_positions(base / source.file, markets):
@@ -251,7 +273,8 @@ def _market_plan(
     }
     found = margins(market, config.schedule, rows, venue, f"{path}.schedule")
     feed = feed_numbers(oracle, f"{path}.oracle")
-    return MarketPlan(market, config, path, arguments | fees, found, feed)
+    ends = expiry(config, market, path)
+    return MarketPlan(market, config, path, arguments | fees, found, feed, ends)
 
 
 def _source(oracle: OracleConfig) -> str:

@@ -32,7 +32,9 @@ NAMED = 6  # generations with a legend entry
 EVENTS_SHOWN = 40
 FEW = 500  # liquidations that are drawn large, with an edge
 DUE = "positions by liquidation price"
-OUTSIDE = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING)
+OUTSIDE = (
+    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
+)
 
 
 class View(NamedTuple):

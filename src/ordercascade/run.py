@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import msgspec
 
+from ordercascade.ahead import give_answers, schedule_ends
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, stages_of, tape_of
@@ -122,6 +123,8 @@ class World:
             rules = after.arguments | stages_of(after) | after.guards()
             if before.breakers == after.breakers:
                 rules["breakers"] = "keep"
+            if before.surcharges == after.surcharges:
+                rules["surcharges"] = "keep"
             change(self._open(), index, fund=fund, weights=weights, oracles=oracles, **rules)
         self._meta = self._meta | {
             "name": scenario.name,
@@ -240,7 +243,11 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
             first = int(venue.open_accounts(crowd.drawn.deposits, crowd.drawn.openings))
             runs.append((crowd.name, first, len(crowd.drawn.deposits)))
         owners.append(Owners(Names(said, runs)))
+        stream, number = f"answer/{plan.name}", len(owners) - 1
+        names = owners[number].names
+        give_answers(world, number, plan.ahead.answers, scenario.seed, stream, names)
     _schedule(world, scenario, owners)
+    schedule_ends(world, scenario.venues)
     world.start()
     for index, plan in enumerate(scenario.venues):
         _judge(world.venue(index), plan, owners[index], index)
@@ -257,6 +264,9 @@ def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> dict
         money = account.deposit + sum(row.collateral for row in apart)
         if money:
             venue.deposit(owner, 0, money)
+        for asset, amount in account.assets.items():
+            if amount:
+                venue.deposit(owner, asset, amount)
         # Money moves before positions open: nothing can be short of margin then.
         for row in apart:
             venue.isolate(owner, markets[row.market])
@@ -284,6 +294,10 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         from ordercascade.core.dislocation import schedule_dislocation
 
         schedule_dislocation(world, *lie)
+    for due in scenario.agenda.interest:
+        from ordercascade.core.lending import schedule_interest
+
+        schedule_interest(world, due.time_ns, due.venue, **due.terms)
     for paid in scenario.agenda.fundings:
         terms = {"rate_ppb": paid.rate_ppb, "every_ns": paid.every_ns, "times": paid.times}
         world.schedule_funding(paid.time_ns, paid.venue, paid.market, **terms)
@@ -293,7 +307,12 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
             rule = "must be an account of the venue"
             raise ConfigError(f"{transfer.path}.account", rule, transfer.account)
         account = names[transfer.account]
-        world.schedule_transfer(transfer.time_ns, transfer.venue, account, 0, transfer.amount)
+        where = transfer.time_ns, transfer.venue, account, transfer.asset
+        world.schedule_transfer(*where, transfer.amount)
+    for jump in scenario.agenda.jumps:
+        from ordercascade.core.dislocation import schedule_collateral
+
+        schedule_collateral(world, *jump[:3], **jump.change)
 
 
 def _judge(venue: Any, plan: VenuePlan, owners: Owners, index: int) -> None:

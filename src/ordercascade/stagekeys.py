@@ -37,6 +37,30 @@ class TrancheConfig(Strict, frozen=True, kw_only=True):
     skew_max: Exact | None = None  # size: below it one capacity more an instant; 0: never
 
 
+class SurchargeConfig(Strict, frozen=True, kw_only=True):
+    """What moves margin rates or fees in rough times; which keys a kind takes: surcharges.py."""
+
+    kind: Literal["volatility_margin", "volatility_fee", "contagion_buffer"]
+    k: Exact | None = None  # standard deviations over mpor_s that the margin covers
+    mpor_s: Exact | None = None  # margin period of risk
+    floor: Exact | None = None  # of the margin rate; what the market asks anyway
+    cap: Exact | None = None  # of the margin rate, the taker fee, the buffer
+    slope: Exact | None = None  # of the fee, for each time sigma exceeds its reference
+    volatility_reference: Exact | None = None  # of a day
+    volatility_start: Exact | None = None  # of a day; 0
+    ewma_lambda: Exact | None = None  # 0.94
+    sample_s: Exact | None = None  # 60
+    max_step_per_hour: Exact | None = None  # of the rate; no limit
+    apply_to: Literal["all", "new"] | None = None  # all
+    stressed: Exact | None = None  # margin rate of a stressed time, for the next two
+    buffer: Exact | None = None  # share on top in calm times, used up towards `stressed`
+    stress_weight: Exact | None = None  # of `stressed` in the rate
+    to_fund: Exact | None = None  # share of all trading fees; 0
+    reach: Exact | None = None  # of the mark: how far the contagion buffer looks
+    weight: Exact | None = None  # of what it finds; 1
+    every_s: Exact | None = None  # how often it looks; 60
+
+
 class LimitConfig(Strict, frozen=True, kw_only=True):
     """The limit of a liquidation order; `whole`: of one for all of the position. MARGIN §6.3."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ordercascade import inheritance
+from ordercascade import calling, inheritance
 from ordercascade.enums import HolderKind, OrderType, Outcome, PostReason, Side, StepKind
 from ordercascade.figures import Figures, Pair, Rows, Units, gate_lines, plural, read, seconds, some
 from ordercascade.outcome import ending_lines
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 CASCADES_TOLD = 12  # the largest settlements; the others are summed up
 NAMED = 4  # outside events, counterparties, waiting accounts named one by one
-OUTSIDE = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING)
+OUTSIDE = (
+    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
+)
 PAYERS = {
     "paid_fund": "insurance fund",
     "paid_vault": "vault",
@@ -51,7 +53,7 @@ def tell(tape: Tape, *, top: int = 3) -> str:
             continue
         lines += [*_between(f, quiet), *_cascade(f, span, top)]
         quiet = []
-    return "\n".join([*lines, *_between(f, quiet), "", *ending_lines(f)])
+    return "\n".join([*lines, *_between(f, quiet), "", *calling.end_lines(f), *ending_lines(f)])
 
 
 def settlements(f: Figures) -> Iterator[Pair]:
@@ -116,7 +118,8 @@ def _between(f: Figures, spans: Sequence[Pair]) -> list[str]:
     if not len(rows) and len(spans) <= NAMED:
         quiet: list[str] = []
         for span in spans:
-            quiet += ["", *_outside(f, span), *inheritance.kept(f, span), "nobody is liquidated"]
+            quiet += ["", *_outside(f, span), *calling.call_lines(f, span)]
+            quiet += [*inheritance.kept(f, span), "nobody is liquidated"]
         return quiet
     count = sum(len(_outside_steps(f, span)) for span in spans)
     what = f"... {plural(count, 'outside event')} at {plural(len(spans), 'time')}"
@@ -129,7 +132,8 @@ def _cascade(f: Figures, span: Pair, top: int) -> list[str]:
     """Tell one settlement: what set it off, then generation by generation."""
     rows = f.within("liquidations", span)
     generation = f.column("steps", "generation")[f.column("liquidations", "step")[rows]]
-    lines = ["", *_outside(f, span), *gate_lines(f, span), *inheritance.kept(f, span)]
+    lines = ["", *_outside(f, span), *calling.call_lines(f, span), *gate_lines(f, span)]
+    lines += inheritance.kept(f, span)
     for g in np.unique(generation).tolist():
         lines += ["", *_generation(f, span, rows[generation == g], g, top)]
     return [*lines, *inheritance.outright(f, span), *_emptied(f, span)]
@@ -174,7 +178,8 @@ def _event(f: Figures, step: int) -> list[str]:
         lines.append(
             f"{head} a new outside price of {f.market('steps', step).name}{_index(f, step)}"
         )
-    return [*(lines or [f"{head} an event without an order"]), *_marked(f, step)]
+    ends = calling.expiry_line(f, step) or "an event without an order"
+    return [*(lines or [f"{head} {ends}"]), *_marked(f, step)]
 
 
 def _index(f: Figures, step: int) -> str:

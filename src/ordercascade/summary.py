@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade import backed
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, PostReason, Side, StepKind
 from ordercascade.handed import handed_over, paid_by_scopes, total
@@ -119,7 +120,7 @@ class _Run:
     def asset(self, venue: int, asset: int) -> str:
         """Return an asset's name; with several venues its venue's before it."""
         here = [m for k, m in self.markets.items() if k[0] == venue and m["asset"] == asset]
-        name = str(here[0]["settle"]) if here else str(asset)
+        name = str(here[0]["settle"]) if here else backed.named(self.meta, venue, asset)
         return name if len(self._venues) < 2 else f"{self._venues.get(venue, venue)}:{name}"
 
     def venue(self, table: str) -> Int64:
@@ -360,7 +361,8 @@ def _users_loss(s: _Run) -> int:
     equity.to_scopes("adl", "scope_to", handed)
     equity.to_scopes("adl", "scope_from", -handed)
     amount = np.where(np.isin(postings["reason"], (PostReason.REALISE, *OUTSIDE)), 0, 1)
-    amount = amount * postings["amount"]
+    amount = backed.moved(s.tables, s.meta, amount * postings["amount"])
+    equity.to_scopes("accounts", "scope", backed.opening_gain(s.tables, s.meta))
     equity.to_scopes("postings", "to_holder", amount)
     equity.to_scopes("postings", "from_holder", -amount)
     return -total(equity.gained[equity.gained < 0])

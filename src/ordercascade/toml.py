@@ -29,7 +29,7 @@ LISTED_MAX = 24
 _TABLES = frozenset(
     (
         *("venue", "market", "account", "positions", "population", "liquidation"),
-        *("shock", "index", "transfer", "funding"),
+        *("shock", "index", "transfer", "funding", "collateral", "jump"),
     )
 )
 _FIRST = ("schema", "name", "preset")

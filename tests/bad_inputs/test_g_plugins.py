@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from mechanism.contract import t2
+from mechanism.contract import t2, tape
+from mechanism.fuses import Fuse, plugins
 from ordercascade.core.world import World
-from ordercascade.errors import BusyError, ConfigError, MechanismError, PoisonedError
+from ordercascade.enums import Side
+from ordercascade.errors import BusyError, ConfigError, MechanismError
+from ordercascade.mechanisms.closing import Tranche
 from ordercascade.mechanisms.plugins import (
     PluginBackstop,
     PluginBreaker,
@@ -70,18 +74,132 @@ def test_bad_G04_rubbish_from_an_oracle_names_the_plug_in_and_its_hook(case: str
         (9, 1, 1, 1),
     ],
 )
-def test_bad_G03_G04_what_raises_or_is_rubbish_is_refused_and_the_money_is_whole(
+def test_bad_G03_G04_what_raises_or_is_rubbish_names_plug_in_hook_and_round(
     rule: str, plugin: Any, hook: str, bad: Any
 ) -> None:
-    """G03, G04. What was done of the round stays done, so the world says that it is broken."""
-    with pytest.raises(MechanismError, match=rf"Bad\.{hook}: "):
-        world, _venue = t2(**{rule: plugin(bad)})
-        try:
-            world.run()
-        except MechanismError:
-            with pytest.raises(PoisonedError):
+    """G03, G04. It raises as often as it is asked, and nothing of the round stays done."""
+    found = []
+    with pytest.raises(MechanismError, match=rf"Bad\.{hook}: .*\(round 0\)") as caught:
+        world, venue = t2(**{rule: plugin(bad)})
+        for _ in range(2):
+            found.append(caught_by(world))
+            assert not any(venue.audit().values())
+            world._check()
+        assert found[0] == found[1]
+        world.run()
+    assert (caught.value.plugin, caught.value.hook) == ("Bad", hook)
+    assert (caught.value.round, caught.value.seq) == (0, 8 if rule == "backstop" else 0)
+
+
+def caught_by(world: World) -> tuple[str, int]:
+    """Run into the error; say where the world stands."""
+    with pytest.raises(MechanismError):
+        world.run()
+    return world.state_hash(), world.steps
+
+
+def recursed() -> Any:
+    return recursed()
+
+
+def interrupted() -> Any:
+    raise KeyboardInterrupt
+
+
+WRONG: dict[str, tuple[Callable[[World], Any], type[BaseException]]] = {
+    "G01 calls the world": (lambda world: world.settle(), MechanismError),
+    "G01 asks the world": (lambda world: world.state_hash(), MechanismError),
+    "G03 raises": (lambda _: 1 / 0, MechanismError),
+    "G04 rubbish": (lambda _: object(), MechanismError),
+    "G05 recurses": (lambda _: recursed(), MechanismError),
+    "G09 Ctrl-C": (lambda _: interrupted(), KeyboardInterrupt),
+    "G11 no memory": (lambda _: [0] * 2**60, MemoryError),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_G01_G03_G04_G05_after_the_error_the_world_is_as_before_the_call(case: str) -> None:
+    """At each of the calls that the four plug-ins get; then the same call goes well."""
+    wrong, error = WRONG[case]
+    whole = Fuse()
+    told, _ = t2(**plugins(whole))
+    told.run()
+    started = Fuse()
+    t2(**plugins(started))
+    for at in range(started.calls + 1, whole.calls + 1):
+        worlds: list[World] = []
+        world, _venue = t2(**plugins(Fuse(at, lambda: wrong(worlds[0]))))  # noqa: B023
+        worlds.append(world)
+        before = world.state_hash()
+        with pytest.raises(error):
+            while True:
+                before = world.state_hash()
+                world.step()
+        assert world.state_hash() == before
+        world._check()
+        world.run()
+        assert world.state_hash() == told.state_hash()
+        assert tape(world) == tape(told)
+
+
+def test_a_plug_in_that_fails_can_be_set_aside_and_nothing_else_is_undone() -> None:
+    """What a user did before the call that failed stays; a built-in takes over from there."""
+    world, venue = t2(policy=PluginPolicy(failing("plan", None)))
+    account = venue.open_account()
+    venue.deposit(account, 0, 777)
+    with pytest.raises(MechanismError, match=r"Bad\.plan"):
+        world.run()
+    assert venue.equity(venue.cross_scope(account)) == 777
+    venue.set_policy(Tranche())
+    world.run()
+    assert world.log.rows("liquidations") > 0
+    world.schedule_shock(world.time_ns, 0, 0, Side.ASK, size=1)
+    venue.set_breakers([PluginBreaker(failing("judge", 7))])
+    steps = world.steps
+    venue.deposit(account, 0, 3)
+    with pytest.raises(MechanismError, match=r"Bad\.judge"):
+        world.run()
+    assert (world.steps, venue.equity(venue.cross_scope(account))) == (steps + 1, 780)
+    venue.set_breakers([])
+    world.run()
+    assert world.steps > steps + 1
+
+
+def test_a_plug_in_of_two_worlds_fails_in_one_of_them() -> None:
+    """The object is theirs both; what it said to one is not told to the other."""
+    fuse = Fuse()
+    both = plugins(fuse)
+    first, _ = t2(**both)
+    second, _ = t2(**both)
+    while first.steps < 12:
+        first.step()
+        second.step()
+    before = [world.state_hash() for world in (first, second)]
+    fuse.at = fuse.calls + 2
+    with pytest.raises(MechanismError):
+        first.run()
+    assert [world.state_hash() for world in (first, second)] == before
+    first.run()
+    second.run()
+    assert first.state_hash() == second.state_hash()
+
+
+def test_after_thousands_of_answers_the_way_back_is_still_the_same() -> None:
+    """Payments of funding, each with rounds of its own: the world is kept anew on the way."""
+    ends = []
+    for at in (0, 9_000):
+        fuse = Fuse(at)
+        world, _venue = t2(**plugins(fuse))
+        world.schedule_funding(2 * 10**9, 0, 0, rate_ppb=7, every_ns=10**9, times=3_000)
+        if at:
+            with pytest.raises(MechanismError) as caught:
                 world.run()
-            raise
+            assert caught.value.seq == world.steps > 2_000
+            world._check()
+        world.run()
+        ends.append((world.state_hash(), world.steps, fuse.calls - (at > 0)))
+    assert ends[0][:2] == ends[1][:2]
+    assert 0 <= ends[1][2] - ends[0][2] < 10, "asked again only for the round that failed"
 
 
 def test_bad_G01_a_plug_in_that_calls_the_world_finds_it_busy() -> None:

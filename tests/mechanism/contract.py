@@ -20,6 +20,7 @@ TABLES = {
     "liquidations": ("account", "lots_asked", "lots_filled", "limit_price", "outcome"),
     "marks": ("mark", "last"),
     "adl": ("scope_from", "scope_to", "lots", "rank"),
+    "notes": ("step", "kind", "a", "b"),
 }
 Make = Callable[[], dict[str, Any]]
 

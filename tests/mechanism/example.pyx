@@ -4,7 +4,7 @@ from libc.string cimport memset
 from ordercascade.core.digest cimport Digest
 from ordercascade.core.mechanism cimport CircuitBreaker, Oracle, Surcharge
 from ordercascade.core.records cimport Crowd, HOLD, MarketView, Verdict
-from ordercascade.core.units cimport Tick, TimeNs
+from ordercascade.core.units cimport Ppm, Tick, TimeNs
 
 
 cdef class Last(Oracle):
@@ -23,6 +23,14 @@ cdef class Floor(CircuitBreaker):
         out.low = 97
         out.high = 103
         return 0
+
+
+cdef class More(Surcharge):
+    """One per cent more of margin while the mark is below 99."""
+
+    cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
+                   TimeNs time_ns) except -1 nogil:
+        return 10_000 if view.mark < 99 else 0
 
 
 def bare():

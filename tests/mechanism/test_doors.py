@@ -15,18 +15,21 @@ import ordercascade
 from mechanism.contract import check, t2, tape
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
 from ordercascade.core.world import World
-from ordercascade.enums import BreakerAction, Side
+from ordercascade.enums import BreakerAction, NoteKind, Side
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.plugins import (
+    Nearby,
     PluginBackstop,
     PluginBreaker,
     PluginOracle,
     PluginPolicy,
+    PluginSurcharge,
     Risk,
     Rival,
     View,
 )
 from ordercascade.mechanisms.prices import OwnBook
+from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from unit.worlds import rows
 
 HERE = Path(__file__).parent
@@ -107,6 +110,66 @@ def test_a_policy_and_a_backstop_are_the_same_through_two_doors() -> None:
     second = check(lambda: {"policy": PluginPolicy(Whole()), "backstop": PluginBackstop(ById())})
     assert first == second
     assert first["adl"]
+
+
+SECOND = 10**9
+
+
+class More(Plain):
+    def addon(self, market: int, view: View, nearby: Nearby, time_ns: int) -> int:
+        return 10_000 * (view.mark < 99)
+
+
+class Levels(Plain):
+    """The contagion buffer's formula, asked in every round."""
+
+    def addon(self, market: int, view: View, nearby: Nearby, time_ns: int) -> int:
+        found = [0]
+        for lots, depth in ((nearby.longs, nearby.bids), (nearby.shorts, nearby.asks)):
+            if lots:
+                found.append(-(-50_000 * lots // (depth - lots)) if lots < depth else 80_000)
+        return min(80_000, max(found))
+
+
+def test_a_surcharge_is_the_same_through_the_doors(example: Any) -> None:
+    """Below 99 one per cent more is asked; the mark never comes back."""
+    second = check(lambda: {"surcharges": [example.More()]})
+    third = check(lambda: {"surcharges": [PluginSurcharge(More())]})
+    assert second == third
+    assert (0, NoteKind.RATE, 10_000, 0) in [(0, *row[1:]) for row in second["notes"]]
+
+
+def test_built_in_surcharges_keep_the_contract_and_their_formula() -> None:
+    """A margin whose floor is 7 %, by the built-in and by hand; all of them together; and the
+    buffer's formula in Python, where the built-in looks as often (in two instants, once each)."""
+
+    class Floor(Plain):
+        def addon(self, market: int, view: View, nearby: Nearby, time_ns: int) -> int:
+            return 20_000
+
+    numbers: dict[str, Any] = {"k_ppm": 10**6, "mpor_ns": SECOND, "bases_ppm": [50_000]}
+    floor = numbers | {"cap_ppm": 70_000, "floor_ppm": 70_000}
+    first = check(lambda: {"surcharges": [VolatilityMargin(**floor)]})
+    assert first == check(lambda: {"surcharges": [PluginSurcharge(Floor())]})
+    assert first["notes"][0][1:] == (NoteKind.RATE, 20_000, 0)
+    moving = {"sample_ns": SECOND // 4}
+    fee = {"base_ppm": 0, "slope_ppm": 900, "cap_ppm": 5_000, "reference_ppb": 10**7}
+    check(
+        lambda: {
+            "liquidation_pays_taker": True,
+            "surcharges": [
+                VolatilityMargin(**numbers, cap_ppm=200_000, **moving),
+                VolatilityFee(**fee, to_fund_ppm=500_000, **moving),
+                ContagionBuffer(reach_ppm=50_000, cap_ppm=80_000, every_ns=SECOND),
+            ],
+        }
+    )
+    buffer = ContagionBuffer(reach_ppm=50_000, cap_ppm=80_000, every_ns=SECOND)
+    world, _ = t2(surcharges=[buffer])
+    other, _ = t2(surcharges=[PluginSurcharge(Levels(), reach_ppm=50_000)])
+    for each in (world, other):
+        each.run(3)
+    assert rows(world, "notes", "a") == rows(other, "notes", "a") != []
 
 
 class Counting(Last):

@@ -27,6 +27,7 @@ SHOWN = {
     "bybit-inverse": FUND,
     "bybit-linear": FUND,
     "deribit": (*BOOK, "step WATERFALL", "outcome PENDING", "posted SOCIALISED"),
+    "drift": (*BOOK, "step WATERFALL", "outcome PENDING", "posted SOCIALISED"),
     "dydx-v4": (*BOOK, "step ADL", "outcome DELEVERAGED", "posted FEE_LIQUIDATION"),
     "hyperliquid": (*BOOK, "step TAKEOVER", "outcome TAKEN_OVER"),
     "okx": (*BOOK, "step TAKEOVER", "step ADL"),

@@ -21,6 +21,7 @@ SHOWN = {
     "binance-coinm": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
     "binance-usdm": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
     "bybit-linear": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},
+    "drift": {StepKind.LIQUIDATION, StepKind.WATERFALL},
     "dydx-v4": {StepKind.LIQUIDATION, StepKind.ADL},
     "hyperliquid": {StepKind.LIQUIDATION, StepKind.TAKEOVER},
     "okx": {StepKind.LIQUIDATION, StepKind.TAKEOVER, StepKind.ADL},

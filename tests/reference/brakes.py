@@ -1,4 +1,4 @@
-"""The twin's circuit breakers: each market's gate, halts, and how what waited comes back.
+"""The twin's circuit breakers: each market's valve, halts, and how what waited comes back.
 
 Not here: the call auction (its rules stand in uncross.py; its step is worked out by hand).
 
@@ -46,7 +46,7 @@ class Memory:
 
 
 @dataclass
-class Gate:
+class Valve:
     """One market. `halt` is the breaker that holds it longest."""
 
     action: int = FREE
@@ -57,7 +57,8 @@ class Gate:
     until: int = 0
     halt: Any = None
     step: int = -1
-    cut: bool = False
+    held: bool = False  # a halt or a slice holds a forced order back
+    cut: bool = False  # ... the band, or nobody inside it
     back: int = 0
     counted: bool = False  # in this round
     drip: Any = None
@@ -80,7 +81,7 @@ class Brakes:
     def __init__(self, venue: Venue, breakers: list[Any]) -> None:
         self.venue, self.breakers = venue, breakers
         self.memories = [[Memory() for _ in venue.markets] for _ in breakers]
-        self.gates = [Gate() for _ in venue.markets]
+        self.valves = [Valve() for _ in venue.markets]
         self.waiting: list[Held] = []
         for market in venue.markets:
             self.verdicts(market)
@@ -148,44 +149,44 @@ class Brakes:
         middle = self.reference(breaker, memory)
         return abs(market.mark - middle) >= band * middle
 
-    # What the gates do in a round, after the marks.
+    # What the valves do in a round, after the marks.
 
     def turn(self) -> Iterator[int]:
         for market in self.venue.markets:
             yield from self.move(market)
 
     def move(self, market: Market) -> Iterator[int]:
-        gate, now = self.gates[market.id], self.venue.now
+        valve, now = self.valves[market.id], self.venue.now
         found = self.verdicts(market)
         stops = [verdict for verdict in found if verdict[0] == STOP]
-        gate.counted = False
+        valve.counted = False
         due = 0
-        if gate.drip and now >= gate.slice_at:
-            if not gate.cut or gate.slice == gate.size:
-                gate.drip = None
+        if valve.drip and now >= valve.slice_at:
+            if not valve.held or valve.slice == valve.size:
+                valve.drip = None
             else:
-                gate.slice, gate.slice_at = gate.size, now + gate.drip.drip_ns
-            due = self.release(market)
+                valve.slice, valve.slice_at = valve.size, now + valve.drip.drip_ns
+            due = self.release(market, "held")
         if stops:
             longest = max(stops, key=lambda verdict: verdict[4])
-            gate.until, gate.halt = max(longest[4], now + NANO), longest[1]
-            gate.action, gate.everybody = STOP, any(v[1].everybody for v in found)
-            if not gate.halted:
-                gate.halted, gate.drip, gate.back = True, None, 0
+            valve.until, valve.halt = max(longest[4], now + NANO), longest[1]
+            valve.action, valve.everybody = STOP, any(v[1].everybody for v in found)
+            if not valve.halted:
+                valve.halted, valve.drip, valve.back = True, None, 0
                 yield self.write(market, StepKind.HALT, market.trade_step)
             return
         low = max((verdict[2] for verdict in found), default=0)
         high = min((verdict[3] for verdict in found), default=0)
         action = HOLD if found else FREE
-        if (action, low, high) != (gate.action, gate.low, gate.high):
-            waits = any(held.market == market.id for held in self.waiting)
-            if gate.cut or waits:
-                due = self.release(market)
-        gate.action, gate.low, gate.high = action, low, high
-        gate.everybody = any(verdict[1].everybody for verdict in found)
-        if gate.halted:
+        if (low, high) != (valve.low, valve.high):
+            due = self.release(market, "cut")
+        elif action != valve.action:
+            due = self.waits(market)
+        valve.action, valve.low, valve.high = action, low, high
+        valve.everybody = any(verdict[1].everybody for verdict in found)
+        if valve.halted:
             due = self.reopen(market)
-            yield self.write(market, StepKind.RESUME, gate.step)
+            yield self.write(market, StepKind.RESUME, valve.step)
         for _ in range(due):
             held = next(held for held in self.waiting if held.market == market.id)
             self.waiting.remove(held)
@@ -194,29 +195,31 @@ class Brakes:
             )
 
     def reopen(self, market: Market) -> int:
-        gate = self.gates[market.id]
-        gate.halted, gate.until = False, 0
-        if gate.halt.release == ReleaseRule.DRIP and gate.back:
-            gate.drip = gate.halt
-            gate.size = max(1, math.ceil(Fraction(gate.back * gate.drip.drip_ppm, PPM)))
-            gate.slice, gate.slice_at = gate.size, self.venue.now + gate.drip.drip_ns
-        return self.release(market)
+        valve = self.valves[market.id]
+        valve.halted, valve.until = False, 0
+        if valve.halt.release == ReleaseRule.DRIP and valve.back:
+            valve.drip = valve.halt
+            valve.size = max(1, math.ceil(Fraction(valve.back * valve.drip.drip_ppm, PPM)))
+            valve.slice, valve.slice_at = valve.size, self.venue.now + valve.drip.drip_ns
+        return self.release(market, "held")
 
-    def release(self, market: Market) -> int:
-        """Pending scopes may try again; return how many outside orders may."""
-        market.mark_changes += self.gates[market.id].cut
-        self.gates[market.id].cut = False
+    def release(self, market: Market, whom: str) -> int:
+        """Pending scopes that were `held` or `cut` may try again; how many outside orders may."""
+        market.mark_changes += getattr(self.valves[market.id], whom)
+        setattr(self.valves[market.id], whom, False)
+        return self.waits(market)
+
+    def waits(self, market: Market) -> int:
         return sum(held.market == market.id for held in self.waiting)
 
     def write(self, market: Market, kind: StepKind, parent: int) -> int:
-        writer, gate = self.venue.writer, self.gates[market.id]
+        writer, valve = self.venue.writer, self.valves[market.id]
         step = writer.open(
             kind, market=market.id, parent=parent, generation=writer.generation_of(parent)
         )
-        gate.step = step
+        valve.step = step
         if kind == StepKind.RESUME:
-            waits = sum(held.market == market.id for held in self.waiting)
-            self.note(step, NoteKind.RELEASED, market.id, gate.back, waits)
+            self.note(step, NoteKind.RELEASED, market.id, valve.back, self.waits(market))
         writer.close(step)
         return step
 
@@ -225,12 +228,12 @@ class Brakes:
             "notes", step=step, kind=kind, market=market, scope=-1, a=a, b=b
         )
 
-    # Orders that come to a gate.
+    # Orders that come to a valve.
 
     def limit(self, market: int, side: Side, limit: int | None) -> int | None:
         """Return the limit inside the band; None is any price."""
-        gate = self.gates[market]
-        edge = gate.low if side == Side.ASK else gate.high
+        valve = self.valves[market]
+        edge = valve.low if side == Side.ASK else valve.high
         if not edge:
             return limit
         if limit is None:
@@ -239,63 +242,63 @@ class Brakes:
 
     def forced(self, entry: Entry, lots: int) -> Entry | None:
         """Return a forced order as far as it may go now, or nothing."""
-        gate = self.gates[entry.market]
+        valve = self.valves[entry.market]
         may = lots
-        if gate.halted:
+        if valve.halted:
             may = 0
-        elif gate.drip:
-            may = min(lots, gate.slice)
+        elif valve.drip:
+            may = min(lots, valve.slice)
         if may < lots:
-            gate.cut = True
-            if gate.halted:
-                gate.back = lots + (gate.back if gate.counted else 0)
-            gate.counted = True
+            valve.held = True
+            if valve.halted:
+                valve.back = lots + (valve.back if valve.counted else 0)
+            valve.counted = True
         limit = self.limit(entry.market, entry.side, entry.limit)
         return replace(entry, size=may, limit=limit) if may else None
 
     def sent(self, market: int, filled: int, asked: int) -> None:
-        gate = self.gates[market]
-        if gate.drip:
-            gate.slice -= filled
-        if filled < asked and gate.action == HOLD:
-            gate.cut = True
+        valve = self.valves[market]
+        if valve.drip:
+            valve.slice -= filled
+        if filled < asked and valve.action == HOLD:
+            valve.cut = True
 
     def outside(self, market: int, side: Side, lots: int, limit: int) -> tuple[int, int]:
         """Return lots and limit (0: any) of an outside order as far as it may go now."""
-        gate = self.gates[market]
-        if not gate.everybody:
+        valve = self.valves[market]
+        if not valve.everybody:
             return lots, limit
-        if gate.halted:
+        if valve.halted:
             return 0, limit
         return lots, (
             self.limit(market, side, limit or None) or 0
-        ) if gate.action == HOLD else limit
+        ) if valve.action == HOLD else limit
 
     def wait(self, step: int, market: int, side: Side, lots: int, limit: int) -> None:
-        gate = self.gates[market]
-        if lots > 0 and gate.everybody and (gate.halted or gate.action == HOLD):
+        valve = self.valves[market]
+        if lots > 0 and valve.everybody and (valve.halted or valve.action == HOLD):
             self.waiting.append(Held(market, side, lots, limit))
             self.note(step, NoteKind.HELD, market, lots, side)
 
     def refuses(self, market: int, side: Side, price: int | None) -> bool:
-        gate = self.gates[market]
-        if not gate.everybody:
+        valve = self.valves[market]
+        if not valve.everybody:
             return False
-        if gate.halted:
+        if valve.halted:
             return True
-        return gate.action == HOLD and self.limit(market, side, price) != price
+        return valve.action == HOLD and self.limit(market, side, price) != price
 
     # When the world must look again.
 
     def wake(self) -> int | None:
         times = []
-        for market, gate in enumerate(self.gates):
-            if gate.halted:
-                times.append(gate.until)
-            elif gate.drip:
-                times.append(gate.slice_at)
-            elif gate.action == HOLD and (
-                gate.cut or any(held.market == market for held in self.waiting)
+        for market, valve in enumerate(self.valves):
+            if valve.halted:
+                times.append(valve.until)
+            elif valve.drip:
+                times.append(valve.slice_at)
+            elif valve.action == HOLD and (
+                valve.cut or any(held.market == market for held in self.waiting)
             ):
                 times += self.moving(market)
         return min(times, default=None)
@@ -317,7 +320,7 @@ class Brakes:
 
 
 def refusal(venue: Venue, market: int, side: Side, price: int, kind: OrderType) -> int:
-    """Return Reject.HALTED where a gate lets no order of a user through, else 0."""
+    """Return Reject.HALTED where a valve lets no order of a user through, else 0."""
     brakes = venue.brakes
     asked = None if kind == OrderType.MARKET else price
     return Reject.HALTED if brakes and brakes.refuses(market, side, asked) else 0

@@ -19,7 +19,7 @@ from ordercascade.enums import (
     Residual,
     StepKind,
 )
-from reference import settlement, trading
+from reference import collateral, settlement, trading
 from reference.ledger import split
 from reference.margin import PPM, div_ceil
 
@@ -52,7 +52,10 @@ def deleverage_cooling(venue: Venue) -> Iterator[int]:
     for number in sorted(venue.scopes):
         scope = venue.scopes[number]
         waits = scope.pending and cooling(venue, scope)
-        if waits and venue.ledger.legs(number) and venue.equity(number) < 0:
+        below = waits and venue.ledger.legs(number) and venue.equity(number) < 0
+        if below and collateral.purses(venue, number):
+            yield from collateral.convert(venue, number)
+        if below and venue.equity(number) < 0:
             yield from deleverage(venue, number, scope.last_order)
 
 
@@ -150,9 +153,11 @@ def charge(venue: Venue, scope: int, value: int) -> int:
 def decide(venue: Venue, number: int, row: int) -> Iterator[int]:
     """Apply the table of SEMANTICS §5 to a scope that has sent an order."""
     scope, tables = venue.scopes[number], venue.world.tables
-    lots, equity = bool(venue.ledger.legs(number)), venue.equity(number)
     order = tables.rows("liquidations")[row]
     unfilled = order["lots_filled"] < order["lots_asked"]
+    if collateral.fails(venue, number, unfilled=unfilled):
+        yield from collateral.convert(venue, number)
+    lots, equity = bool(venue.ledger.legs(number)), venue.equity(number)
     if lots and venue.healthy(number):
         tables.set("liquidations", row, outcome=Outcome.HEALTHY)
         forget(venue, scope)

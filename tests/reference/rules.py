@@ -46,6 +46,8 @@ class Rules:
     cooldown_ns: int = 0
     then_all: bool = False
     breakers: tuple[Any, ...] = ()
+    calls: dict[str, int] | None = None
+    surcharges: tuple[Any, ...] = ()
 
 
 @dataclass

@@ -21,7 +21,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
-from reference import closing
+from reference import calls, closing, collateral
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -59,6 +59,9 @@ def settlement(world: World) -> Iterator[int]:
         yield from world.due_items(running)
         for venue, changed in [(venue, take_marks(venue)) for venue in running]:
             yield from write_marks(venue, changed)
+            if venue.surcharges:
+                yield from venue.surcharges.turn()
+            yield from calls.turn(venue)
             if venue.brakes:
                 yield from venue.brakes.turn()
         for venue in running:
@@ -88,7 +91,10 @@ def take_marks(venue: Venue) -> list[int]:
 
     Every venue's marks are taken before the first row is written: they are the round's.
     """
-    return [market.id for market in venue.markets if market.take_mark()]
+    found = [market.id for market in venue.markets if market.take_mark()]
+    collateral.stand(venue)
+    calls.note_prices(venue, venue.now)
+    return found
 
 
 def write_marks(venue: Venue, changed: list[int]) -> Iterator[int]:
@@ -119,7 +125,10 @@ def liquidate(venue: Venue) -> Iterator[int]:
         for scope, row in sent:
             yield from closing.decide(venue, scope, row)
     for scope in sorted(venue.scopes):
-        if not venue.ledger.legs(scope) and venue.collateral(scope) < 0:
+        broke = not venue.ledger.legs(scope) and venue.collateral(scope) < 0
+        if broke and collateral.purses(venue, scope):
+            yield from collateral.convert(venue, scope)
+        if broke and venue.collateral(scope) < 0:
             yield from closing.waterfall(venue, scope, None)
     venue.window = venue.step3_end
 
@@ -212,10 +221,10 @@ def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator
     if gone or (not scope.pending and not venue.liquidatable(scope.id)):
         return
     if venue.brakes:
-        gated = venue.brakes.forced(entry, min(entry.size, abs(lots)))
-        if gated is None:
+        braked = venue.brakes.forced(entry, min(entry.size, abs(lots)))
+        if braked is None:
             return
-        entry = gated
+        entry = braked
     if scope.orders_sent == 0:
         scope.parent = find_parent(venue, scope.id)
         scope.generation = 0

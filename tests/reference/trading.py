@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ordercascade.enums import (
+    HolderKind,
     OrderFlag,
     OrderType,
     PostReason,
@@ -14,7 +15,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import InputError
-from reference import brakes, margin
+from reference import brakes, calls, collateral, margin
 from reference.ledger import OUTSIDE
 from reference.margin import PPM, div_ceil
 from reference.market import Market
@@ -37,7 +38,12 @@ def deposit(venue: Venue, account: int, asset: int, amount: int) -> int:
 def withdraw(venue: Venue, account: int, asset: int, amount: int) -> int:
     """Pay out of the cross scope what is neither initial margin nor unrealised profit."""
     scope = venue.cross.get((account, asset))
-    if scope is None or amount > free_money(venue, scope):
+    if scope is None:
+        return Reject.INSUFFICIENT
+    allowed = collateral.may_leave(venue, scope, amount)
+    if allowed is None:
+        allowed = amount <= free_money(venue, scope)
+    if not allowed:
         return Reject.INSUFFICIENT
     venue.ledger.post(scope, OUTSIDE, amount, PostReason.WITHDRAWAL)
     return 0
@@ -116,7 +122,8 @@ def submit(
     """Admit, match, settle."""
     market = venue.markets[market_id]
     _judge(market, type, price, size, flags)
-    refused = brakes.refusal(venue, market_id, side, price, type)
+    refused = calls.closed(venue, market_id)
+    refused = refused or brakes.refusal(venue, market_id, side, price, type)
     refused = refused or _admit(venue, account, market, side, size)
     if refused:
         return refused
@@ -136,6 +143,8 @@ def cancel(venue: Venue, account: int, market_id: int, order_id: int) -> int:
 def amend(venue: Venue, account: int, market_id: int, order_id: int, price: int, size: int) -> int:
     """Amend one order; what grows or moves is admitted like a new one."""
     market = venue.markets[market_id]
+    if refused := calls.closed(venue, market_id):
+        return refused
     order = market.book.orders.get(order_id)
     if venue.brakes and price and order is not None and order.account == account:
         refused = brakes.refusal(venue, market_id, Side(order.side), price, OrderType.LIMIT)
@@ -210,8 +219,11 @@ def _settle_fill(
     taker_fee = 0 if free else div_ceil(value * rates[0], PPM)
     maker_fee = div_ceil(value * rates[1], PPM)
     fees = venue.fees_holder(market.asset)
-    ledger.post(taker, fees, taker_fee, PostReason.FEE_TAKER)
-    ledger.post(maker, fees, maker_fee, PostReason.FEE_MAKER)
+    charged = (taker, taker_fee, PostReason.FEE_TAKER), (maker, maker_fee, PostReason.FEE_MAKER)
+    for holder, fee, reason in charged:
+        part = venue.surcharges.fund_part(fee) if venue.surcharges else 0
+        ledger.post(holder, fees, fee - part, reason)
+        ledger.post(holder, ledger.find(HolderKind.FUND, market.asset), part, reason)
     for holder in (taker, maker):
         venue.note_position(holder)
     return taker_fee, maker_fee
@@ -226,6 +238,7 @@ def index_tick(venue: Venue, market_id: int, price: int, time_ns: int | None = N
         StepKind.SHOCK, market=market_id, cause_market=market_id, time_ns=time_ns
     )
     venue.markets[market_id].index = price
+    calls.note_prices(venue, venue.now if time_ns is None else time_ns)
     venue.writer.close(step)
     return step
 
@@ -241,6 +254,8 @@ def shock(
     if venue.brakes:
         may, within = venue.brakes.outside(market_id, side, lots, limit)
     filled = 0
+    if calls.closed(venue, market_id):
+        lots = may = 0
     if may > 0:
         kind = OrderType.LIMIT if within else OrderType.MARKET
         before = venue.world.tables.count("fills")

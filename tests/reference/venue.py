@@ -18,13 +18,16 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import ConfigError, InputError
-from reference import funding, margin, trading
+from reference import collateral, funding, margin, trading
 from reference.brakes import Brakes
+from reference.calls import Calls, Ending
+from reference.interest import Lending
 from reference.ledger import OUTSIDE, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
 from reference.record import StepWriter, recorded
 from reference.rules import Rules, Scope
+from reference.surcharges import Surcharges
 
 if TYPE_CHECKING:
     from reference.world import World
@@ -47,6 +50,11 @@ class Venue:
         self.settled = 0  # time of its latest round
         self.planned = 0  # scopes in its latest queue
         self.brakes: Brakes | None = None
+        self.calls = Calls(**rules.calls) if rules.calls else None
+        self.endings: dict[int, Ending] = {}
+        self.pledges: dict[int, collateral.Pledge] = {}
+        self.surcharges: Surcharges | None = None
+        self.lending: Lending | None = None
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 
@@ -223,7 +231,7 @@ class Venue:
 
     def peeked(self) -> list[int]:
         """Return the marks that a taking would give now."""
-        return [market.peek() for market in self.markets]
+        return collateral.Peek(market.peek() for market in self.markets)
 
     def value(self, scope: int, market: int, marks: list[int] | None = None) -> int:
         """Return the signed value of a position."""
@@ -234,7 +242,8 @@ class Venue:
         """Return collateral + Σ (value − cost)."""
         legs = self.ledger.legs(scope)
         gains = [self.value(scope, market, marks) - position.cost for market, position in legs]
-        return self.ledger.collateral(scope) + sum(gains)
+        backed = collateral.pledged(self, scope, marks) if self.pledges else 0
+        return self.ledger.collateral(scope) + sum(gains) + backed
 
     def leg_maintenance(self, scope: int, market: int, marks: list[int] | None = None) -> int:
         """Return the maintenance margin of one leg."""
@@ -287,6 +296,8 @@ class Venue:
         lots = self.ledger.position(scope, market).size
         if lots == 0:
             return 0
+        if self.pledges and (found := collateral.trigger(self, scope, market)) is not None:
+            return found
 
         def unsafe(tick: int) -> bool:
             marks = self.marks()
@@ -344,6 +355,8 @@ class Venue:
         """Take the first prices; `external` realises where its opening lots add up to none."""
         for market in self.markets:
             market.open()
+        collateral.stand(self)
+        for market in self.markets:
             outside = self.holder_of(0, market.id)
             balance = self.ledger.position(outside, market.id)
             if balance.size == 0:
@@ -351,6 +364,8 @@ class Venue:
                 self.ledger.realise(outside, market.id, profit)
         if self.rules.breakers:
             self.brakes = Brakes(self, list(self.rules.breakers))
+        if self.rules.surcharges:
+            self.surcharges = Surcharges(self, list(self.rules.surcharges))
 
     def holder_of(self, account: int, market: int) -> int:
         """Return who takes a fill of `account` in a market; makes the cross scope if need be."""

@@ -7,15 +7,18 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from ordercascade.duties import CallAction, ExpiryRule
 from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError
-from reference import settlement, trading
+from reference import calls, collateral, settlement, trading
 from reference.funding import fund
+from reference.interest import Lending, pay_interest
 from reference.record import recorded
 from reference.rules import Rules, Scope
 from reference.tables import Tables
 from reference.venue import Venue
 
+INTEREST = 2**62  # in place of a funding rate
 INDEX_TICK, FUNDING, TRANSFER, SHOCK, COOLDOWN = 0, 1, 2, 3, 4  # kinds in agenda order
 
 
@@ -29,6 +32,7 @@ class Item(NamedTuple):
     account: int
     sequence: int
     what: tuple[int, ...]
+    role: str = ""
 
 
 class World:
@@ -100,6 +104,12 @@ class World:
                     cost=held.cost,
                 )
 
+    @recorded
+    def add_collateral(self, venue: int, asset: int, **terms: Any) -> None:
+        """Let an asset back scopes of another."""
+        self._before_start()
+        self.venues[venue].pledges[asset] = collateral.made(terms)
+
     # The agenda.
 
     @recorded
@@ -137,26 +147,92 @@ class World:
         self._plan(time_ns, FUNDING, venue, market, 0, (every_ns, times, *rate))
 
     @recorded
+    def schedule_collateral(
+        self,
+        time_ns: int,
+        venue: int,
+        asset: int,
+        *,
+        price: int | None = None,
+        peg_ppm: int | None = None,
+    ) -> None:
+        """Plan another price or peg of a collateral."""
+        what = (price, 0) if peg_ppm is None else (peg_ppm, 1)
+        assert what[0] is not None
+        self._plan(time_ns, INDEX_TICK, venue, -1, asset, (int(what[0]), what[1]))
+
+    @recorded
     def schedule_transfer(
         self, time_ns: int, venue: int, account: int, asset: int, amount: int
     ) -> None:
         """Plan a deposit (> 0) or a withdrawal (< 0) of a user."""
         self._plan(time_ns, TRANSFER, venue, -1, account, (asset, amount))
 
+    @recorded
+    def schedule_expiry(
+        self,
+        time_ns: int,
+        venue: int,
+        market: int,
+        *,
+        rule: ExpiryRule,
+        window_ns: int = 0,
+        price: int = 0,
+    ) -> None:
+        """Plan the end of a market."""
+        where = self.venues[venue]
+        now, stands = where.now, where.markets[market]
+        ending = calls.Ending(
+            time_ns, rule, window_ns, price, now, [(now, stands.mark, stands.index)]
+        )
+        self._plan(time_ns, FUNDING, venue, market, 1, (), "end")
+        where.endings[market] = ending
+
+    @recorded
+    def set_answers(self, venue: int, first: int, count: int = 1, **answer: Any) -> None:
+        """Say what accounts do when they are called."""
+        where = self.venues[venue].calls
+        assert where is not None
+        for account in range(first, first + count):
+            where.answers[account] = calls.Answer(**answer)
+
+    def plan_answer(
+        self, venue: Venue, scope: int, account: int, step: int, answer: calls.Answer
+    ) -> None:
+        """Put an answer on the agenda: money by the rank of transfers, orders by theirs."""
+        kind = TRANSFER if answer.action == CallAction.ADD else SHOCK
+        what = (scope, step, int(answer.action))
+        self._plan(venue.now + answer.delay_ns, kind, venue.id, -1, account, what, "answer")
+
     def _plan(
-        self, time_ns: int, kind: int, venue: int, market: int, account: int, what: tuple[int, ...]
+        self,
+        time_ns: int,
+        kind: int,
+        venue: int,
+        market: int,
+        account: int,
+        what: tuple[int, ...],
+        role: str = "",
     ) -> None:
         # A venue's clock may be behind the world's: its cooldowns are due at once then.
-        if time_ns < self.time_ns and kind not in (COOLDOWN, FUNDING):
+        if time_ns < self.time_ns and kind not in (COOLDOWN, FUNDING) and role != "answer":
             raise InputError("time_ns", time_ns, f"must not be before {self.time_ns}")
         self.sequence += 1
-        self.agenda.append(Item(time_ns, kind, venue, market, account, self.sequence, what))
+        self.agenda.append(Item(time_ns, kind, venue, market, account, self.sequence, what, role))
 
     def add_cooldown(self, venue: int, scope: Scope) -> None:
         """Wake the world when a scope may try again."""
         assert scope.cooldown_until is not None
         self.drop_cooldown(venue, scope.id)
         self._plan(scope.cooldown_until, COOLDOWN, venue, -1, scope.account, (scope.id,))
+
+    @recorded
+    def schedule_interest(
+        self, time_ns: int, venue: int, asset: int, every_ns: int, times: int, terms: Lending
+    ) -> None:
+        """Plan interest payments of a venue, each for the time since the one before."""
+        self.venues[venue].lending = terms
+        self._plan(time_ns, FUNDING, venue, asset, 0, (every_ns, times, INTEREST))
 
     def drop_cooldown(self, venue: int, scope: int) -> None:
         """Forget the wake-up of a scope, if there is one."""
@@ -176,14 +252,23 @@ class World:
             item = min(due)
             self.agenda.remove(item)
             venue, what, time_ns = self.venues[item.venue], item.what, item.time_ns
-            if item.kind == INDEX_TICK:
+            if item.role == "answer":
+                yield calls.answered(venue, *what, time_ns)
+            elif item.role == "end":
+                yield calls.expire(venue, item.market, time_ns)
+            elif item.kind == INDEX_TICK and item.market < 0:
+                yield collateral.tick(venue, item.account, what[0], what[1], time_ns)
+            elif item.kind == INDEX_TICK:
                 yield trading.index_tick(venue, item.market, what[0], time_ns)
             elif item.kind == FUNDING:
                 every, times, *rate = what
                 if times > 1:
                     later = (every, times - 1, *rate)
                     self._plan(time_ns + every, FUNDING, venue.id, item.market, 0, later)
-                yield fund(venue, item.market, rate[0] if rate else None, time_ns)
+                if rate == [INTEREST]:
+                    yield pay_interest(venue, item.market, every, time_ns)
+                else:
+                    yield fund(venue, item.market, rate[0] if rate else None, time_ns)
             elif item.kind == TRANSFER:
                 yield trading.transfer(venue, item.account, *what, time_ns)
             elif item.kind == SHOCK:
@@ -243,8 +328,9 @@ class World:
         return self._settlement is not None
 
     def _times(self) -> list[int]:
-        """Return when something is due: the agenda, and what breakers hold back."""
+        """Return when something is due: the agenda, breakers, surcharges."""
         wakes = [venue.brakes.wake() for venue in self.venues if venue.brakes]
+        wakes += [venue.surcharges.wake() for venue in self.venues if venue.surcharges]
         return [item.time_ns for item in self.agenda] + [at for at in wakes if at is not None]
 
     def _begin(self, time_ns: int) -> None:

@@ -1,7 +1,7 @@
 """Conservation at every preset: the operations of conserve.py under the rules that a scenario runs.
 
 Two markets of one asset, the preset's own stages, schedule, fees and fund; the numbers of accounts
-and prices are those of conserve.py, so that positions reach other tiers and clips. `play(seed, ops)`
+and prices are those of conserve.py, so that positions reach other tiers and clips. `play()`
 takes the presets in turn: seed 0 the first, seed 1 the second, and so on.
 """
 

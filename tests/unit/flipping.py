@@ -36,6 +36,16 @@ PLACES = {
         "s.rooms[row]",
         "s.ledger.asset_count if s.gates.limiter_count else 0",
     ),
+    "Pledge": (
+        "core/pledges.pxd",
+        "s.pledges[row]",
+        "s.ledger.asset_count if s.pledges != NULL else 0",
+    ),
+    "HaircutTier": (
+        "core/pledges.pxd",
+        "s.pledges[1].tiers[row]",
+        "s.pledges[1].tier_count if s.pledges != NULL else 0",
+    ),
     "Market": ("core/state.pxd", "s.markets[row]", "s.market_count"),
     "Scope": ("core/state.pxd", "s.scopes[row]", "s.ledger.holder_count"),
     "Entry": ("core/state.pxd", "s.queue[row]", "s.queue_count"),
@@ -88,11 +98,61 @@ PLACES = {
         "(<Breaker>v.breakers[0]).watches[row]",
         "(<Breaker>v.breakers[0]).watch_count if v.breakers else 0",
     ),
+    "Rates": ("core/rates.pxd", "(<Rates*>s.rates)", "s.rates != NULL"),
+    "Lending": ("core/rates.pxd", "(<Rates*>s.rates).lending", "s.rates != NULL"),
+    "RateRow": (
+        "core/rates.pxd",
+        "(<Rates*>s.rates).rows[row]",
+        "(<Rates*>s.rates).row_count if s.rates != NULL else 0",
+    ),
+    "Volatile": ("mechanisms/surcharges.pxd", "(<Volatile>v.surcharges[0])", "len(v.surcharges)"),
+    "VolatilityMargin": (
+        "mechanisms/surcharges.pxd",
+        "(<VolatilityMargin>v.surcharges[0])",
+        "len(v.surcharges)",
+    ),
+    "VolatilityFee": (
+        "mechanisms/surcharges.pxd",
+        "(<VolatilityFee>v.surcharges[1])",
+        "len(v.surcharges)",
+    ),
+    "ContagionBuffer": (
+        "mechanisms/surcharges.pxd",
+        "(<ContagionBuffer>v.surcharges[2])",
+        "len(v.surcharges)",
+    ),
+    "Gauge": (
+        "mechanisms/surcharges.pxd",
+        "(<Volatile>v.surcharges[0]).gauges[row]",
+        "(<Volatile>v.surcharges[0]).gauge_count if v.surcharges else 0",
+    ),
+    "Sigma": (
+        "mechanisms/sigma.pxd",
+        "(<Volatile>v.surcharges[0]).gauges[row].sigma",
+        "(<Volatile>v.surcharges[0]).gauge_count if v.surcharges else 0",
+    ),
+    "Look": (
+        "mechanisms/surcharges.pxd",
+        "(<ContagionBuffer>v.surcharges[2]).looks[row]",
+        "(<ContagionBuffer>v.surcharges[2]).look_count if v.surcharges else 0",
+    ),
     "Brakes": ("core/brakes.pxd", "(<Brakes*>s.brakes)", "s.brakes != NULL"),
-    "Gate": (
+    "Valve": (
         "core/brakes.pxd",
-        "(<Brakes*>s.brakes).gates[row]",
-        "(<Brakes*>s.brakes).gate_count if s.brakes != NULL else 0",
+        "(<Brakes*>s.brakes).valves[row]",
+        "(<Brakes*>s.brakes).valve_count if s.brakes != NULL else 0",
+    ),
+    "Calls": ("core/called.pxd", "(<Calls*>s.calls)", "s.calls != NULL"),
+    "Answer": (
+        "core/called.pxd",
+        "(<Calls*>s.calls).answers[row]",
+        "(<Calls*>s.calls).answer_count if s.calls != NULL else 0",
+    ),
+    "Endings": ("core/ending.pxd", "(<Endings*>s.endings)", "s.endings != NULL"),
+    "Ending": (
+        "core/ending.pxd",
+        "(<Endings*>s.endings).rows[row]",
+        "(<Endings*>s.endings).capacity if s.endings != NULL else 0",
     ),
     "Waiting": (
         "core/brakes.pxd",
@@ -110,6 +170,18 @@ LISTS = {
     "Slices.part": (
         "(<Slices>v.policy).part[row]",
         "(<Slices>v.policy).part_count if isinstance(v.policy, Slices) else 0",
+    ),
+    "VolatilityMargin.bases": (
+        "(<VolatilityMargin>v.surcharges[0]).bases[row]",
+        "(<VolatilityMargin>v.surcharges[0]).base_count if v.surcharges else 0",
+    ),
+    "Calls.called": (
+        "(<Calls*>s.calls).called[row]",
+        "min((<Calls*>s.calls).called_capacity, s.ledger.holder_count) if s.calls != NULL else 0",
+    ),
+    "Calls.due": (
+        "(<Calls*>s.calls).due[(<Calls*>s.calls).cursor + row]",
+        "(<Calls*>s.calls).due_count - (<Calls*>s.calls).cursor if s.calls != NULL else 0",
     ),
     "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
     "State.restless": ("s.restless[row]", "s.restless_count"),
@@ -181,11 +253,16 @@ def source() -> str:
         "from ordercascade.core.venue cimport Venue",
         "from ordercascade.core.world cimport World",
         "from ordercascade.core.brakes cimport Brakes",
+        "from ordercascade.core.rates cimport Rates",
+        "from ordercascade.core.called cimport Calls",
+        "from ordercascade.core.ending cimport Endings",
         "from ordercascade.mechanisms.breakers cimport Breaker",
         "from ordercascade.mechanisms.feeds cimport Feed",
         "from ordercascade.mechanisms.slices cimport Slices",
         "from ordercascade.mechanisms.closing cimport Deleverage, Tranche",
         "from ordercascade.mechanisms.prices cimport OwnBook",
+        "from ordercascade.mechanisms.surcharges cimport (",
+        "    ContagionBuffer, VolatilityFee, VolatilityMargin, Volatile)",
         "from ordercascade.mechanisms.tranches cimport Tranches",
     ]
     start = ["    cdef Venue v = w.venues[0]", "    cdef State* s = &v.s"]

@@ -21,6 +21,7 @@ from ordercascade.enums import (
     ReleaseRule,
     Side,
     StepKind,
+    Stop,
 )
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.mechanisms.breakers import Breaker
@@ -32,7 +33,9 @@ SECOND = 10**9
 LOTS, COLLATERAL = [10, 20, 15, 30], [595, 1_380, 1_320, 4_350]
 
 
-def ladder(*breakers: Breaker, size: int = 15, owners: int = 4) -> tuple[World, Venue]:
+def ladder(
+    *breakers: Breaker, size: int = 15, owners: int = 4, round_ns: int = 0
+) -> tuple[World, Venue]:
     """The book and the longs of T2a (tests/golden/test_t2a.py); a sale of `size` at time 0."""
     world = World()
     world.add_venue(
@@ -40,6 +43,7 @@ def ladder(*breakers: Breaker, size: int = 15, owners: int = 4) -> tuple[World, 
         queue=QueueOrder.TRIGGER_PRICE,
         mark_refresh=MarkRefresh.ORDER,
         breakers=breakers,
+        round_ns=round_ns,
     )
     venue = world.venue()
     venue.add_market(multiplier=10, brackets=[(0, 50_000, 0, 100_000)], last=100)
@@ -184,6 +188,29 @@ def test_a_pause_while_the_mark_lags_and_one_while_gas_is_dear() -> None:
     run_checked(world)
     assert kinds(world) == ["SHOCK", "HALT", "RESUME"]
     assert world.time_ns == 9 * SECOND
+
+
+@pytest.mark.parametrize("round_ns", [0, 1, SECOND])
+@pytest.mark.parametrize("release", [ReleaseRule.AT_ONCE, ReleaseRule.DRIP])
+def test_an_order_nobody_fills_inside_the_band_does_not_call_halt_after_halt(
+    round_ns: int, release: ReleaseRule
+) -> None:
+    """The sale of 20 empties the book down to 98, and the band ends at 99. A's order finds nobody;
+    it was in the queue, so gas is dear and the market pauses. The end of the pause is no news to
+    the order: the band stands where it stood. (It was sent again, and called for the next one.)"""
+    gas = Breaker(BreakerKind.GAS, gas=10, gas_max=15, gas_ppm=10**6, halt_ns=SECOND,
+                  halt_max_ns=5 * SECOND, release=release,
+                  **({"drip_ppm": 10**5, "drip_ns": SECOND} if release else {}))  # fmt: skip
+    world, venue = ladder(Breaker(band_ppm=10_000), gas, size=20, owners=1, round_ns=round_ns)
+    run_checked(world)
+    assert kinds(world) == ["SHOCK", "MARK", "LIQUIDATION", "HALT", "RESUME"]
+    assert world.stop == Stop.NOTHING_TO_FILL
+    # A book that moved does let it try again.
+    account = venue.open_account()
+    venue.deposit(account, 0, 10**6)
+    venue.submit(account, 0, Side.BID, 99, 50)
+    world.settle()
+    assert sum(lots for (lots,) in rows(world, "liquidations", "lots_filled")) == 10
 
 
 def test_breakers_that_never_act_give_the_tape_of_none() -> None:

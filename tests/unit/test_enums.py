@@ -32,6 +32,7 @@ from ordercascade.enums import (
     PriceMode,
     PriceSource,
     QueueOrder,
+    RateKind,
     Reject,
     ReleaseRule,
     Residual,
@@ -85,6 +86,8 @@ PAIRS: list[tuple[str, str, type[IntEnum], bool]] = [
     ("mechanisms/tranches.pyx", "", OrderLimit, True),
     ("mechanisms/prices.pyx", "", PriceSource, True),
     ("mechanisms/closing.pyx", "", AdlRule, True),
+    ("core/mechanism.pxd", "ADD_", RateKind, True),
+    ("core/rating.pyx", "OF_", RateKind, True),
 ]
 
 

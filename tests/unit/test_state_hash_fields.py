@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from ordercascade.core.dislocation import schedule_dislocation
+from ordercascade.core.dislocation import schedule_collateral, schedule_dislocation
+from ordercascade.core.lending import schedule_interest
+from ordercascade.core.planning import schedule_expiry, set_answers
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
+from ordercascade.duties import CallAction, ExpiryRule
 from ordercascade.enums import (
     AdlRule,
     BreakerKind,
@@ -34,6 +37,7 @@ from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.closing import Deleverage
 from ordercascade.mechanisms.feeds import Feed
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from ordercascade.mechanisms.tranches import Tranches
 from unit.flipping import LISTS, PLACES, WHOLE, cells, fields_of
 from unit.worlds import holding, make, rows
@@ -46,6 +50,7 @@ ROOM = "how much is allocated, which decides nothing"
 SCRATCH = "scratch: empty, or filled anew before it is read"
 LINK = "follows from the rows; _check() walks it"
 CALL = "only inside a call, when nothing may be hashed"
+BACK = "where a failed call goes back to; it decides nothing of what happens next"
 
 NOT_HASHED = {
     "World.events": "the tape, which has its own digest; what is read back is hashed by step",
@@ -61,6 +66,13 @@ NOT_HASHED = {
     "World.busy": CALL,
     "World.ready": "made once: true of every world",
     "World.torn": "set where a call broke off: such a world has no hash",
+    "World.saved": BACK,
+    "World.journal": BACK,
+    "World.fresh": BACK,
+    "World.pieces": BACK,
+    "World.mark": BACK,
+    "World.called": BACK,
+    "World.asked": CALL,
     "Stream.words": "computed from key and block",
     "State.rules": ROWS,
     "State.stages": ROWS,
@@ -68,6 +80,8 @@ NOT_HASHED = {
     "State.gates": ROWS,
     "State.rooms": ROWS,
     "Gates.limiters": ROWS,
+    "State.pledges": ROWS,
+    "Pledge.tiers": ROWS,
     "Gates.on": "follows from the others; without it nothing of them is read",
     "State.acting": "set before every disposal, which is one step",
     "Stages.on": "follows from the others and from the policy; without it nothing of them is read",
@@ -98,7 +112,15 @@ NOT_HASHED = {
     "State.fed": "follows from the oracles",
     "State.depth_ppm": "follows from the policy",
     "State.brakes": ROWS,
-    "State.rates": "NULL: what it is for does not exist yet",
+    "State.rates": ROWS,
+    "Rates.surcharges": "their own digest()s, flipped as VolatilityMargin and so on",
+    "Rates.rows": ROWS,
+    "Rates.lending": ROWS,
+    "Lending.on": "follows from the others; without it nothing of them is read",
+    "Volatile.gauges": ROWS,
+    "Gauge.sigma": ROWS,
+    "VolatilityMargin.bases_ppm": "the same as its bases, for people",
+    "ContagionBuffer.looks": ROWS,
     "Feed.key": "folded into its stream's key",
     "Feed.stream": "its words, flipped as Stream's",
     "Feed.window": ROWS,
@@ -109,7 +131,19 @@ NOT_HASHED = {
     "Breaker.watches": ROWS,
     "Watch.window": "rows of Seen, flipped there",
     "Brakes.breakers": "their own digest()s, flipped as Breaker",
-    "Brakes.gates": ROWS,
+    "Brakes.valves": ROWS,
+    "State.calls": ROWS,
+    "Calls.triggers": "who is looked at; who is called follows from the flags and the marks",
+    "Calls.listed": "the same",
+    "Calls.loose": "the same",
+    "Calls.loose_count": "the same",
+    "Calls.answers": ROWS,
+    "Calls.posted": "empty between two steps: the agenda has them",
+    "Calls.posted_count": "empty between two steps: the agenda has them",
+    "State.endings": ROWS,
+    "Endings.rows": ROWS,
+    "Endings.capacity": ROOM,
+    "Ending.sum": "128 bits: both parts are hashed; the hand flips 64 at most",
     "Brakes.waiting": ROWS,
     "Entry.rank_above": "the sort key; the entries stand sorted",
     "Entry.rank_below": "the sort key; the entries stand sorted",
@@ -293,6 +327,24 @@ def scanned() -> World:
     return world
 
 
+def calling() -> World:
+    """Stop between two margin calls, one answer on the agenda, the market to expire."""
+    world, venue = make(
+        bids={90: 50, 80: 50}, calls={"call_ppm": 3_000_000, "release_ppm": 4_000_000}
+    )
+    for _ in range(3):
+        holding(venue, 10, 100, 20_000)
+    set_answers(world, 0, 1, 2, action=CallAction.ADD, wallet=700, target_ppm=5_000_000)
+    set_answers(world, 0, 3, action=CallAction.REDUCE, share_ppm=500_000, delay_ns=7)
+    ends = {"rule": ExpiryRule.AVERAGE_INDEX, "window_ns": 50}
+    schedule_expiry(world, 100, 0, 0, **ends)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while (StepKind.MARGIN_CALL,) not in rows(world, "steps", "kind"):
+        assert world.step() >= 0
+    return world
+
+
 def guarded() -> World:
     """Stop in a halt in which an outside order waits; a report of the feed is on its way."""
     second = 10**9
@@ -326,6 +378,44 @@ def guarded() -> World:
     return world
 
 
+def backed() -> World:
+    """A scope that another asset backs, after a haircut in tiers; it is looked at every step."""
+    world = World()
+    world.add_venue(asset_count=2)
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=99, index=90)
+    tiers = ((0, 50_000), (3, 100_000))
+    world.add_collateral(0, 1, price=100, multiplier=90, per=7, tiers=tiers, impact_ppm=3, volume=9)
+    holding(venue, 1, 90, 400)
+    venue.deposit(1, 1, 50)
+    world.start()
+    schedule_collateral(world, 1, 0, 1, price=99)
+    schedule_collateral(world, 2, 0, 1, peg_ppm=990_000)
+    world.run()
+    return world
+
+
+def surcharged() -> World:
+    """Stop inside the round in which margin, fee and buffer begin to move."""
+    volatile = {"sample_ns": 10, "start_ppb": 10**8, "step_ppm": 10**6}
+    margin = VolatilityMargin(
+        k_ppm=10**6, mpor_ns=10**15, bases_ppm=[50_000, 60_000], cap_ppm=200_000, buffer_ppm=1,
+        stressed_ppm=2, **volatile,
+    )  # fmt: skip
+    fee = VolatilityFee(base_ppm=0, slope_ppm=1, cap_ppm=2, reference_ppb=1, to_fund_ppm=5)
+    buffer = ContagionBuffer(reach_ppm=10_000, cap_ppm=9)
+    world, venue = make(bids={90: 5, 80: 5}, surcharges=[margin, fee, buffer])
+    holding(venue, 10, 100, 12_000)
+    terms = {"slope_ppb": 1, "steep_ppb": 2, "optimum_ppb": 3}
+    schedule_interest(world, 10**9, 0, every_ns=1, **terms)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=6)
+    world.schedule_shock(100, 0, 0, Side.ASK, size=1)
+    world.start()
+    while StepKind.RATES not in [kind for (kind,) in rows(world, "steps", "kind")]:
+        assert world.step() >= 0
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -337,6 +427,9 @@ def worlds() -> list[World]:
         gated(),
         scanned(),
         guarded(),
+        backed(),
+        surcharged(),
+        calling(),
     ]
 
 
@@ -357,6 +450,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return bool(hand.read(world, "State.fed", 0))
     if cell.startswith("Funding."):  # Without a rule nobody reads it.
         return bool(hand.read(world, "Funding.rule", row))
+    if cell.startswith("Ending.") and cell != "Ending.known":
+        return bool(hand.read(world, "Ending.known", row))
     if cell == "TriggerNode.tick":
         return int(hand.read(world, "TriggerNode.place", row)) >= 0
     if cell == "Position.handover":  # Scratch but while its scope is handed over.

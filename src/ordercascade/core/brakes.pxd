@@ -1,7 +1,7 @@
-# Circuit breakers of a venue as plain memory: where each market's gate stands, and what waits.
+# Circuit breakers of a venue as plain memory: where each market's valve stands, and what waits.
 #
 # A venue without breakers has no Brakes: `State.brakes` is NULL and nothing here is on its way.
-# What the gates do: core/halting.*; what the breakers decide: mechanisms/breakers.*.
+# What the valves do: core/halting.*; what the breakers decide: mechanisms/breakers.*.
 from libc.stdint cimport int8_t, int32_t, int64_t
 from libc.string cimport memset
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
@@ -12,11 +12,15 @@ from ordercascade.core.units cimport Lot, Ppm, Tick, TimeNs
 cdef enum:
     BREAKERS_MAX = 16       # of one venue
 
-cdef enum:                  # Gate.phase
-    OPEN_GATE = 0
+cdef enum:                  # Valve.phase
+    OPEN_VALVE = 0
     HALTED = 1
     CALLING = 2             # reopens in this round: what is forced goes into one auction
     DRIPPING = 3            # reopened, in slices
+
+cdef enum:                  # Valve.cut: who held a forced order back, and so who lets it go
+    CUT_HALT = 1            # a halt or a slice: when the market reopens, or with the next slice
+    CUT_BAND = 2            # the band, or nobody inside it: when the band moves
 
 ctypedef struct Waiting:    # an outside order that a halt holds back
     int32_t market
@@ -24,12 +28,12 @@ ctypedef struct Waiting:    # an outside order that a halt holds back
     Lot size
     Tick limit              # 0: any price
 
-ctypedef struct Gate:       # one market
+ctypedef struct Valve:      # one market
     int8_t phase
     int8_t action           # of the round's verdict: ALLOW, HOLD, STOP
     int8_t everybody
     int8_t release
-    int8_t cut              # a forced order was held back since the gate last moved
+    int8_t cut              # CUT_HALT | CUT_BAND: held back a forced order, not let go yet
     int8_t fresh            # nothing was held back yet in this round
     Tick low
     Tick high
@@ -46,10 +50,10 @@ ctypedef struct Gate:       # one market
 ctypedef struct Brakes:
     void* breakers[16]      # borrowed CircuitBreakers; the venue object owns them
     int64_t breaker_count
-    int64_t cursor          # market whose gate is next in this round
-    Gate* gates             # by market
-    int64_t gate_count
-    int64_t gate_capacity
+    int64_t cursor          # market whose valve is next in this round
+    Valve* valves           # by market
+    int64_t valve_count
+    int64_t valve_capacity
     Waiting* waiting        # by time
     int64_t waiting_count
     int64_t waiting_capacity
@@ -66,7 +70,7 @@ cdef inline Brakes* brakes_new() except NULL nogil:
 cdef inline void brakes_free(void* brakes) noexcept nogil:
     cdef Brakes* b = <Brakes*>brakes
     if b != NULL:
-        PyMem_RawFree(b.gates)
+        PyMem_RawFree(b.valves)
         PyMem_RawFree(b.waiting)
         PyMem_RawFree(b)
 
@@ -81,30 +85,30 @@ cdef inline int brakes_copy(void** to, const void* brakes) except -1 nogil:
     made = brakes_new()
     to[0] = made
     made[0] = b[0]
-    made.gates = NULL
+    made.valves = NULL
     made.waiting = NULL
-    made.gates = <Gate*>slab_copy(b.gates, b.gate_capacity, sizeof(Gate))
+    made.valves = <Valve*>slab_copy(b.valves, b.valve_capacity, sizeof(Valve))
     made.waiting = <Waiting*>slab_copy(b.waiting, b.waiting_capacity, sizeof(Waiting))
     return 0
 
 
 cdef inline int brakes_reserve(Brakes* b, int64_t markets) except -1 nogil:
     cdef int64_t i
-    b.gates = <Gate*>slab_grow(b.gates, &b.gate_capacity, markets, sizeof(Gate))
-    for i in range(b.gate_count, markets):
-        memset(&b.gates[i], 0, sizeof(Gate))
-        b.gates[i].step = -1
-    b.gate_count = markets
+    b.valves = <Valve*>slab_grow(b.valves, &b.valve_capacity, markets, sizeof(Valve))
+    for i in range(b.valve_count, markets):
+        memset(&b.valves[i], 0, sizeof(Valve))
+        b.valves[i].step = -1
+    b.valve_count = markets
     return 0
 
 
 cdef inline void brakes_digest(const Brakes* b, Digest* d) noexcept nogil:
     cdef int64_t i
-    cdef const Gate* g
+    cdef const Valve* g
     digest_word(d, b.breaker_count)
     digest_word(d, b.cursor)
-    for i in range(b.gate_count):
-        g = &b.gates[i]
+    for i in range(b.valve_count):
+        g = &b.valves[i]
         digest_word(d, (<int64_t>g.phase << 32) | (<int64_t>g.action << 24) | (g.everybody << 16)
                     | (g.release << 8) | (g.fresh << 4) | g.cut)
         digest_word(d, g.low)

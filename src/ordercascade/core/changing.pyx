@@ -1,6 +1,6 @@
 """Other rules for a venue of a running world: what a branch of a run differs in."""
 
-from ordercascade.core.dues cimport set_oracle
+from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.state cimport State
@@ -29,6 +29,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     cdef bint settling = s.settling
     cdef Oracle oracle
     world._idle()
+    v.untouched = False
     rules = by_numbers(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all)
     if bool(rules.get("trigger_strict", True)) != s.rules.trigger_strict:
         raise InputError("trigger_strict", rules.get("trigger_strict", True),

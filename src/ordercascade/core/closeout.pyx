@@ -7,6 +7,8 @@ in `State.sub*`, so that the world may stop, fork or be hashed between any two r
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_clear, book_take
 from ordercascade.core.check cimport oc_check
+from ordercascade.core.collateral cimport pledge_held
+from ordercascade.core.conversion cimport convert
 from ordercascade.core.events cimport (
     LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
     log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
@@ -15,7 +17,7 @@ from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
-from ordercascade.core.halting cimport gate_lots, gate_sent
+from ordercascade.core.halting cimport valve_lots, valve_sent
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.pairs cimport close_pairs
@@ -176,10 +178,10 @@ cdef Lot forced_leg(State* s, const Entry* entry, Lot* held) except -1 nogil:
     return smaller(entry.lots, held[0])
 
 
-cdef Lot _before_gate(State* s, Entry* entry, Lot lots) noexcept nogil:
+cdef Lot _before_valve(State* s, Entry* entry, Lot lots) noexcept nogil:
     """What the breakers let through now, and how far."""
     cdef Tick limit = 0 if entry.at_market else entry.limit
-    lots = gate_lots(s, entry.market, entry.side, lots, &limit)
+    lots = valve_lots(s, entry.market, entry.side, lots, &limit)
     entry.at_market = limit == 0
     entry.limit = limit
     return lots
@@ -197,13 +199,13 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     cdef int64_t step
     cdef Executed done
     cdef Insured insured
-    cdef Entry gated
+    cdef Entry braked
     cdef int64_t row[LIQ_COLUMNS]
     lots = forced_leg(s, entry, &held)
     if lots and s.brakes != NULL:
-        gated = entry[0]
-        entry = &gated
-        lots = _before_gate(s, &gated, lots)
+        braked = entry[0]
+        entry = &braked
+        lots = _before_valve(s, &braked, lots)
     if lots == 0:
         return 0
     if s.stages.on:
@@ -223,7 +225,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     row[19] = at.equity
     filled = _send(s, step, entry, lots, &done, &insured)
     if s.brakes != NULL:
-        gate_sent(s, market, filled, lots)
+        valve_sent(s, market, filled, lots)
     order_row(s, step, market, account, entry.side, entry.at_market, entry.limit, lots, filled)
     sc.tranche += 1
     sc.order_step = step
@@ -348,9 +350,25 @@ cdef bint _gives_up(State* s, int64_t row, const Margin* m, bint unfilled) noexc
     return m.equity < 0 or (unfilled and s.rules.adl_trigger == ADL_ON_UNFILLED)
 
 
+cdef bint _converts(State* s, int32_t scope, int64_t row, const Margin* m,
+                    bint unfilled) noexcept nogil:
+    """Does it fail, with collateral that could still pay? After the conversion there is none."""
+    if not pledge_held(s, scope):
+        return False
+    if m.flat:
+        return s.ledger.holders[scope].collateral < 0
+    return not _healthy(s, m) and _gives_up(s, row, m, unfilled)
+
+
 cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 nogil:
     """The table of SEMANTICS §5 for a scope that sent an order, on the standing marks."""
     cdef Margin m = margin_of(s, scope, False)
+    if s.pledges != NULL and _converts(s, scope, row, &m, unfilled):
+        s.sub = SUB_TABLE       # and then once more
+        s.sub_scope = scope
+        s.sub_row = row
+        s.sub_unfilled = unfilled
+        return convert(s, scope)
     note_scope(s, scope, &m)
     if m.equity < 0:
         gates_trouble(s)
@@ -362,9 +380,9 @@ cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 no
             return bankrupt(s, scope, -2, row)
         return set_outcome(s, row, PENDING)
     unpend(s, scope)
-    if m.equity < 0:
+    if s.ledger.holders[scope].collateral < 0:
         return waterfall(s, scope, row)
     set_outcome(s, row, CLOSED)
-    if m.equity > 0 and s.rules.residual == RESIDUAL_FUND:
-        return residual(s, scope, m.equity)
+    if s.ledger.holders[scope].collateral > 0 and s.rules.residual == RESIDUAL_FUND:
+        return residual(s, scope, s.ledger.holders[scope].collateral)
     return 0

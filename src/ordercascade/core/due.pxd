@@ -1,5 +1,6 @@
 # The agenda: a binary heap of what is due at a time, in the order of SEMANTICS §3.
-from libc.stdint cimport int8_t, int32_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t, uint64_t
+from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.units cimport TimeNs
 
 cdef enum:                  # agenda ranks
@@ -7,6 +8,11 @@ cdef enum:                  # agenda ranks
     FUNDING = 1
     TRANSFER = 2
     ORDER = 3
+    ANSWER = 2              # `side` of an answer to a margin call: TRANSFER or ORDER by its rank
+    ENDING = 3              # `side` of an expiry: FUNDING by its rank, after the last payment
+
+cdef enum:
+    INTEREST = 4            # `side` of a FUNDING item: interest, `market` is the asset
 
 ctypedef struct Item:       # something that is due at a time
     TimeNs time_ns
@@ -34,6 +40,16 @@ cdef inline bint earlier(const Item* x, const Item* y) noexcept nogil:
     if x.account != y.account:
         return x.account < y.account
     return x.sequence < y.sequence
+
+
+cdef inline void item_digest(const Item* item, Digest* d) noexcept nogil:
+    digest_word(d, item.time_ns)
+    digest_word(d, item.sequence)
+    digest_word(d, (<int64_t>item.kind << 40) | (<int64_t>item.venue << 8) | item.side)
+    digest_word(d, (<uint64_t>item.market << 32) | <uint64_t>item.account)
+    digest_word(d, item.a)
+    digest_word(d, item.b)
+    digest_word(d, item.c)
 
 
 cdef inline void item_up(Item* heap, int64_t i) noexcept nogil:

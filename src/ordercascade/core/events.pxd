@@ -234,6 +234,7 @@ ctypedef struct Table:
 
 ctypedef struct Log:
     Table table[13]         # TABLES
+    void* mark              # TapeMark of core/tapemark.pxd; NULL: no way back
 
 # queries
 cdef int64_t log_rows(const Log* l, int table) noexcept nogil

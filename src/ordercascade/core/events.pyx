@@ -20,6 +20,7 @@ from libc.string cimport memcpy, memset
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.digest cimport digest_hex, digest_start, digest_word
 from ordercascade.core.slab cimport slab_grow
+from ordercascade.core.tapemark cimport TapeMark, mark_cell, mark_free
 from ordercascade.core.units cimport larger, smaller
 
 cdef extern from *:
@@ -291,6 +292,7 @@ cdef void log_digest(Log* l, Digest* d) noexcept nogil:
 cdef int log_init(Log* l) except -1 nogil:
     """Empty tables; the first block of a table is made by its first row."""
     cdef int table
+    l.mark = NULL
     for table in range(TABLES):
         _table_init(&l.table[table], &SHAPES[table])
     return 0
@@ -310,6 +312,8 @@ cdef void log_free(Log* l) noexcept nogil:
         t.capacity = 0
         t.rows = 0
         t.room = 0
+    mark_free(<TapeMark*>l.mark)
+    l.mark = NULL
 
 
 cdef int log_fork(Log* to, Log* l) except -1 nogil:
@@ -371,6 +375,8 @@ cdef int log_set(Log* l, int table, int64_t row, int column, int64_t value) exce
     cdef char* start
     oc_check(row >= 0)
     oc_check(row < t.rows)
+    if l.mark != NULL and row < (<TapeMark*>l.mark).rows[table]:
+        mark_cell(<TapeMark*>l.mark, table, row, column, log_get(l, table, row, column))
     if not _block_writable(t.block[at], i):
         _replace(t, at, t.block[at].capacity)
         if at == t.blocks - 1:

@@ -8,6 +8,7 @@ old triggers out, find the new ticks, set them. spec/TRIGGERS.md; bench/README.m
 
 from libc.stdint cimport int16_t, int32_t, int64_t
 from ordercascade.core.check cimport oc_check
+from ordercascade.core.collateral cimport pledge_held
 from ordercascade.core.contracts cimport INVERSE, armed_inverse
 from ordercascade.core.ledger cimport Holder, Position
 from ordercascade.core.margin cimport (
@@ -139,6 +140,9 @@ cdef int _judge_alone(State* s, int32_t scope, int64_t step) except -1 nogil:
     if liquidatable(s, &m):
         return _heat(s, scope, step)
     s.scopes[scope].watch = ARMED
+    if s.pledges != NULL and not m.flat and pledge_held(s, scope):
+        # Prices of other assets move its equity: it is looked at every step.
+        return push(&s.restless, &s.restless_count, &s.restless_capacity, scope)
     return 0 if m.flat else _arm_alone(s, scope, &m)
 
 
@@ -211,6 +215,8 @@ cdef int _add_up(State* s, Flock* f, int32_t owner, int32_t scope, int64_t step)
     cdef Cash value, gross
     cdef Cash most = 0
     oc_check(s.scopes[scope].watch == LOOSE)
+    if s.pledges != NULL and pledge_held(s, scope):
+        return _judge_alone(s, scope, step)
     while p != NIL and seen < FEW:
         seen += 1
         position = &s.ledger.positions[p]

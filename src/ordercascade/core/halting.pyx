@@ -1,4 +1,4 @@
-"""What circuit breakers do: gates before each market's book. spec/MECHANISMS.md §9.
+"""What circuit breakers do: valves before each market's book. spec/MECHANISMS.md §9.
 
 Once a round, after the marks, every breaker of the venue's list is asked about every market; the
 strictest answer wins: STOP before HOLD before ALLOW, the narrower band, the later end. HOLD: forced
@@ -12,11 +12,11 @@ Takeovers and deleveraging are no orders and go on.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
+from ordercascade.core.arriving cimport sooner
 from ordercascade.core.brakes cimport (
-    BREAKERS_MAX, Brakes, CALLING, DRIPPING, Gate, HALTED, OPEN_GATE, Waiting, brakes_free,
-    brakes_new, brakes_reserve,
+    BREAKERS_MAX, Brakes, CALLING, CUT_BAND, CUT_HALT, DRIPPING, HALTED, OPEN_VALVE, Valve,
+    Waiting, brakes_free, brakes_new, brakes_reserve,
 )
-from ordercascade.core.dues cimport sooner
 from ordercascade.core.mechanism cimport CircuitBreaker
 from ordercascade.core.records cimport (
     ALLOW, AMEND, CANCEL, HOLD, LIMIT, MarketView, Message, RELEASE_AUCTION, RELEASE_DRIP, STOP,
@@ -33,7 +33,7 @@ from ordercascade.errors import ConfigError, InputTypeError
 
 
 cdef int set_breakers(State* s, list breakers) except -1:
-    """Borrow breakers that the venue object keeps; gates stay as they are. An empty list: none."""
+    """Borrow breakers that the venue object keeps; valves stay as they are. An empty list: none."""
     cdef Brakes* b = <Brakes*>s.brakes
     cdef int64_t i
     if len(breakers) > BREAKERS_MAX:
@@ -46,14 +46,15 @@ cdef int set_breakers(State* s, list breakers) except -1:
     if b == NULL:
         b = brakes_new()
         s.brakes = b
-    brakes_reserve(b, s.market_count)       # of a running world: gates may be asked at once
+    if s.running:                           # valves may be asked at once
+        brakes_reserve(b, s.market_count)
     b.breaker_count = len(breakers)
     for i in range(b.breaker_count):
         b.breakers[i] = <void*>breakers[i]
     return 0
 
 
-cdef int gates_open(State* s) except -1 nogil:
+cdef int valves_open(State* s) except -1 nogil:
     """Ask once on the opening marks, so that references stand before anything moves."""
     cdef Brakes* b = <Brakes*>s.brakes
     cdef int64_t i
@@ -92,29 +93,29 @@ cdef int _strictest(State* s, int32_t market, Verdict* out) except -1 nogil:
     return 0
 
 
-cdef void gates_begin(State* s) noexcept nogil:
+cdef void valves_begin(State* s) noexcept nogil:
     """A round begins."""
     if s.brakes != NULL:
         (<Brakes*>s.brakes).cursor = 0
 
 
-cdef bint gates_left(const State* s) noexcept nogil:
+cdef bint valves_left(const State* s) noexcept nogil:
     return s.brakes != NULL and (<Brakes*>s.brakes).cursor < s.market_count
 
 
-cdef int gate_step(State* s) except -1 nogil:
-    """The next market's gate moves as its breakers say; at most one step."""
+cdef int valve_step(State* s) except -1 nogil:
+    """The next market's valve moves as its breakers say; at most one step."""
     cdef Brakes* b = <Brakes*>s.brakes
     cdef int32_t market = <int32_t>b.cursor
-    cdef Gate* g
+    cdef Valve* g
     cdef Verdict v
     brakes_reserve(b, s.market_count)
-    g = &b.gates[market]
+    g = &b.valves[market]
     b.cursor += 1
     g.fresh = 1
     _strictest(s, market, &v)
     if g.phase == CALLING:
-        g.phase = OPEN_GATE
+        g.phase = OPEN_VALVE
     if g.phase == DRIPPING and s.time_ns >= g.slice_ns:
         _next_slice(s, market)
     if v.action == STOP:
@@ -129,9 +130,10 @@ cdef int gate_step(State* s) except -1 nogil:
         g.phase = HALTED
         g.back = 0
         return _turn(s, market, STEP_HALT, s.markets[market].trade_step)
-    if v.action != g.action or v.low != g.low or v.high != g.high:
-        if g.cut or _waits(b, market):
-            _release(s, market)
+    if v.low != g.low or v.high != g.high:
+        _release(s, market, CUT_BAND)
+    elif v.action != g.action:
+        _release(s, market, 0)
     g.action = v.action
     g.everybody = v.everybody
     g.low = v.low
@@ -145,7 +147,7 @@ cdef int gate_step(State* s) except -1 nogil:
 cdef int _turn(State* s, int32_t market, int kind, int64_t parent) except -1 nogil:
     """Write a `halt` or `resume` step; its note says how much was held back so far."""
     cdef Brakes* b = <Brakes*>s.brakes
-    cdef Gate* g = &b.gates[market]
+    cdef Valve* g = &b.valves[market]
     cdef int64_t step = step_begin(s, kind, market, NIL, parent, generation_of(s, parent), NIL)
     g.step = step
     if kind == STEP_RESUME:
@@ -154,8 +156,8 @@ cdef int _turn(State* s, int32_t market, int kind, int64_t parent) except -1 nog
 
 
 cdef void _reopen(State* s, int32_t market) noexcept nogil:
-    cdef Gate* g = &(<Brakes*>s.brakes).gates[market]
-    g.phase = OPEN_GATE
+    cdef Valve* g = &(<Brakes*>s.brakes).valves[market]
+    g.phase = OPEN_VALVE
     if g.release == RELEASE_AUCTION:
         g.phase = CALLING
     elif g.release == RELEASE_DRIP and g.back > 0:
@@ -164,27 +166,32 @@ cdef void _reopen(State* s, int32_t market) noexcept nogil:
         g.slice = g.size
         g.slice_ns = s.time_ns + larger(1, g.drip_ns)
     g.until_ns = 0
-    _release(s, market)
+    _release(s, market, CUT_HALT)
 
 
 cdef void _next_slice(State* s, int32_t market) noexcept nogil:
-    """The next slice; the gate is open where nobody waits, or nobody could use the last one."""
-    cdef Gate* g = &(<Brakes*>s.brakes).gates[market]
-    if not g.cut or g.slice == g.size:
-        g.phase = OPEN_GATE
+    """The next slice; the valve is open where nobody waits, or nobody could use the last one."""
+    cdef Valve* g = &(<Brakes*>s.brakes).valves[market]
+    if not g.cut & CUT_HALT or g.slice == g.size:
+        g.phase = OPEN_VALVE
     g.slice = g.size
     g.slice_ns = s.time_ns + larger(1, g.drip_ns)
-    _release(s, market)
+    _release(s, market, CUT_HALT)
 
 
-cdef void _release(State* s, int32_t market) noexcept nogil:
-    """Whoever was held back may try again: for pending scopes the market counts as changed."""
+cdef void _release(State* s, int32_t market, int whom) noexcept nogil:
+    """Those whom this held back may try again: for pending scopes the market counts as changed.
+
+    Not the others: an order nobody fills inside a band would call for the next halt at every end
+    of one, without end. What waits outside may try again with each change.
+    """
     cdef Brakes* b = <Brakes*>s.brakes
-    if b.gates[market].cut:
+    cdef Valve* g = &b.valves[market]
+    if g.cut & whom:
         s.clock += 1
         s.markets[market].changed_at = s.clock
-    b.gates[market].cut = 0
-    b.gates[market].due = _waits(b, market)
+    g.cut &= ~whom
+    g.due = _waits(b, market)
 
 
 cdef int64_t _waits(const Brakes* b, int32_t market) noexcept nogil:
@@ -196,9 +203,9 @@ cdef int64_t _waits(const Brakes* b, int32_t market) noexcept nogil:
     return count
 
 
-# --- orders before a gate ------------------------------------------------------------------------
+# --- orders before a valve -----------------------------------------------------------------------
 
-cdef void _tighten(const Gate* g, int side, Tick* limit) noexcept nogil:
+cdef void _tighten(const Valve* g, int side, Tick* limit) noexcept nogil:
     """Inside the band: a sell at `low` or above, a buy at `high` or below."""
     if side and g.low > 0 and (limit[0] == 0 or limit[0] < g.low):
         limit[0] = g.low
@@ -206,9 +213,9 @@ cdef void _tighten(const Gate* g, int side, Tick* limit) noexcept nogil:
         limit[0] = g.high
 
 
-cdef Lot gate_lots(State* s, int32_t market, int side, Lot lots, Tick* limit) noexcept nogil:
+cdef Lot valve_lots(State* s, int32_t market, int side, Lot lots, Tick* limit) noexcept nogil:
     """A forced order: how much of it may go now, and how far."""
-    cdef Gate* g = &(<Brakes*>s.brakes).gates[market]
+    cdef Valve* g = &(<Brakes*>s.brakes).valves[market]
     cdef Lot may = lots
     if g.phase == HALTED or g.phase == CALLING:
         may = 0
@@ -219,26 +226,26 @@ cdef Lot gate_lots(State* s, int32_t market, int side, Lot lots, Tick* limit) no
         if g.fresh and g.phase == HALTED:
             g.back = 0
         g.fresh = 0
-        g.cut = 1
+        g.cut |= CUT_HALT
         if g.phase == HALTED:
             g.back += lots
     return may
 
 
-cdef void gate_sent(State* s, int32_t market, Lot filled, Lot asked) noexcept nogil:
+cdef void valve_sent(State* s, int32_t market, Lot filled, Lot asked) noexcept nogil:
     """What a forced order has used of its slice; what it left behind inside the band waits."""
-    cdef Gate* g = &(<Brakes*>s.brakes).gates[market]
+    cdef Valve* g = &(<Brakes*>s.brakes).valves[market]
     if g.phase == DRIPPING:
         g.slice -= filled
     if filled < asked and g.action == HOLD:
-        g.cut = 1
+        g.cut |= CUT_BAND
 
 
-cdef Lot gate_outside(State* s, int32_t market, int side, Lot lots, Tick* limit) noexcept nogil:
-    cdef const Gate* g
-    if s.brakes == NULL or (<Brakes*>s.brakes).gate_count <= market:
+cdef Lot valve_outside(State* s, int32_t market, int side, Lot lots, Tick* limit) noexcept nogil:
+    cdef const Valve* g
+    if s.brakes == NULL or (<Brakes*>s.brakes).valve_count <= market:
         return lots
-    g = &(<Brakes*>s.brakes).gates[market]
+    g = &(<Brakes*>s.brakes).valves[market]
     if not g.everybody:
         return lots
     if g.phase == HALTED or g.phase == CALLING:
@@ -248,14 +255,14 @@ cdef Lot gate_outside(State* s, int32_t market, int side, Lot lots, Tick* limit)
     return lots
 
 
-cdef int gate_wait(State* s, int64_t step, int32_t market, int side, Lot lots,
+cdef int valve_wait(State* s, int64_t step, int32_t market, int side, Lot lots,
                    Tick limit) except -1 nogil:
     """Keep what an outside order may not do now; a note says how many lots."""
     cdef Brakes* b = <Brakes*>s.brakes
     cdef Waiting* w
-    if lots <= 0 or b == NULL or b.gate_count <= market or not b.gates[market].everybody:
+    if lots <= 0 or b == NULL or b.valve_count <= market or not b.valves[market].everybody:
         return 0
-    if b.gates[market].phase != HALTED and b.gates[market].action != HOLD:
+    if b.valves[market].phase != HALTED and b.valves[market].action != HOLD:
         return 0
     b.waiting = <Waiting*>slab_grow(
         b.waiting, &b.waiting_capacity, b.waiting_count + 1, sizeof(Waiting))
@@ -265,13 +272,13 @@ cdef int gate_wait(State* s, int64_t step, int32_t market, int side, Lot lots,
     return note(s, step, NOTE_HELD, market, NIL, lots, side)
 
 
-cdef bint gate_refuses(const State* s, int32_t market, const Message* m) noexcept nogil:
+cdef bint valve_refuses(const State* s, int32_t market, const Message* m) noexcept nogil:
     """Is a user's order, or a change of one, refused? Cancellations never are."""
-    cdef const Gate* g
+    cdef const Valve* g
     cdef Tick limit
-    if s.brakes == NULL or m.type == CANCEL or (<Brakes*>s.brakes).gate_count <= market:
+    if s.brakes == NULL or m.type == CANCEL or (<Brakes*>s.brakes).valve_count <= market:
         return False
-    g = &(<Brakes*>s.brakes).gates[market]
+    g = &(<Brakes*>s.brakes).valves[market]
     if not g.everybody:
         return False
     if g.phase == HALTED or g.phase == CALLING:
@@ -283,24 +290,24 @@ cdef bint gate_refuses(const State* s, int32_t market, const Message* m) noexcep
     return limit != (m.price if m.type != 1 else 0)
 
 
-cdef TimeNs next_gate(const State* s) noexcept nogil:
-    """When a gate must be looked at though nothing happens; or NIL."""
+cdef TimeNs next_valve(const State* s) noexcept nogil:
+    """When a valve must be looked at though nothing happens; or NIL."""
     cdef const Brakes* b = <const Brakes*>s.brakes
     cdef TimeNs at = NIL
-    cdef const Gate* g
+    cdef const Valve* g
     cdef MarketView view
     cdef int64_t i, k
     if b == NULL:
         return NIL
-    for i in range(b.gate_count):
-        g = &b.gates[i]
+    for i in range(b.valve_count):
+        g = &b.valves[i]
         if g.phase == HALTED:
             at = sooner(at, larger(g.until_ns, s.settled_ns + 1))
         elif g.phase == DRIPPING:
             at = sooner(at, larger(g.slice_ns, s.settled_ns + 1))
         elif g.phase == CALLING:
             at = sooner(at, s.settled_ns + 1)
-        elif g.action == HOLD and (g.cut or _waits(b, <int32_t>i)):
+        elif g.action == HOLD and (g.cut & CUT_BAND or _waits(b, <int32_t>i)):
             market_view(s, &s.markets[i], &view)
             for k in range(b.breaker_count):
                 at = sooner(at, (<CircuitBreaker>b.breakers[k]).wake(

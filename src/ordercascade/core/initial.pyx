@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_open
+from ordercascade.core.collateral cimport pledge_lost, pledge_owner
 from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
 from ordercascade.core.records cimport REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT
 from ordercascade.core.slab cimport NIL
@@ -42,6 +43,25 @@ cdef Cash free_collateral(const State* s, int32_t scope) noexcept nogil:
     """What may be taken out: within the collateral, and with initial margin still covered."""
     cdef Cash spare = margin_of(s, scope, False).equity - initial_margin(s, scope, NIL, 0, 0)
     return smaller(spare, s.ledger.holders[scope].collateral)
+
+
+cdef bint may_leave(const State* s, int32_t scope, Cash amount) noexcept nogil:
+    """Whether so much may be taken out; before the start there are no marks, so all may."""
+    cdef int32_t owner = scope
+    cdef Cash lost
+    if amount > s.ledger.holders[scope].collateral:
+        return False
+    if not s.running:
+        return True
+    if s.pledges != NULL:
+        owner = pledge_owner(s, scope)
+    if owner == scope:
+        return amount <= free_collateral(s, scope)
+    if owner == NIL:
+        return True
+    lost = pledge_lost(s, scope, amount)
+    return lost <= 0 or lost <= (
+        margin_of(s, owner, False).equity - initial_margin(s, owner, NIL, 0, 0))
 
 
 cdef int64_t refusal(const State* s, int32_t account, int32_t market, int side,

@@ -48,11 +48,21 @@ cdef class CircuitBreaker:
     cdef void digest(self, Digest* d) noexcept nogil
 
 
+# What a surcharge is added to.
+cdef enum:
+    ADD_MAINTENANCE = 0         # and initial margin with it
+    ADD_INITIAL = 1             # initial margin alone: what new positions are asked
+    ADD_FEE = 2                 # what takers pay
+
+
 cdef class Surcharge:
-    # asked once a round and market, after the marks: ppm to be added to a rate (margin or fee)
+    # asked once a round and market, after the marks: ppm to be added to a rate
     cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
                    TimeNs time_ns) except -1 nogil
-    cdef Ppm reach(self) noexcept nogil         # how far around the mark it wants the crowd; 0
+    cdef int target(self) noexcept nogil        # ADD_MAINTENANCE, ADD_INITIAL, ADD_FEE
+    # how far around the mark it wants the crowd this time; 0: `crowd` comes zeroed
+    cdef Ppm reach(self, int32_t market, TimeNs time_ns) noexcept nogil
+    # when its answer may rise though nothing happens, after that time; NIL: never
     cdef TimeNs wake(self, int32_t market, const MarketView* view, TimeNs time_ns) noexcept nogil
     cdef Surcharge clone(self)
     cdef void digest(self, Digest* d) noexcept nogil

@@ -95,7 +95,10 @@ cdef class Surcharge:
                    TimeNs time_ns) except -1 nogil:
         return 0
 
-    cdef Ppm reach(self) noexcept nogil:
+    cdef int target(self) noexcept nogil:
+        return ADD_MAINTENANCE
+
+    cdef Ppm reach(self, int32_t market, TimeNs time_ns) noexcept nogil:
         return 0
 
     cdef TimeNs wake(self, int32_t market, const MarketView* view, TimeNs time_ns) noexcept nogil:

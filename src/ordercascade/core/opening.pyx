@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_best, book_next, book_size_at
+from ordercascade.core.collateral cimport pledges_take
 from ordercascade.core.events cimport (
     ACCOUNT_COLUMNS, FUND_COLUMNS, LEVEL_COLUMNS, MARK_COLUMNS, POSITION_COLUMNS, T_ACCOUNTS,
     T_FUNDS, T_LEVELS, T_MARKS, T_POSITIONS, log_append,
@@ -38,6 +39,8 @@ cdef int opening(State* s) except -1 nogil:
         m.mark = (<Oracle>m.oracle).take(&view, s.time_ns)
         m.mark_before = m.mark
         m.mark_written = m.mark
+    if s.pledges != NULL:
+        pledges_take(s)
     ledger_open(&s.ledger)
     s.running = True
     for i in range(s.ledger.holder_count):

@@ -4,14 +4,16 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
+from ordercascade.core.ending cimport ended, endings_advance
+from ordercascade.core.conversion cimport collateral_tick
 from ordercascade.core.gates cimport gates_move, gates_refuse
-from ordercascade.core.initial cimport free_collateral
+from ordercascade.core.initial cimport may_leave
 from ordercascade.core.opening cimport write_holder
 from ordercascade.core.events cimport log_append, T_ORDERS
-from ordercascade.core.halting cimport gate_outside, gate_wait
+from ordercascade.core.halting cimport valve_outside, valve_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
 from ordercascade.core.records cimport (
-    IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT,
+    IOC, LIMIT, MARKET, Message, REJECT_EXPIRED_MARKET, REJECT_HALTED, REJECT_POSITION_LIMIT,
 )
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
@@ -43,7 +45,7 @@ cdef int transfer(State* s, int32_t account, int32_t asset, Cash amount) except 
     if scope == NIL:
         scope = new_scope(s, account, asset, NIL)
     if money_fits(s, scope, amount) and (amount > 0 or (
-            free_collateral(s, scope) >= -amount and gates_refuse(s, scope, -amount) == 0)):
+            may_leave(s, scope, -amount) and gates_refuse(s, scope, -amount) == 0)):
         gates_move(s, asset, amount)
         ledger_deposit(&s.ledger, scope, amount)
         write_outside(s, step, scope, amount)
@@ -70,7 +72,7 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
         size = lots_worth(m.kind, m.multiplier, notional, m.mark)
     asked = size
     given = limit
-    size = gate_outside(s, market, side, size, &limit)
+    size = valve_outside(s, market, side, size, &limit)
     order.type = LIMIT if limit else MARKET
     order.side = side
     order.tif = IOC
@@ -78,7 +80,9 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     order.account = 0
     order.price = limit if limit else 1
     order.size = size
-    if size and not fills_fit(s, market, &order):
+    if ended(s, market):
+        result = REJECT_EXPIRED_MARKET
+    elif size and not fills_fit(s, market, &order):
         result = REJECT_POSITION_LIMIT
     elif size:
         result = book_submit(&m.book, order.type, side, order.price, size, 0, IOC, 0)
@@ -96,9 +100,11 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[9] = limit
     row[10] = asked
     row[11] = done.lots
-    row[12] = result if size == asked else REJECT_HALTED
+    row[12] = result if size == asked or ended(s, market) else REJECT_HALTED
     log_append(s.log, T_ORDERS, row)
-    gate_wait(s, step, market, side, asked - done.lots, given)
+    if ended(s, market):
+        return finish(s, step)
+    valve_wait(s, step, market, side, asked - done.lots, given)
     return finish(s, step)
 
 
@@ -106,7 +112,10 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
 cdef int price_tick(State* s, int32_t market, int64_t value, int64_t what) except -1 nogil:
     """A scheduled outside price (what = 0), or a dislocation of what oracles are told (ppm)."""
     cdef int64_t step
-    cdef Market* m = &s.markets[market]
+    cdef Market* m
+    if market == NIL:           # not of a market: what = 2 * asset + which
+        return collateral_tick(s, <int32_t>(what >> 1), value, what & 1)
+    m = &s.markets[market]
     if what == 0:
         return index_tick(s, market, value)
     step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)
@@ -124,6 +133,7 @@ cdef int index_tick(State* s, int32_t market, Tick price) except -1 nogil:
     cdef int64_t step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)
     if s.markets[market].index != price:
         s.markets[market].noted = 1
+    endings_advance(s)
     s.markets[market].index = price
     s.markets[market].stale = 1
     return finish(s, step)

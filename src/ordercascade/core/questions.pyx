@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_best, book_next, book_size_at
+from ordercascade.core.collateral cimport pledge_trigger, pledged_at
 from ordercascade.core.ledger cimport Position, ledger_find
 from ordercascade.core.losses cimport fix_handover
 from ordercascade.core.contracts cimport LINEAR
@@ -30,6 +31,8 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks):
         if position.size:
             maintenance += need_in(m, position.size, value, position.cost)
         p = position.next
+    if s.pledges != NULL:
+        equity += pledged_at(s, scope, marks)
     return equity, maintenance
 
 
@@ -49,7 +52,10 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     value = value_of(m, position.size, m.mark)
     base = <Wide>at.equity - value - at.maintenance + need_in(
         m, position.size, value, position.cost)
-    tick = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
+    if s.pledges != NULL:
+        tick = pledge_trigger(s, scope, position, base)
+    else:
+        tick = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     return tick if 1 <= tick <= TICK_MAX else None
 
 

@@ -47,6 +47,7 @@ cdef enum:
     REJECT_NO_OVERLAP = -19
     REJECT_GATED = -20
     REJECT_HALTED = -21
+    REJECT_EXPIRED_MARKET = -26
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
@@ -142,9 +143,9 @@ ctypedef struct Verdict:    # what a breaker wants of a market in this round; ze
     Ppm drip_ppm            # DRIP: share of what waits, a slice ...
     TimeNs drip_ns          # ... and the time between two slices
 
-ctypedef struct Crowd:      # users near their liquidation in a market
-    Lot open                # lots of all longs
-    Lot near                # lots that would be liquidated within the reach that was asked for
+ctypedef struct Crowd:      # users near their liquidation in a market, and who could take it
+    Lot near[2]             # lots of longs liquidatable after a fall by the reach, of shorts a rise
+    Lot depth[2]            # bids, asks that rest within the reach of the mark
 
 ctypedef struct Around:     # of a leg at risk
     TimeNs time_ns

@@ -4,5 +4,5 @@ from ordercascade.core.state cimport State
 
 # Steps 5 of a round with breakers: the next piece before the queue; 0 when there is none left.
 cdef int reopen_step(State* s) except -1 nogil
-# After the marks: gates, then what waited; 0 when there is none left.
-cdef int gates_advance(State* s) except -1 nogil
+# After the marks: valves, then what waited; 0 when there is none left.
+cdef int valves_advance(State* s) except -1 nogil

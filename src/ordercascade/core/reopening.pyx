@@ -22,7 +22,7 @@ from ordercascade.core.desk cimport Desk, desk_free, desk_init, desk_order
 from ordercascade.core.events cimport (
     LIQ_COLUMNS, T_LEVELS, T_LIQUIDATIONS, T_STEPS, log_append, log_rows,
 )
-from ordercascade.core.halting cimport gate_step, gates_left
+from ordercascade.core.halting cimport valve_step, valves_left
 from ordercascade.core.ledger cimport Position, ledger_find
 from ordercascade.core.outside cimport shock
 from ordercascade.core.records cimport Fill, GTC, LIMIT, Wide as WideMessage
@@ -54,8 +54,8 @@ ctypedef struct Bidder:     # one order in the auction
     Tick bankruptcy
 
 
-cdef int gates_advance(State* s) except -1 nogil:
-    """The next gate; and after each the outside orders that may be tried again there."""
+cdef int valves_advance(State* s) except -1 nogil:
+    """The next valve; and after each the outside orders that may be tried again there."""
     cdef Brakes* b = <Brakes*>s.brakes
     cdef int64_t steps = log_rows(s.log, T_STEPS)
     cdef int64_t i
@@ -63,15 +63,15 @@ cdef int gates_advance(State* s) except -1 nogil:
     while log_rows(s.log, T_STEPS) == steps:
         for i in range(b.waiting_count):
             w = b.waiting[i]
-            if w.market < b.cursor and b.gates[w.market].due > 0 and (
-                    b.gates[w.market].phase != CALLING and b.gates[w.market].phase != HALTED):
-                b.gates[w.market].due -= 1
+            if w.market < b.cursor and b.valves[w.market].due > 0 and (
+                    b.valves[w.market].phase != CALLING and b.valves[w.market].phase != HALTED):
+                b.valves[w.market].due -= 1
                 _forget(b, i)
                 shock(s, w.market, w.side, w.size, 0, w.limit)
                 return 1
-        if not gates_left(s):
+        if not valves_left(s):
             return 0
-        gate_step(s)
+        valve_step(s)
     return 1
 
 
@@ -85,10 +85,10 @@ cdef int reopen_step(State* s) except -1 nogil:
     """The next market that reopens in this round; 1 if a step was written."""
     cdef Brakes* b = <Brakes*>s.brakes
     cdef int64_t i
-    for i in range(b.gate_count):
-        if b.gates[i].phase == CALLING:
-            b.gates[i].phase = 0
-            b.gates[i].due = 0
+    for i in range(b.valve_count):
+        if b.valves[i].phase == CALLING:
+            b.valves[i].phase = 0
+            b.valves[i].due = 0
             _auction(s, <int32_t>i)
             return 1
     return 0
@@ -96,7 +96,7 @@ cdef int reopen_step(State* s) except -1 nogil:
 
 cdef int _auction(State* s, int32_t market) except -1 nogil:
     cdef Brakes* b = <Brakes*>s.brakes
-    cdef int64_t parent = b.gates[market].step
+    cdef int64_t parent = b.valves[market].step
     cdef int64_t most = s.queue_count + b.waiting_count + 1
     cdef int64_t count = 0
     cdef int64_t step

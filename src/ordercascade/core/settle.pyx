@@ -8,19 +8,24 @@ to do stands in the State.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
+from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
+from ordercascade.core.calls cimport calls_advance, calls_begin
+from ordercascade.core.collateral cimport pledge_held, pledge_trigger
+from ordercascade.core.conversion cimport convert
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
-from ordercascade.core.dues cimport next_feed, sooner
+from ordercascade.core.ending cimport endings_advance
 from ordercascade.core.gates cimport gates_trouble
-from ordercascade.core.halting cimport gates_begin, next_gate
+from ordercascade.core.halting cimport next_valve, valves_begin
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
+from ordercascade.core.rating cimport next_rate, rates_advance, rates_begin
 from ordercascade.core.records cimport Around, AtRisk, Intent
-from ordercascade.core.reopening cimport gates_advance, reopen_step
+from ordercascade.core.reopening cimport valves_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
@@ -48,7 +53,10 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
-    gates_begin(s)
+    valves_begin(s)
+    rates_begin(s)
+    calls_begin(s)
+    endings_advance(s)
     take_marks(s)
     s.phase = MARKS
     s.cursor = 0
@@ -92,10 +100,14 @@ cdef int _marks(State* s) except -1 nogil:
         mark_row(s, <int32_t>s.cursor)
         s.cursor += 1
         return 0
+    if s.rates != NULL and rates_advance(s):
+        return 0
     if s.stages.on and s.cursor <= 3 * s.market_count:
         s.cursor += 1
         return _stage(s, s.cursor - 1 - s.market_count)
-    if s.brakes != NULL and gates_advance(s):
+    if s.calls != NULL and calls_advance(s):
+        return 0
+    if s.brakes != NULL and valves_advance(s):
         return 0
     count = 0
     for i in range(s.pending_count):        # drop what is no longer pending
@@ -136,6 +148,9 @@ cdef int _below_zero(State* s) except -1 nogil:
             m = margin_of(s, scope, False)
             if not m.flat and m.equity < 0:
                 gates_trouble(s)
+                if s.pledges != NULL and pledge_held(s, scope):
+                    s.cursor -= 1       # tested again with what it brings
+                    return convert(s, scope)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -203,6 +218,9 @@ cdef int _sweep(State* s) except -1 nogil:
         scope = s.broke[s.cursor]
         s.cursor += 1
         if s.ledger.holders[scope].collateral < 0 and ledger_flat(&s.ledger, scope):
+            if s.pledges != NULL and pledge_held(s, scope):
+                s.cursor -= 1
+                return convert(s, scope)
             if s.scopes[scope].pending:
                 unpend(s, scope)
             return waterfall(s, scope, NIL)
@@ -229,8 +247,9 @@ cdef int bound_row(State* s) except -1 nogil:
 
 
 cdef TimeNs next_retry(const State* s) noexcept nogil:
-    """The next end of a cooldown, disposal, price or release after its latest round; or NIL."""
-    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)), next_gate(s))
+    """The next cooldown's end, disposal, price, release, rate after its latest round; or NIL."""
+    cdef TimeNs earliest = sooner(sooner(next_disposal(s), next_feed(s)),
+                                  sooner(next_valve(s), next_rate(s)))
     cdef int64_t i
     cdef const Scope* sc
     for i in range(s.pending_count):
@@ -336,7 +355,10 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.around = NULL
     out.bankruptcy_limit = price_of(m, position.handover, position.size)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
-    entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
+    if s.pledges != NULL:
+        entry.trigger = pledge_trigger(s, scope, position, base)
+    else:
+        entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:

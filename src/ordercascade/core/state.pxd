@@ -9,8 +9,11 @@ from ordercascade.core.events cimport (
     Log, STEP_COLUMNS, STEP_EVENT_TO, STEP_FILL_TO, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS,
     log_append, log_get, log_rows, log_set,
 )
-from ordercascade.core.ledger cimport Ledger, Position
+from ordercascade.core.ledger cimport Holder, Ledger, Position, SCOPE
 from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_of
+from ordercascade.core.pledges cimport (
+    FROM_INDEX, FROM_MARK, Pledge, pledge_weighted, pledge_worth,
+)
 from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
@@ -18,7 +21,7 @@ from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigge
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.triggers cimport Triggers
 from ordercascade.core.units cimport (
-    Cash, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger,
+    CASH_MAX, Cash, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger, smaller,
 )
 
 # StepKind, Outcome, PostReason, NoteKind of ordercascade.enums.
@@ -33,10 +36,14 @@ cdef enum:
     STEP_HALT = 7
     STEP_RESUME = 8
     STEP_AUCTION = 9
+    STEP_MARGIN_CALL = 10
     STEP_AGENTS = 11
     STEP_BOUND = 12
     STEP_PAYMENT = 13
     STEP_FUNDING = 14
+    STEP_RATES = 15
+    STEP_INTEREST = 16
+    STEP_EXPIRY = 17
 
 cdef enum:
     OPEN = 0
@@ -61,6 +68,8 @@ cdef enum:
     REASON_WITHDRAWAL = 10
     REASON_TAKEOVER = 11
     REASON_FUNDING = 12
+    REASON_INTEREST = 13
+    REASON_CONVERSION = 14
 
 cdef enum:
     NOTE_BOUND_REACHED = 0
@@ -71,6 +80,11 @@ cdef enum:
     NOTE_RELEASED = 5
     NOTE_RATE = 6
     NOTE_FUNDING = 7
+    NOTE_INTEREST = 8
+    NOTE_COLLATERAL = 9
+    NOTE_MARGIN_CALL = 10
+    NOTE_ANSWER = 11
+    NOTE_EXPIRY = 12
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
@@ -283,6 +297,8 @@ ctypedef struct State:
     Gates gates
     Room* rooms                 # by asset; only with limiters
     int64_t room_capacity
+    Pledge* pledges             # by asset; NULL: settlement assets alone are margin
+    int64_t pledge_capacity
     Ledger ledger
     Triggers triggers
     Market* markets
@@ -294,6 +310,8 @@ ctypedef struct State:
     void* backstop              # borrowed Backstop
     void* brakes                # Brakes of core/brakes.pxd; NULL: no breakers
     void* rates                 # Rates of core/rates.pxd; NULL: no surcharges
+    void* calls                 # Calls of core/called.pxd; NULL: no margin calls
+    void* endings               # Endings of core/ending.pxd; NULL: no market expires
     Ppm depth_ppm               # the policy asks for the depth within this; 0: it does not
     Log* log                    # the world's
     int32_t venue
@@ -416,6 +434,36 @@ cdef inline Tick tick_in(const Market* m, Wide base, Lot size, Cash cost,
     return liquidation_tick(base, size, m.multiplier, m.brackets, m.bracket_count, strict)
 
 
+cdef inline Tick pledge_tick(const State* s, const Pledge* p, bint peek) noexcept nogil:
+    """The price of a collateral: as it stands, or as its source has it now."""
+    if p.source == FROM_MARK:
+        return price_at(&s.markets[p.market], peek)
+    if not peek:
+        return p.stood
+    return s.markets[p.market].index if p.source == FROM_INDEX else p.price
+
+
+cdef inline Cash pledged(const State* s, int32_t scope, bint peek) noexcept nogil:
+    """What the account's other assets add to the equity of a cross scope, after haircuts."""
+    cdef const Holder* h = &s.ledger.holders[scope]
+    cdef const Holder* purse
+    cdef const Pledge* p
+    cdef int32_t i
+    cdef Cash sum = 0
+    if h.kind != SCOPE or h.market != NIL:
+        return 0
+    i = s.ledger.accounts[h.account]
+    while i != NIL:
+        purse = &s.ledger.holders[i]
+        p = &s.pledges[purse.asset]
+        if p.on and p.backs == h.asset and purse.market == NIL and purse.collateral > 0:
+            sum = smaller(CASH_MAX, sum + pledge_worth(
+                p, pledge_weighted(p, purse.collateral), pledge_tick(s, p, peek),
+                p.peg_ppm if peek else p.stood_ppm))
+        i = purse.next
+    return sum
+
+
 cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
     """Equity and maintenance of a scope, on the standing marks or on a peek of their sources."""
     cdef Margin out
@@ -438,6 +486,8 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
             out.maintenance += need_in(m, p.size, value, p.cost)
         handle = p.next
     out.equity = s.ledger.holders[scope].collateral + out.pnl
+    if s.pledges != NULL:
+        out.equity += pledged(s, scope, peek)
     return out
 
 

@@ -8,7 +8,10 @@ from ordercascade.core.book cimport (
     book_best, book_check, book_copy, book_digest, book_free,
 )
 from ordercascade.core.brakes cimport Brakes, brakes_copy, brakes_digest, brakes_free
+from ordercascade.core.called cimport called_copy, called_digest, called_free
+from ordercascade.core.collateral cimport pledges_digest
 from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.ending cimport endings_copy, endings_digest, endings_free
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
 )
@@ -16,8 +19,10 @@ from ordercascade.core.ledger cimport (
     SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
 )
 from ordercascade.core.mechanism cimport (
-    Backstop, CircuitBreaker, LiquidationPolicy, Oracle,
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
 )
+from ordercascade.core.pledges cimport Pledge
+from ordercascade.core.rates cimport Rates, rates_copy, rates_digest, rates_free
 from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
@@ -75,12 +80,16 @@ cdef void state_free(State* s) noexcept nogil:
     PyMem_RawFree(s.variation)
     PyMem_RawFree(s.since)
     PyMem_RawFree(s.rooms)
+    PyMem_RawFree(s.pledges)
     PyMem_RawFree(s.around)
     PyMem_RawFree(s.at_risk)
     PyMem_RawFree(s.intents)
     PyMem_RawFree(s.candidates)
     PyMem_RawFree(s.cells)
     brakes_free(s.brakes)
+    called_free(s.calls)
+    endings_free(s.endings)
+    rates_free(s.rates)
     memset(s, 0, sizeof(State))
 
 
@@ -103,6 +112,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.variation = NULL
     s.since = NULL
     s.rooms = NULL
+    s.pledges = NULL
     s.around = NULL
     s.around_capacity = 0
     s.at_risk = NULL
@@ -114,6 +124,9 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.cells = NULL
     s.cell_capacity = 0
     s.brakes = NULL
+    s.calls = NULL
+    s.endings = NULL
+    s.rates = NULL
 
 
 cdef int _copy_markets(State* to, const State* s) except -1 nogil:
@@ -153,7 +166,12 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
         to.since = <TimeNs*>slab_copy(s.since, s.since_capacity, sizeof(TimeNs))
     if s.rooms != NULL:
         to.rooms = <Room*>slab_copy(s.rooms, s.room_capacity, sizeof(Room))
+    if s.pledges != NULL:
+        to.pledges = <Pledge*>slab_copy(s.pledges, s.pledge_capacity, sizeof(Pledge))
     brakes_copy(&to.brakes, s.brakes)
+    called_copy(&to.calls, s.calls)
+    endings_copy(&to.endings, s.endings)
+    rates_copy(&to.rates, s.rates)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
     return 0
@@ -403,6 +421,17 @@ cdef void _digest_brakes(const State* s, Digest* d) noexcept nogil:
         (<CircuitBreaker>b.breakers[i]).digest(d)
 
 
+cdef void _digest_rates(const State* s, Digest* d) noexcept nogil:
+    """Only where a venue has surcharges."""
+    cdef const Rates* r = <const Rates*>s.rates
+    cdef int64_t i
+    if r == NULL:
+        return
+    rates_digest(r, d)
+    for i in range(r.surcharge_count):
+        (<Surcharge>r.surcharges[i]).digest(d)
+
+
 cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     """Fold everything that decides what happens next."""
     cdef int64_t i
@@ -410,6 +439,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     _digest_rules(s, d)
     _digest_stages(s, d)
     _digest_gates(s, d)
+    pledges_digest(s, d)
     ledger_digest(&s.ledger, d)
     for i in range(s.market_count):
         _digest_market(s.log, &s.markets[i], d)
@@ -423,6 +453,9 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     (<LiquidationPolicy>s.policy).digest(d)
     (<Backstop>s.backstop).digest(d)
     _digest_brakes(s, d)
+    called_digest(s.calls, s.ledger.holder_count, d)
+    endings_digest(s.endings, d)
+    _digest_rates(s, d)
     _digest_progress(s, d)
 
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.book cimport Book, book_best, book_cancel_all
+from ordercascade.core.collateral cimport pledges_take
 from ordercascade.core.events cimport (
     FILL_COLUMNS, log_append, log_get, STEP_GENERATION, T_FILLS, T_FUNDS, T_LEVELS, T_MARKS,
     T_NOTES, T_STEPS,
@@ -12,6 +13,7 @@ from ordercascade.core.ledger cimport (
     ledger_scope, VAULT,
 )
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.rates cimport fund_part
 from ordercascade.core.records cimport Fill, MarketView
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
@@ -45,6 +47,8 @@ cdef int take_marks(State* s) except -1 nogil:
         if m.mark != m.mark_before:
             s.clock += 1
             m.changed_at = s.clock
+    if s.pledges != NULL:
+        pledges_take(s)
     return 0
 
 
@@ -181,12 +185,21 @@ cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
 
 cdef Cash _fee(State* s, int64_t step, int32_t scope, Cash value, Ppm rate,
                int reason) except? -1 nogil:
-    """Charge ceil(value * rate), or pay a rebate floored; zero posts nothing."""
+    """Charge ceil(value * rate), the fund's share apart; or pay a rebate floored; zero posts
+    nothing."""
     cdef Cash fee = mul_ppm_up(value, rate)
     cdef int32_t fees = ledger_holder(&s.ledger, FEES, s.ledger.holders[scope].asset)
-    if fee != 0:
-        ledger_post(&s.ledger, scope, fees, fee)
-        write_posting(s, step, scope, fees, fee, reason)
+    cdef int32_t fund
+    cdef Cash part = 0
+    if s.rates != NULL:
+        fund = ledger_holder(&s.ledger, FUND, s.ledger.holders[scope].asset)
+        part = fund_part(s.rates, fee, s.ledger.holders[fund].collateral)
+    if fee != part:
+        ledger_post(&s.ledger, scope, fees, fee - part)
+        write_posting(s, step, scope, fees, fee - part, reason)
+    if part:
+        ledger_post(&s.ledger, scope, fund, part)
+        write_posting(s, step, scope, fund, part, reason)
     return fee
 
 

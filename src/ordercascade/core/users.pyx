@@ -8,17 +8,19 @@ from ordercascade.core.bounds cimport fills_fit
 from ordercascade.core.book cimport (
     Book, Order, book_amend, book_cancel, book_clear, book_find, book_submit,
 )
+from ordercascade.core.ending cimport ended
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
-from ordercascade.core.halting cimport gate_refuses
-from ordercascade.core.initial cimport free_collateral, open_orders, refusal
+from ordercascade.core.halting cimport valve_refuses
+from ordercascade.core.initial cimport free_collateral, may_leave, open_orders, refusal
 from ordercascade.core.ledger cimport (
     ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
 )
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.records cimport (
-    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_HALTED, REJECT_INSUFFICIENT, REJECT_NOT_OWNER,
-    REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN, REJECT_UNKNOWN_ORDER,
+    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_EXPIRED_MARKET, REJECT_HALTED,
+    REJECT_INSUFFICIENT, REJECT_NOT_OWNER, REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN,
+    REJECT_UNKNOWN_ORDER,
 )
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
@@ -45,7 +47,9 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
         row.size = result
         _write(s, market, &row, 0, torn)
         return result
-    if gate_refuses(s, market, m):
+    if ended(s, market):
+        return REJECT_EXPIRED_MARKET
+    if valve_refuses(s, market, m):
         return REJECT_HALTED
     if m.type == AMEND:
         return _amend(s, market, &row, torn)
@@ -164,7 +168,7 @@ cdef int64_t user_withdraw(State* s, int32_t account, int32_t asset, Cash amount
     """Take out of the cross scope what margin leaves free."""
     cdef int32_t scope = ledger_scope(&s.ledger, account, NIL, asset)
     cdef int64_t refused
-    if scope == NIL or _free(s, scope) < amount:
+    if scope == NIL or not may_leave(s, scope, amount):
         return REJECT_INSUFFICIENT
     refused = gates_refuse(s, scope, amount)
     if refused:

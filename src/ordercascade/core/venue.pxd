@@ -15,6 +15,7 @@ cdef class Venue:
     cdef object backstop
     cdef EventLog events
     cdef bint torn              # a call is half done; still so afterwards: it failed there
+    cdef bint untouched         # nobody but step() and run() changed it since the world was kept
     cdef object __weakref__
 
     cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1

@@ -4,7 +4,13 @@ from typing import NoReturn, final
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.core.mechanism import Backstop, CircuitBreaker, LiquidationPolicy, Oracle
+from ordercascade.core.mechanism import (
+    Backstop,
+    CircuitBreaker,
+    LiquidationPolicy,
+    Oracle,
+    Surcharge,
+)
 from ordercascade.core.schedule import Schedule
 from ordercascade.enums import (
     FundingRule,
@@ -25,6 +31,7 @@ class Venue:
     def set_policy(self, policy: LiquidationPolicy) -> None: ...
     def set_backstop(self, backstop: Backstop) -> None: ...
     def set_breakers(self, breakers: Sequence[CircuitBreaker]) -> None: ...
+    def set_surcharges(self, surcharges: Sequence[Surcharge]) -> None: ...
     def set_fund(self, amount: int, asset: int = ...) -> None: ...
     def add_market(
         self,

@@ -7,54 +7,47 @@ Prices are ticks, sizes lots, amounts the smallest unit of the asset. A business
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.arguments cimport wanted
+from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
 from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.calls cimport calls_check, set_calls
 from ordercascade.core.funding cimport set_terms
 from ordercascade.core.gates cimport set_gates
-from ordercascade.core.halting cimport gates_open, set_breakers
+from ordercascade.core.halting cimport set_breakers, valves_open
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
-from ordercascade.core.dues cimport set_oracle
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT,
-)
+    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
-from ordercascade.core.questions cimport (
-    bankruptcy_price, equities, levels_of, liquidation_price, margin_at, scopes_at_risk,
-)
+from ordercascade.core.questions cimport (bankruptcy_price, equities, levels_of, liquidation_price,
+    margin_at, scopes_at_risk)
+from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport Funding, margin_of, Market
 from ordercascade.core.schedule cimport Schedule
 from ordercascade.core.listing cimport keep_brackets, listed_worth, schedule_of
 from ordercascade.core.stages cimport set_stages
-from ordercascade.core.statecopy cimport (
-    scopes_reserve, state_check, state_copy, state_digest, state_free, state_init,
-)
+from ordercascade.core.statecopy cimport (scopes_reserve, state_check, state_copy, state_digest,
+    state_free, state_init)
 from ordercascade.core.triggers cimport triggers_add_market
-from ordercascade.core.units cimport (
-    absolute, Cash, CASH_MAX, Lot, LOT_MAX, Tick, TICK_MAX,
-)
-from ordercascade.core.users cimport (
-    outside_money, user_deposit, user_isolate, user_message, user_move, user_withdraw,
-)
+from ordercascade.core.units cimport absolute, Cash, CASH_MAX, Lot, LOT_MAX, Tick, TICK_MAX
+from ordercascade.core.users cimport (outside_money, user_deposit, user_isolate, user_message,
+    user_move, user_withdraw)
 from ordercascade.core.outside cimport index_tick, new_scope
 
-from ordercascade.checks import (
-    check_bounds, check_brackets, check_order, check_pace, instance, member, whole,
-)
+from ordercascade.checks import (check_bounds, check_brackets, check_order, check_pace, instance,
+    member, whole)
 from ordercascade.enums import (
     AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarketKind, MarkRefresh, OrderType,
-    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce,
-)
-from ordercascade.errors import (
-    BusyError, ConfigError, InputError, InvariantError, PoisonedError, RangeError,
-)
+    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce)
+from ordercascade.errors import (BusyError, ConfigError, InputError, InvariantError, PoisonedError,
+    RangeError)
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.mechanisms.prices import OwnBook
@@ -73,7 +66,7 @@ cdef class Venue:
 
     def __cinit__(self, EventLog events, int venue, int64_t assets, dict rules):
         self.events = events
-        self.oracles, self.schedules, self.breakers = [], [], []
+        self.oracles, self.schedules, self.breakers, self.surcharges = [], [], [], []
         self.s.venue = venue
         self.s.log = &events.log
         if rules is None:       # copy() fills it
@@ -95,9 +88,9 @@ cdef class Venue:
                    round_max=100_000, shortfall_at=ShortfallAt.ORDER, trigger_strict=True,
                    leg=LegRule.LARGEST_MARGIN_RELIEF, cancel=CancelPolicy.SCOPE,
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
-                   liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False,
+                   liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False, calls=None,
                    adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
-                   backstop=None, breakers=()):
+                   backstop=None, breakers=(), surcharges=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -115,10 +108,12 @@ cdef class Venue:
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
         set_stages(&self.s.stages, stages)
         set_gates(&self.s, gates)
+        set_calls(&self.s, calls)
         self.set_policy(Tranche() if policy is None else policy)
         self.set_backstop(Deleverage() if backstop is None else backstop)
         if breakers != "keep":
             self.set_breakers(breakers)
+        self.set_surcharges(self.surcharges if surcharges == "keep" else surcharges)
 
     def set_policy(self, policy):
         """Use another liquidation policy from the next round on."""
@@ -143,6 +138,12 @@ cdef class Venue:
         made = list(breakers)
         set_breakers(&self.s, made)
         self.breakers = made
+
+    def set_surcharges(self, surcharges):
+        """Use these surcharges on margin rates and fees from the next round on; they add up."""
+        self._idle()
+        made = list(surcharges)
+        self.schedules, self.surcharges = set_surcharges(&self.s, made, self.schedules), made
 
     def set_fund(self, amount, asset=0):
         """Give the insurance fund another balance by a deposit or withdrawal from outside."""
@@ -306,8 +307,10 @@ cdef class Venue:
     cdef int begin(self) except -1:
         """The start: last prices, marks, triggers, and the opening on the tape."""
         self.torn = True
+        self.schedules = own_schedules(&self.s, self.schedules)
         opening(&self.s)
-        gates_open(&self.s)
+        valves_open(&self.s)
+        rates_open(&self.s)
         self.torn = False
         return 0
 
@@ -346,6 +349,7 @@ cdef class Venue:
         return answered
 
     def _idle(self):
+        self.untouched = False
         self._still()
         if self.s.settling:
             raise InputError("call", "inside a settlement", "must wait until the settlement is "
@@ -665,7 +669,7 @@ cdef class Venue:
     def _check(self):
         """Raise InvariantError unless books, ledger, triggers and watch lists are sound."""
         self._still()
-        broken = state_check(&self.s)
+        broken = state_check(&self.s) or calls_check(&self.s)
         if broken:
             raise InvariantError("venue state", broken)
 
@@ -690,8 +694,8 @@ cdef class Venue:
         other.s.backstop = <void*>other.backstop
         other.breakers = [(<CircuitBreaker>each).clone() for each in self.breakers]
         set_breakers(&other.s, other.breakers)
-        other.oracles = []
-        other.schedules = list(self.schedules)
+        other.oracles, other.surcharges = [], clone_surcharges(&other.s, self.surcharges)
+        other.schedules = own_schedules(&other.s, self.schedules)
         for i in range(self.s.market_count):
             oracle = (<Oracle>self.s.markets[i].oracle).clone()
             other.oracles.append(oracle)

@@ -8,7 +8,9 @@ step (its parent, should it be liquidated), else it is armed again. SEMANTICS §
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
 from ordercascade.core.book cimport book_best
+from ordercascade.core.called cimport called_touch
 from ordercascade.core.check cimport oc_check
+from ordercascade.core.collateral cimport pledge_owner
 from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
 from ordercascade.core.flock cimport FLOCK, disarm_scope, judge, meet
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_flat
@@ -40,10 +42,18 @@ cdef void sort_ids(int32_t* list, int64_t count) noexcept nogil:
 
 cdef int touch(State* s, int32_t scope) except -1 nogil:
     """Its positions or money changed: look at it after this step."""
-    cdef Scope* sc = &s.scopes[scope]
-    cdef const Holder* h = &s.ledger.holders[scope]
+    cdef Scope* sc
+    cdef const Holder* h
+    if s.pledges != NULL:
+        scope = pledge_owner(s, scope)      # a purse has no margin but that of whom it backs
+        if scope == NIL:
+            return 0
+    sc = &s.scopes[scope]
+    h = &s.ledger.holders[scope]
     if h.kind != SCOPE:
         return 0
+    if s.calls != NULL:
+        called_touch(s.calls, scope)
     if h.collateral < 0 and ledger_flat(&s.ledger, scope):
         push(&s.broke, &s.broke_count, &s.broke_capacity, scope)
     if sc.watch == ARMED:

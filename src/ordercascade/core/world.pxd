@@ -5,6 +5,7 @@ from ordercascade.core.events cimport EventLog
 from ordercascade.core.state cimport State
 from ordercascade.core.stream cimport Stream
 from ordercascade.core.units cimport TimeNs
+from ordercascade.mechanisms.plugins cimport Journal
 
 cdef class World:
     cdef EventLog events
@@ -32,13 +33,25 @@ cdef class World:
     cdef bint busy
     cdef bint ready             # __init__ has run
     cdef bint torn              # a call is half done; still so afterwards: it failed there
+    cdef World saved            # as it was some rounds ago, for a failure; or None. core/undo
+    cdef Journal journal        # what plug-ins said since; None where there are none
+    cdef bint fresh             # nothing but step() and run() changed it since
+    cdef int64_t pieces         # done since
+    cdef int64_t mark           # ... when the round began, or the call inside it
+    cdef int64_t called         # steps on the tape when the call began
+    cdef TimeNs asked           # when settle() wants the next settlement; NIL
     cdef object seed
     cdef object __weakref__
 
     cdef int advance(self, bint here) except -1 nogil
+    cdef int _piece(self, bint here) except -1 nogil
+    cdef int _begun(self) except -1 nogil
+    cdef int _keep(self) except -1
+    cdef int _save(self) except -1
+    cdef int64_t _back(self) except -1
+    cdef World _twin(self, EventLog events)
+    cdef int _follow(self, World of) except -1
     cdef int _perform(self) except -1 nogil
-    cdef int64_t _due(self) noexcept nogil
-    cdef bint _awake(self) noexcept nogil
     cdef int _round(self) except -1 nogil
     cdef int _bounds(self) except -1 nogil
     cdef int _instant(self, TimeNs time_ns) except -1 nogil

@@ -11,29 +11,32 @@ from libc.string cimport memcpy, memset
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.arguments cimport wanted
+from ordercascade.core.arriving cimport sooner
+from ordercascade.core.calls cimport calls_next
+from ordercascade.core.collateral cimport collateral_priced, set_collateral
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.due cimport (
-    FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_out, item_up,
+    ENDING, FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_digest, item_out, item_up,
 )
-from ordercascade.core.events cimport (
-    EventLog, Log, TABLES, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, T_STEPS, log_rows,
-)
-from ordercascade.core.outside cimport price_tick, shock, transfer
-from ordercascade.core.settle cimport (
-    bound_row, marks_advance, next_retry, round_advance, round_begin,
-)
-from ordercascade.core.funding cimport funding_step
+from ordercascade.core.events cimport EventLog, TABLES, T_STEPS, log_rows
+from ordercascade.core.settle cimport bound_row, marks_advance, round_advance
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
 from ordercascade.core.stream cimport Stream, stream_open, stream_word
+from ordercascade.core.turns cimport (
+    turns_awake, turns_close, turns_due, turns_marks, turns_open, turns_pending, turns_perform,
+    turns_retry, turns_round, turns_rows,
+)
+from ordercascade.core.undo cimport journal_of, tape_back, tape_mark, venue_back
 from ordercascade.core.units cimport TimeNs
 from ordercascade.core.venue cimport Venue
-from ordercascade.core.watch cimport window_open
 
 from ordercascade.checks import member, once, side_of, whole
 from ordercascade.enums import AdlRule, LimitRule, Stop
-from ordercascade.errors import BusyError, InputError, InputTypeError, PoisonedError, RangeError
+from ordercascade.errors import (
+    BusyError, InputError, InputTypeError, MechanismError, PoisonedError, RangeError,
+)
 from ordercascade.mechanisms.closing import by_numbers
 
 cdef enum:
@@ -46,6 +49,7 @@ cdef enum:
 cdef enum:
     SIGNALS_STEPS = 1024    # steps, and rows of the tape, between looks for Ctrl-C
     SIGNALS_ROWS = 65536
+    ANSWERS_MAX = 4096      # of plug-ins, before the world is kept anew
 
 NS_MAX = 2**62
 UNIX_NS = 10**17
@@ -63,6 +67,7 @@ cdef class World:
         self.stream_names = []
         self.seed = whole("seed", seed, 0, 2**63 - 1)
         self.steps_max = whole("steps_max", steps_max, 1, 2**62)
+        self.asked = NIL
 
     def __init__(self, seed=0, *, steps_max=10**9):
         once(self, self.ready)
@@ -122,20 +127,38 @@ cdef class World:
         """The venue of this id."""
         return self.venues[self._int("venue", number, 0, self.venue_count - 1)]
 
+    def add_collateral(self, venue, asset, **terms):
+        """Let an asset of a venue back scopes of another, after a haircut (core/collateral.pyx)."""
+        cdef Venue v = self.venue(venue)
+        self._new()
+        asset = self._int("asset", asset, 0, v.s.ledger.asset_count - 1)
+        self._enter()
+        try:
+            set_collateral(&v.s, asset, terms)
+        finally:
+            self._leave()
+
     def start(self):
         """Take first marks, arm triggers, write the opening; nothing may be set up afterwards."""
         self._new()
         for venue in self.venues:
             (<Venue>venue).priced()
+            collateral_priced(&(<Venue>venue).s)
         self._enter()
-        self.torn = True
         try:
+            self._keep()
+            self.torn = True
             for venue in self.venues:
                 (<Venue>venue).begin()
             self.torn = False
+        except MechanismError as error:
+            error.placed(self.round, self._back())
+            raise
         finally:
+            self._back()
             self._leave()
         self.started = True
+        self.saved = None
 
     # --- agenda ---------------------------------------------------------------------------------
 
@@ -205,6 +228,7 @@ cdef class World:
     cdef int _schedule(self, Item* item) except -1 nogil:
         self.agenda = <Item*>slab_grow(
             self.agenda, &self.agenda_capacity, self.agenda_count + 1, sizeof(Item))
+        self.fresh = False
         item.sequence = self.sequence
         self.sequence += 1
         self.agenda[self.agenda_count] = item[0]
@@ -235,29 +259,90 @@ cdef class World:
         if self.phase != QUIET:
             raise InputError("call", "inside a settlement", "must wait until it is over")
         at = self._time(self.now if time_ns is None else time_ns)
-        self._instant(at)
+        self.asked = at
+        self.fresh = False
         return self._go(2**62, True)
 
     cdef int64_t _go(self, int64_t most, bint here) except -1:
         """Write up to `most` steps without the GIL; return how many. See advance()."""
+        cdef int64_t rows
         cdef int64_t done = 0
-        cdef int64_t looked = _rows(&self.events.log)
+        cdef int64_t looked = turns_rows(&self.events.log)
         self._enter()
-        self.torn = True
         try:
+            self._keep()
+            self.torn = True
             with nogil:
                 while done < most and self.advance(here):
                     done += 1
-                    if done % SIGNALS_STEPS == 0 or _rows(&self.events.log) - looked > SIGNALS_ROWS:
-                        looked = _rows(&self.events.log)
+                    rows = turns_rows(&self.events.log)
+                    if done % SIGNALS_STEPS == 0 or rows - looked > SIGNALS_ROWS:
+                        looked = rows
                         with gil:
                             self.torn = False       # whole between steps, whatever a handler raises
                             PyErr_CheckSignals()
                             self.torn = True
             self.torn = False
+        except MechanismError as error:
+            error.placed(self.round, self._back())
+            raise
         finally:
+            self._back()
+            self.asked = NIL
             self._leave()
         return done
+
+    cdef int _keep(self) except -1:
+        """Where somebody else's mechanism takes part: a world to go back to. core/undo."""
+        cdef bint fresh = self.fresh
+        for venue in self.venues:
+            fresh = fresh and (<Venue>venue).untouched
+            (<Venue>venue).untouched = True
+        if not fresh or self.journal is not None:
+            journal = journal_of(self.venues, self.journal)
+            fresh = fresh and journal is self.journal
+            self.journal = journal
+        self.fresh = True
+        if self.journal is None:
+            self.saved = None
+        elif not fresh or self.saved is None or self.journal.at > ANSWERS_MAX:
+            self._save()
+        self.mark = self.pieces
+        self.called = log_rows(&self.events.log, T_STEPS)
+        return 0
+
+    cdef int _save(self) except -1:
+        self.saved = None
+        self.journal.begin()
+        self.journal.keeping = True
+        try:
+            self.saved = self._twin(self.events)
+        finally:
+            self.journal.keeping = False
+        self.mark = self.pieces = 0
+        return tape_mark(&self.events.log)
+
+    cdef int64_t _back(self) except -1:
+        """After a failure: to where the round began, or the call inside it; the steps that stand.
+
+        The kept world runs again; the plug-ins are not asked again for what they said.
+        """
+        cdef World saved = self.saved
+        cdef int64_t left = self.mark
+        if self.torn and saved is not None:
+            self.saved = None
+            tape_back(&self.events.log)
+            for i in range(self.venue_count):
+                venue_back(self.venues[i], saved.venues[i])
+            self._follow(saved)
+            self.journal.again()
+            with nogil:
+                while left > 0:
+                    left -= 1
+                    self._piece(False)
+            self.journal.over()
+            self.torn = False
+        return log_rows(&self.events.log, T_STEPS)
 
     cdef int advance(self, bint here) except -1 nogil:
         """Do what comes next until a step is written (1); 0 when nothing is left to do.
@@ -265,50 +350,66 @@ cdef class World:
         `here`: also 0 when the settlement in progress is over.
         """
         cdef int64_t steps = log_rows(&self.events.log, T_STEPS)
-        cdef TimeNs at
         while not self.bounded and self.venue_count > 0:
             if steps >= self.steps_max:
                 self.bounded = True
                 bound_row(&(<Venue>self.members[self.turn % self.venue_count]).s)
                 return 1
-            if self.phase == QUIET:
-                at = NIL if here else self._next()
-                if at == NIL:
-                    return 0
-                if at > NS_LAST:
-                    return _too_late(self)
-                self._instant(at)
-            elif self.phase == AGENDA:
-                self._perform()
-            elif self.phase == TAKING or self.phase == VENUES:
-                self._round()
-            else:
-                self._bounds()
+            if not self._piece(here):
+                return 0
             if log_rows(&self.events.log, T_STEPS) > steps:
                 return 1
         return 0
 
+    cdef int _piece(self, bint here) except -1 nogil:
+        """Do one thing (1), or find that nothing is left (0)."""
+        cdef TimeNs at = self.asked
+        if self.phase == QUIET:
+            if at == NIL:
+                at = NIL if here else self._next()
+            if at == NIL:
+                return 0
+            if at > NS_LAST:
+                return _too_late(self)
+            self._begun()
+            self.asked = NIL
+            self._instant(at)
+        elif self.phase == AGENDA:
+            self._perform()
+        elif self.phase == TAKING or self.phase == VENUES:
+            self._round()
+        else:
+            self._bounds()
+            if self.phase == AGENDA:
+                self.pieces += 1
+                return self._begun()
+        self.pieces += 1
+        return 1
+
+    cdef int _begun(self) except -1 nogil:
+        """A round begins: a place to go back to, once the call has written anything before it."""
+        if log_rows(&self.events.log, T_STEPS) == self.called:
+            return 1
+        self.mark = self.pieces
+        if self.saved is not None and self.journal.at > ANSWERS_MAX:
+            with gil:
+                self._save()
+        return 1
+
     cdef TimeNs _next(self) noexcept nogil:
         """The next instant: the start, the agenda's first, or the end of a cooldown; or NIL."""
-        cdef TimeNs at = NIL
-        cdef TimeNs retry
-        cdef int64_t i
+        cdef TimeNs at
         if not self.opened:
             return self.now
+        at = turns_retry(self.members, self.venue_count)
         if self.agenda_count > 0:
-            at = self.agenda[0].time_ns
-        for i in range(self.venue_count):
-            retry = next_retry(&(<Venue>self.members[i]).s)
-            if retry != NIL and (at == NIL or retry < at):
-                at = retry
+            at = sooner(at, self.agenda[0].time_ns)
         if at != NIL and at < self.now:
             at = self.now
         return at
 
     cdef int _instant(self, TimeNs time_ns) except -1 nogil:
         """A settlement begins."""
-        cdef int64_t i
-        cdef State* s
         self.opened = True
         self.instant = time_ns
         self.now = time_ns
@@ -316,20 +417,13 @@ cdef class World:
         self.wrote = False
         self.bound = False
         self.phase = AGENDA
-        for i in range(self.venue_count):
-            s = &(<Venue>self.members[i]).s
-            s.time_ns = time_ns
-            s.round = 0
-            s.muted = False
-            s.wrote = False
-            s.settling = True
-            window_open(s)
-        return 0
+        return turns_open(self.members, self.venue_count, time_ns)
 
     cdef int _perform(self) except -1 nogil:
         """Step 1: the next item that is due; without one the venues take their marks."""
         cdef Item item
-        cdef int64_t i = self._due()
+        cdef int64_t i = turns_due(self.members, self.venue_count, self.agenda, self.agenda_count,
+                                   self.instant, self.round)
         cdef State* s
         if i != NIL:
             item = self.agenda[i]
@@ -338,50 +432,24 @@ cdef class World:
             s.time_ns = item.time_ns
             s.wrote = True
             self.wrote = True
-            if item.kind == PRICE_TICK:
-                return price_tick(s, item.market, item.a, item.b)
-            if item.kind == FUNDING:
+            if item.kind == FUNDING and item.side != ENDING:
                 self._again(&item)
-                return funding_step(s, item.market, item.side, item.a)
-            if item.kind == TRANSFER:
-                return transfer(s, item.account, <int32_t>item.b, item.a)
-            return shock(s, item.market, item.side, item.a, item.b, item.c)
-        for i in range(self.venue_count):
-            s = &(<Venue>self.members[i]).s
-            if s.muted:
-                continue
-            round_begin(s, self.instant + self.round * s.rules.round_ns, self.round)
+            return turns_perform(s, &item)
+        turns_marks(self.members, self.venue_count, self.instant, self.round)
         self.phase = TAKING
         self.turn = 0
         return 0
-
-    cdef int64_t _due(self) noexcept nogil:
-        """The row of the first item in agenda order that its venue's clock has reached, or NIL.
-
-        A venue that rests until the next settlement leaves its items there.
-        """
-        cdef int64_t i
-        cdef int64_t first = NIL
-        cdef State* s
-        for i in range(self.agenda_count):
-            s = &(<Venue>self.members[self.agenda[i].venue]).s
-            if s.muted or self.agenda[i].time_ns > self.instant + self.round * s.rules.round_ns:
-                if self.venue_count == 1:
-                    break           # the heap's first is the earliest of all
-                continue
-            if first == NIL or earlier(&self.agenda[i], &self.agenda[first]):
-                first = i
-            if self.venue_count == 1:
-                break
-        return first
 
     cdef int _round(self) except -1 nogil:
         """Steps 2 to 7 of the venue whose turn it is; all marks are written before any step 3."""
         cdef State* s = &(<Venue>self.members[self.turn]).s
         cdef bint taking = self.phase == TAKING
+        cdef Item item
         if not s.muted and (marks_advance(s) if taking else round_advance(s)):
             s.wrote = True
             self.wrote = True
+            while taking and s.calls != NULL and calls_next(s, &item):
+                self._schedule(&item)
             return 0
         self.turn += 1
         if self.turn == self.venue_count:
@@ -404,27 +472,14 @@ cdef class World:
             s.wrote = False
         self.turn = 0
         self.phase = QUIET
-        if self.wrote and self._awake():
+        if self.wrote and turns_awake(self.members, self.venue_count):
             self.wrote = False
             self.round += 1
             self.phase = AGENDA
-            _set_round(self)
+            turns_round(self.members, self.venue_count, self.instant, self.round, &self.now)
             return 0
-        for self.turn in range(self.venue_count):
-            s = &(<Venue>self.members[self.turn]).s
-            s.time_ns = self.now
-            s.round = 0
-            s.settling = False
-        self.turn = 0
+        turns_close(self.members, self.venue_count, self.now)
         return 0
-
-    cdef bint _awake(self) noexcept nogil:
-        """True while a venue has rounds left in this settlement."""
-        cdef int64_t i
-        for i in range(self.venue_count):
-            if not (<Venue>self.members[i]).s.muted:
-                return True
-        return False
 
     def draw(self, name):
         """The next 64 random bits of a named stream, opened on first use; part of the state.
@@ -457,34 +512,41 @@ cdef class World:
 
     def fork(self):
         """An independent copy at this step: run both, compare."""
-        cdef World other
         self._idle()
+        other = self._twin(self.events.fork())
+        (<World>other).events.owned = True
+        return other
+
+    cdef World _twin(self, EventLog events):
         # By place: CPython 3.11 miscounts a keyword's name where memory ends in the middle.
-        other = World.__new__(type(self), self.seed)
+        cdef World other = World.__new__(type(self), self.seed)
         other.steps_max = self.steps_max
         other.ready = True
-        other.events = self.events.fork()
-        other.events.owned = True
-        other.venues = [(<Venue>venue).copy(other.events) for venue in self.venues]
+        other.events = events
+        other.venues = [(<Venue>venue).copy(events) for venue in self.venues]
         other._link()
-        other.agenda = <Item*>slab_copy(self.agenda, self.agenda_capacity, sizeof(Item))
-        other.agenda_capacity = self.agenda_capacity
-        other.agenda_count = self.agenda_count
-        other.sequence = self.sequence
         other.streams = <Stream*>slab_copy(self.streams, self.stream_capacity, sizeof(Stream))
         other.stream_capacity = self.stream_capacity
         other.stream_names = list(self.stream_names)
-        other.instant, other.now, other.round = self.instant, self.now, self.round
-        other.phase, other.turn, other.wrote = self.phase, self.turn, self.wrote
-        other.started, other.opened, other.bounded = self.started, self.opened, self.bounded
-        other.bound = self.bound
+        other._follow(self)
         return other
+
+    cdef int _follow(self, World of) except -1:
+        """The clock and the agenda of another."""
+        cdef Item* agenda = <Item*>slab_copy(of.agenda, of.agenda_capacity, sizeof(Item))
+        PyMem_RawFree(self.agenda)
+        self.agenda = agenda
+        self.agenda_capacity, self.agenda_count = of.agenda_capacity, of.agenda_count
+        self.sequence, self.asked, self.bound = of.sequence, of.asked, of.bound
+        self.instant, self.now, self.round = of.instant, of.now, of.round
+        self.phase, self.turn, self.wrote = of.phase, of.turn, of.wrote
+        self.started, self.opened, self.bounded = of.started, of.opened, of.bounded
+        return 0
 
     def state_hash(self):
         """128 bits over everything that decides what happens next, as 32 hex digits."""
         cdef Digest d
         cdef int64_t i
-        cdef const Item* item
         self._idle()
         digest_start(&d)
         digest_word(&d, self.seed)
@@ -506,14 +568,7 @@ cdef class World:
             digest_word(&d, self.streams[i].next)
         digest_word(&d, self.agenda_count)
         for i in range(self.agenda_count):
-            item = &self.agenda[i]
-            digest_word(&d, item.time_ns)
-            digest_word(&d, item.sequence)
-            digest_word(&d, (<int64_t>item.kind << 40) | (<int64_t>item.venue << 8) | item.side)
-            digest_word(&d, (<uint64_t>item.market << 32) | <uint64_t>item.account)
-            digest_word(&d, item.a)
-            digest_word(&d, item.b)
-            digest_word(&d, item.c)
+            item_digest(&self.agenda[i], &d)
         for i in range(self.venue_count):
             state_digest(&(<Venue>self.members[i]).s, &d)
         return digest_hex(&d)
@@ -540,8 +595,6 @@ cdef class World:
     @property
     def stop(self):
         """Why the run ended (or RUNNING)."""
-        cdef int64_t i, k
-        cdef State* s
         self._idle()
         if self.bounded:
             return Stop.STEP_BOUND
@@ -549,11 +602,7 @@ cdef class World:
             return Stop.RUNNING
         if self.bound:
             return Stop.ROUND_BOUND
-        pending = False
-        for i in range(self.venue_count):
-            s = &(<Venue>self.members[i]).s
-            for k in range(s.pending_count):
-                pending = pending or s.scopes[s.pending[k]].pending
+        pending = turns_pending(self.members, self.venue_count)
         return Stop.NOTHING_TO_FILL if pending else Stop.NOBODY_AT_RISK
 
     def _check(self):
@@ -651,24 +700,5 @@ cdef int _too_late(World world) except -1 nogil:
         raise RangeError("time_ns", "would pass 2**62 at the next instant", bits=63)
 
 
-cdef int64_t _rows(const Log* log) noexcept nogil:
-    """Rows of the tape by which to tell how much work was done."""
-    return (log_rows(log, T_FILLS) + log_rows(log, T_LEVELS) + log_rows(log, T_POSTINGS)
-            + log_rows(log, T_ADL))
-
-
 cdef int64_t _price_max(World world, const Item* item) noexcept:
     return (<Venue>world.members[item.venue]).s.markets[item.market].price_max
-
-
-cdef void _set_round(World world) noexcept nogil:
-    """Give the venues the number and time of the round that begins."""
-    cdef int64_t i
-    cdef State* s
-    for i in range(world.venue_count):
-        s = &(<Venue>world.members[i]).s
-        if not s.muted:
-            s.round = world.round
-            s.time_ns = world.instant + world.round * s.rules.round_ns
-            if s.time_ns > world.now:
-                world.now = s.time_ns

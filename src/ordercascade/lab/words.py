@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ordercascade.calling import answer_line, call_line, expiry_line
 from ordercascade.enums import Outcome, Side, StepKind
 from ordercascade.figures import GATE_WORDS, Figures, plural
 from ordercascade.inheritance import disposal_line, payment_line, takeover_line
@@ -56,6 +57,10 @@ def line_of(f: Figures, k: int) -> str:
         market = f.cell("steps", "market", k)
         before, after = f.mark(venue, market, k - 1), f.mark(venue, market, k)
         return f"{units.name} mark {units.move(before, after)}"
+    if kind == StepKind.MARGIN_CALL:
+        return call_line(f, k)
+    if kind in (StepKind.AGENTS, StepKind.EXPIRY):
+        return answer_line(f, k) or expiry_line(f, k) or word_of(kind)
     if kind == StepKind.SHOCK:
         return _shock_line(f, k)
     if kind in _STAGES:

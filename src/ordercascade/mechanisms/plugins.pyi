@@ -1,6 +1,13 @@
 from typing import Any, NamedTuple
 
-from ordercascade.core.mechanism import Backstop, CircuitBreaker, LiquidationPolicy, Oracle
+from ordercascade.core.mechanism import (
+    Backstop,
+    CircuitBreaker,
+    LiquidationPolicy,
+    Oracle,
+    Surcharge,
+)
+from ordercascade.enums import RateKind
 
 SPAN_NS_MAX: int
 
@@ -51,3 +58,20 @@ class PluginBackstop(Backstop):
     @property
     def plugin(self) -> Any: ...
     def __new__(cls, plugin: Any) -> PluginBackstop: ...
+
+class Nearby(NamedTuple):
+    longs: int
+    shorts: int
+    bids: int
+    asks: int
+
+class PluginSurcharge(Surcharge):
+    @property
+    def plugin(self) -> Any: ...
+    @property
+    def rate(self) -> int: ...
+    @property
+    def reach_ppm(self) -> int: ...
+    def __new__(
+        cls, plugin: Any, *, rate: RateKind = ..., reach_ppm: int = ...
+    ) -> PluginSurcharge: ...

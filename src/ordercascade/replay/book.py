@@ -35,6 +35,10 @@ class Book:
         self._heaps[side].extend(price if side == Side.ASK else -price for price, _ in levels)
         heapify(self._heaps[side])
 
+    def clear(self) -> None:
+        """Forget all levels and orders."""
+        self.__init__()  # type: ignore[misc]
+
     def set(self, side: int, price: int, size: int) -> None:
         """Let a level hold `size` lots, 0 for none."""
         sizes = self.sizes[side]

@@ -36,7 +36,7 @@ def funding_due(stage: Stage, step: Step, notes: Sequence[Note]) -> tuple[list[D
         for holder, amount in _shares(stage, step.market, rate, price)
         if amount
     ]
-    return due + _mended(stage, asset, due), wanted
+    return due + mended(stage, asset, due), wanted
 
 
 def _shares(stage: Stage, market: int, rate: int, price: int) -> list[tuple[int, int]]:
@@ -56,7 +56,7 @@ def _shares(stage: Stage, market: int, rate: int, price: int) -> list[tuple[int,
     return [(holder, cut[k][0] + (k in more)) for k, holder in enumerate(order)]
 
 
-def _mended(stage: Stage, asset: int, due: list[Due]) -> list[Due]:
+def mended(stage: Stage, asset: int, due: list[Due]) -> list[Due]:
     """A fund that holds lots may pay more than it has: bad debt fills it up."""
     fund = stage.holder(HolderKind.FUND, asset)
     paid = sum(amount for _, _, holder, amount, _ in due if holder == fund)

@@ -16,10 +16,10 @@ from ordercascade.enums import (
     StepKind,
     TrancheRule,
 )
+from ordercascade.replay.ahead import AHEAD, ahead_due
 from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
-from ordercascade.replay.funding import funding_due
 from ordercascade.replay.inherited import Inherited, mend
 from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
@@ -254,8 +254,8 @@ class Player:
             due, notes = losses.waterfall(step, postings)
         elif step.kind == StepKind.SHOCK:
             notes = told_lies(stage, self.rows.notes.at(k)[1])
-        elif step.kind == StepKind.FUNDING:
-            due, notes = funding_due(stage, step, self.rows.notes.at(k)[1])
+        elif step.kind in AHEAD:
+            due, notes = ahead_due(stage, step, self.rows, due, sent)
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
         self._check_parent(cast, step, moved)
@@ -302,7 +302,7 @@ class Player:
     def _check_parent(self, cast: Cast, step: Step, moved: int) -> None:
         stage, findings = cast.stage, self.findings
         findings.rows["parents"] += 1
-        want = -1
+        want = cast.turn.called_by(step)
         if step.kind == StepKind.MARK or (step.kind == StepKind.PAYMENT and step.market >= 0):
             want = stage.markets[step.market].trade_step
         elif step.kind in (StepKind.WATERFALL, StepKind.DISPOSAL):

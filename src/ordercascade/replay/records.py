@@ -48,6 +48,7 @@ def play_marks(stage: Stage, step: Step, first: int, rows: Sequence[Mark]) -> No
 
 def _check_mark(stage: Stage, step: Step, market: Market, number: int, row: Mark) -> None:
     findings, book = stage.findings, market.book
+    market.keep(row)
     findings.same(
         "marks", "marks", number,
         time_ns=(step.time_ns, row.time_ns),

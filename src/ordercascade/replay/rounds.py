@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from ordercascade.enums import PostReason, StepKind
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.terms import VenueTerms
 from ordercascade.tables import Table
 
-OUTSIDE_KINDS = (StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING)
+OUTSIDE_KINDS = (
+    *(StepKind.SHOCK, StepKind.AGENTS, StepKind.FUNDING, StepKind.INTEREST, StepKind.EXPIRY),
+)
 USERS_ONLY = (PostReason.TRANSFER,)
 
 
@@ -65,8 +69,8 @@ def settlements_of(tables: Mapping[str, Table], *, scripted: bool) -> list[Settl
 
 
 def _calls_of_users(tables: Mapping[str, Table]) -> set[int]:
-    """Return the steps that only a user's own call can have written."""
-    kinds = tables["steps"]["kind"]
+    """Return the steps that only a user's own call can have written; answers have a scope."""
+    kinds = np.where(tables["steps"]["scope"] < 0, tables["steps"]["kind"], -1)
     found = {s for s in tables["orders"]["step"].tolist() if kinds[s] == StepKind.AGENTS}
     postings = tables["postings"]
     for step, reason in zip(postings["step"].tolist(), postings["reason"].tolist(), strict=True):

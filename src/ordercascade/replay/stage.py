@@ -26,6 +26,7 @@ class Market:
         self.trade_step = self.trade_taken = -1  # latest step with trades; when marks were taken
         self.stood_steps: list[int] = []  # where the standing mark changed, and to what
         self.stood_marks: list[int] = []
+        self.past: list[tuple[int, int, int]] = []  # time, mark, index; where the market expires
         self.peek_steps: list[int] = []  # where the peeked mark changed, and to what
         self.peek_marks: list[int] = []
 
@@ -33,6 +34,12 @@ class Market:
         self.last, self.index = row.last, row.outside
         self.written = self.before = row.mark
         self.stand(-1, row.mark)
+        self.keep(row)
+
+    def keep(self, row: Mark) -> None:
+        """Remember what stands from a time on, for an average."""
+        if self.terms.expiry:
+            self.past.append((row.time_ns, row.mark, row.outside))
 
     def stand(self, step: int, mark: int) -> None:
         """Let a mark stand from a step on."""
@@ -114,6 +121,11 @@ class Stage:
             for asset in self.assets
         }
         self.broke: set[int] = set()  # flat scopes below zero
+        self.ended: set[int] = set()  # markets that have expired
+        self.called: set[int] = set()  # scopes between a margin call and their release
+        self.call_steps: dict[int, tuple[int, int]] = {}  # step of a call -> scope, time
+        self.surely_called: set[int] = set()  # the same, where no release could have been seen
+        self.call_round, self.call_judged, self.call_time = (-1, -1), False, -1
 
     @property
     def marks(self) -> list[int]:

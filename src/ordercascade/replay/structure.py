@@ -23,7 +23,8 @@ WATERFALL, ADL = StepKind.WATERFALL, StepKind.ADL
 AGENTS, BOUND, FUNDING = StepKind.AGENTS, StepKind.BOUND, StepKind.FUNDING
 TAKEOVER, DISPOSAL, PAYMENT = StepKind.TAKEOVER, StepKind.DISPOSAL, StepKind.PAYMENT
 AUCTION = StepKind.AUCTION
-GATES = (StepKind.HALT, StepKind.RESUME, AUCTION)
+MARGIN_CALL, EXPIRY = StepKind.MARGIN_CALL, StepKind.EXPIRY
+GATES = (StepKind.HALT, StepKind.RESUME, StepKind.RATES, AUCTION)
 ORDERED = (SHOCK, LIQUIDATION, AGENTS, DISPOSAL, AUCTION)  # kinds of step that may send an order
 TAKERS = (HolderKind.FUND, HolderKind.VAULT)
 PER_ASSET = (
@@ -153,23 +154,38 @@ class _Judge:
         fits = self.clearing(self.venue, self.market) == self.asset
         self.hold("accounts", "market", ~isolated | fits, "be a market of the scope's asset")
 
+    def _jumps(self) -> Int64:
+        """Return the steps in which only a collateral jumps."""
+        notes = self.tables["notes"]
+        return _wide(notes["step"][notes["kind"] == NoteKind.COLLATERAL])
+
     def steps(self) -> None:
         self.count("steps")
         step, kind, venue = self.columns("steps", "step", "kind", "venue")
         market, scope, cause = self.columns("steps", "market", "scope", "cause_market")
         written = (SHOCK, MARK, LIQUIDATION, TAKEOVER, DISPOSAL, WATERFALL, ADL, AGENTS, BOUND)
-        kinds = [int(each) for each in (*written, PAYMENT, FUNDING, *GATES)]
+        kinds = [
+            int(each)
+            for each in (
+                *written, PAYMENT, FUNDING, StepKind.INTEREST, MARGIN_CALL, EXPIRY, *GATES
+            )
+        ]  # fmt: skip
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
-        placed = (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING, *GATES)
+        placed = (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING, EXPIRY, *GATES)
         asset = self.clearing(venue, market)
         fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
         fits |= (kind == PAYMENT) & (asset >= 0)
+        fits |= np.isin(step, self._jumps()) & (kind == SHOCK) & (market == -1)
         self.hold("steps", "market", fits, "fit its kind")
-        about = np.isin(kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER)])
+        about = np.isin(
+            kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER, MARGIN_CALL)]
+        )
         whose = self.of(self.kind, _key(venue, scope))
         fits = np.where(about, whose == HolderKind.SCOPE, scope == -1)
         fits = np.where(kind == DISPOSAL, np.isin(whose, TAKERS), fits)
+        fits |= (kind == PAYMENT) & (market == -1) & (whose == HolderKind.SCOPE)  # a conversion
+        fits |= (kind == AGENTS) & (whose == HolderKind.SCOPE)  # the answer to a margin call
         self.hold("steps", "scope", fits, "fit its kind")
         owns = self.of(self.asset, _key(venue, scope)) == asset
         self.hold("steps", "scope", owns | (market < 0) | (scope < 0), "be of the market's asset")
@@ -223,7 +239,7 @@ class _Judge:
         ordered = np.isin(self.columns("fills", "step")[0], step)
         self.hold("fills", "step", ordered, "be a step with an order")
         step, market, side, price = self.columns("levels", "step", "market", "side", "price")
-        ordered = (step < 0) | np.isin(self.step_kind[step], (*ORDERED, TAKEOVER))
+        ordered = (step < 0) | np.isin(self.step_kind[step], (*ORDERED, TAKEOVER, EXPIRY))
         self.hold("levels", "step", ordered, "be one that may send an order")
         there = self.clearing(self.step_venue[step], market) >= 0
         self.hold("levels", "market", (step < 0) | there, "be one of the step's venue")

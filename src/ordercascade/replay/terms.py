@@ -88,6 +88,7 @@ class MarketTerms(NamedTuple):
     source: int  # of its mark, -1 if not known
     weight_ppm: int
     kind: MarketKind = MarketKind.LINEAR
+    expiry: tuple[int, ...] = ()  # time, rule, window, stated price
 
     def worth(self, size: int, price: int) -> int:
         """Return what signed lots are worth."""
@@ -114,6 +115,7 @@ class VenueTerms(NamedTuple):
     markets: tuple[MarketTerms, ...]
     stages: Stages = NO_STAGES
     sizes: Sizes | None = None  # None: the plain tranche of the rules
+    calls: tuple[int, int] | None = None  # levels of margin calls: call, release
 
     @property
     def staged(self) -> bool:
@@ -154,7 +156,9 @@ def _venue(
     strict = venue.get("trigger_strict", said.get("trigger_strict"))
     markets_of = tuple(_market(m) for m in mine)
     strict = None if strict is None else bool(strict)
-    return VenueTerms(number, strict, rules, markets_of, stages_of(venue), sizes_of(venue))
+    said = venue.get("calls")
+    calls = (int(said["call_ppm"]), int(said["release_ppm"])) if said else None
+    return VenueTerms(number, strict, rules, markets_of, stages_of(venue), sizes_of(venue), calls)
 
 
 def _market(market: Mapping[str, Any]) -> MarketTerms:
@@ -177,4 +181,5 @@ def _market(market: Mapping[str, Any]) -> MarketTerms:
         source=int(market["source"]) if known else -1,
         weight_ppm=int(market["own_weight_ppm"]) if known else PPM,
         kind=kind_of(str(market.get("kind", "linear"))),
+        expiry=tuple(int(cell) for cell in market.get("expiry", ())),
     )

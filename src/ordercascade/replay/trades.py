@@ -347,6 +347,8 @@ def _check_order(
         result = int(Reject.NO_LIQUIDITY) if empty and order.size else 0
         if step.kind == StepKind.SHOCK and _refused(order, done):
             result = order.result
+        if order.market in stage.ended:
+            result = int(Reject.EXPIRED_MARKET)
         same("orders", "orders", row, tif=(int(TimeInForce.IOC), order.tif),
              flags=(0, order.flags), result=(result, order.result))  # fmt: skip
         if step.kind == StepKind.SHOCK:
@@ -377,7 +379,16 @@ def _check_order(
         rests = order.type == OrderType.LIMIT and order.tif == TimeInForce.GTC
         left = order.size - order.filled if rests else 0
         same("orders", "orders", row, size=(own + order.size - left, order.size))
-        if (order.result > 0) != (left > 0) or order.result < 0:
+        # An answer to a margin call has its row even where it is refused.
+        refused = (
+            step.scope >= 0
+            and not order.filled
+            and (
+                order.result in (Reject.HALTED, Reject.POSITION_LIMIT)
+                or (order.result == Reject.NO_LIQUIDITY and not stood)
+            )
+        )
+        if not refused and ((order.result > 0) != (left > 0) or order.result < 0):
             findings.fail("orders", "orders", row, "result", f"leave {left} lots", order.result)
         if order.tif == TimeInForce.FOK and order.filled != order.size:
             findings.fail("orders", "orders", row, "filled", order.size, order.filled)

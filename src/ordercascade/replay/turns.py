@@ -19,6 +19,7 @@ from ordercascade.enums import (
     TakeoverWhen,
     TrancheRule,
 )
+from ordercascade.replay.ahead import enter_round
 from ordercascade.replay.margins import Held, equity_of, healthy
 from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import OUTSIDE_KINDS, Settlement
@@ -74,6 +75,7 @@ class Turn:
     def enter(self, step: Step, number: int, settlement: Settlement) -> None:
         """Go on to a step of the `number`-th settlement: what was due before it must be done."""
         key = (number, step.round)
+        enter_round(self.stage, step, key)
         if step.kind == StepKind.BOUND and step.step == self.stage.count - 1:
             self.end()  # `steps_max` may cut anything short.
             self.follow.clear()
@@ -129,7 +131,12 @@ class Turn:
     def _before_plan(self, step: Step) -> bool:
         """Say if a step comes before step 3: payments, disposals, who cools down below zero."""
         if step.kind != StepKind.TAKEOVER:
-            return step.kind in (StepKind.ADL, StepKind.PAYMENT, StepKind.DISPOSAL)
+            return step.kind in (
+                StepKind.ADL,
+                StepKind.PAYMENT,
+                StepKind.DISPOSAL,
+                StepKind.MARGIN_CALL,
+            )
         progress = self.stage.liquidation(step.scope)
         held = self.stage.ledger.held(step.scope)
         cools = progress.pending and step.time_ns < progress.cooldown
@@ -150,6 +157,12 @@ class Turn:
             change = terms.worth(size, market.mark) - terms.worth(size, market.before)
             found.append((change, number))
         return self.stage.markets[min(found)[1]].trade_taken
+
+    def called_by(self, step: Step) -> int:
+        """Return the parent of a margin call; -1 for another kind of step."""
+        if step.kind != StepKind.MARGIN_CALL:
+            return -1
+        return self.worst_market(self.stage.ledger.held(step.scope))
 
     def grant(self, step: Step, market: int, lots: int) -> int:
         """Return what a window gives of so many lots, and remember it. MARGIN §6.2 [SX2]"""

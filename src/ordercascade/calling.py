@@ -1,0 +1,69 @@
+"""Margin calls, answers and expiries in words, for the story and for one line about a step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ordercascade.enums import NoteKind, StepKind
+from ordercascade.figures import Figures, Pair, plural, seconds
+
+
+def call_lines(f: Figures, span: Pair) -> list[str]:
+    """Tell who was called for margin in a settlement, at which times, and how many answered."""
+    kinds = f.column("steps", "kind")[slice(*span)]
+    calls = np.flatnonzero(kinds == StepKind.MARGIN_CALL) + span[0]
+    lines = []
+    times = f.column("steps", "time_ns")[calls]
+    for time in np.unique(times).tolist():
+        mine = calls[times == time]
+        who = f.who(f.venue(int(mine[0])), f.cell("steps", "scope", int(mine[0])))
+        text = f"{who} is" if len(mine) == 1 else f"{plural(len(mine), 'account')} are"
+        lines.append(f"t = {seconds(time)}: {text} called for margin")
+    return lines
+
+
+def call_line(f: Figures, k: int) -> str:
+    """Say who was called, and how far it has fallen."""
+    a, b = _note(f, k, NoteKind.MARGIN_CALL)
+    money = f.settled(f.venue(k))
+    who = f.who(f.venue(k), f.cell("steps", "scope", k))
+    return f"{who} called for margin: equity {money.money(a)}, maintenance {money.money(b)}"
+
+
+def answer_line(f: Figures, k: int) -> str:
+    """Say what a called account did; empty for another step of a user."""
+    if f.cell("steps", "scope", k) < 0:
+        return ""
+    called, done = _note(f, k, NoteKind.ANSWER)
+    who = f.who(f.venue(k), f.cell("steps", "scope", k))
+    if not done:
+        return f"{who} answers the call of step {called} with nothing"
+    rows = f.within("orders", (k, k + 1)).tolist()
+    if rows:
+        units = f.market("orders", rows[0])
+        return f"{who} answers the call of step {called}: closes {units.size(done)}{f.where(units)}"
+    return f"{who} answers the call of step {called}: adds {f.settled(f.venue(k)).money(done)}"
+
+
+def expiry_line(f: Figures, k: int) -> str:
+    """Say at which price a market was settled; empty for another kind of step."""
+    if f.cell("steps", "kind", k) != StepKind.EXPIRY:
+        return ""
+    price, count = _note(f, k, NoteKind.EXPIRY)
+    units = f.market("steps", k)
+    if not price:
+        return f"{units.name} could not be settled: a cell would pass its bound"
+    return f"{units.name} expires: {plural(count, 'position')} settled at {units.price(price)}"
+
+
+def end_lines(f: Figures) -> list[str]:
+    """Tell of each market that has expired."""
+    steps = np.flatnonzero(f.column("steps", "kind") == StepKind.EXPIRY).tolist()
+    return [expiry_line(f, k) for k in steps]
+
+
+def _note(f: Figures, k: int, kind: NoteKind) -> tuple[int, int]:
+    for row in f.within("notes", (k, k + 1)).tolist():
+        if f.cell("notes", "kind", row) == kind:
+            return f.cell("notes", "a", row), f.cell("notes", "b", row)
+    return 0, 0

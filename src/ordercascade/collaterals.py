@@ -1,0 +1,191 @@
+"""Other assets as margin, from a scenario's words to the engine's whole numbers. ADR 18."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ordercascade.enums import CollateralSource
+from ordercascade.errors import ConfigError, InputError
+from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
+from ordercascade.exact import units as whole_units
+from ordercascade.keys import CollateralConfig, JumpConfig
+from ordercascade.market import Market
+
+RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
+WORTH_MAX = 2**44  # highest price times multiplier
+PEG_MAX = 4 * PPM
+
+
+class Collateral(NamedTuple):
+    """A collateral: the asset's number at its venue, its unit, and `World.add_collateral`'s terms.
+
+    `tick_size` is that of a stated rate, in the settlement asset; 0 where a market gives the price.
+    """
+
+    name: str
+    asset: int
+    decimals: int
+    tick_size: Decimal
+    terms: dict[str, Any]
+
+    def to_amount(self, amount: Exact, *, field: str = "amount") -> int:
+        """Return an amount in the asset's smallest units; it may be negative."""
+        unit = Decimal(1).scaleb(-self.decimals)
+        whole, rest = whole_units(amount, unit)
+        if rest:
+            raise InputError(field, plain(amount), f"must not be finer than {plain(unit)}")
+        if abs(whole) > CASH_MAX:
+            raise InputError(field, plain(amount), f"must be at most 2**60 units of {self.name}")
+        return whole
+
+
+def collaterals(
+    configs: Sequence[CollateralConfig], markets: Sequence[Market], path: str
+) -> tuple[Collateral, ...]:
+    """Return a venue's collaterals in the order of the file: assets 1, 2, …"""
+    made: list[Collateral] = []
+    for index, config in enumerate(configs):
+        place = f"{path}.collateral[{index}]"
+        name(f"{place}.name", config.name)
+        if not markets:
+            raise ConfigError(place, "backs positions: the venue needs a market")
+        if any(other.name == config.name for other in made):
+            raise ConfigError(f"{place}.name", "is used twice", config.name)
+        tick, price = _price(config, markets, place)
+        terms = price | _haircut(config, place)
+        made.append(Collateral(config.name, index + 1, config.decimals, tick, terms))
+    return tuple(made)
+
+
+def _price(
+    config: CollateralConfig, markets: Sequence[Market], path: str
+) -> tuple[Decimal, dict[str, Any]]:
+    """Return the tick of a rate, and the terms of the price: units of money per tick and unit."""
+    terms: dict[str, Any] = {"source": CollateralSource[config.price.kind.upper()]}
+    if config.price.rate is not None:
+        if config.name == markets[0].settle:
+            rule = "is what the venue settles in: its balances are margin in full already"
+            raise ConfigError(f"{path}.name", rule, config.name)
+        tick = _tick_of(config.price.rate, f"{path}.price.rate")
+        terms["price"] = most = whole_units(config.price.rate, tick)[0]
+    else:
+        market = _source(config, markets, path)
+        terms["market"] = markets.index(market)
+        tick, most = market.tick_size, market.price_max
+    worth = Decimal(tick).scaleb(markets[0].decimals - config.decimals)
+    terms["multiplier"], terms["per"] = worth.as_integer_ratio()
+    if most * terms["multiplier"] > WORTH_MAX:
+        rule = "has too few for this price: give the asset more, or a coarser tick"
+        raise ConfigError(f"{path}.decimals", rule, config.decimals)
+    peg = Exact(1) if config.peg is None else config.peg
+    terms["peg_ppm"] = located(path, ppm, "peg", peg, high=PEG_MAX)
+    return (tick if config.price.rate is not None else Decimal(0)), terms
+
+
+def _tick_of(rate: Exact, path: str) -> Decimal:
+    """Return the finest power of ten on whose grid a rate is a number of at most 10^8 ticks."""
+    if rate <= 0:
+        raise ConfigError(path, "must be above 0", plain(rate))
+    tick = Decimal(1).scaleb(rate.adjusted() - 7)
+    if whole_units(rate, tick)[1] or rate > RATE_MAX * Decimal(TICK_MAX):
+        raise ConfigError(path, "must have at most 8 digits", plain(rate))
+    return tick
+
+
+def _source(config: CollateralConfig, markets: Sequence[Market], path: str) -> Market:
+    """Return the market that values a collateral: linear, and not settled in what it values."""
+    names = [market.name for market in markets]
+    if config.price.market not in names:
+        rule = f"must be a market of the venue ({', '.join(names)})"
+        raise ConfigError(f"{path}.price.market", rule, config.price.market)
+    market = markets[names.index(config.price.market)]
+    if market.settle == config.name:
+        rule = f"settles in what it values, cycle: {config.name} → {market.name} → {config.name}"
+        raise ConfigError(f"{path}.price.market", rule, market.name)
+    if market.kind != "linear":
+        rule = f"must be linear: the prices of a {market.kind} one are not in {market.settle}"
+        raise ConfigError(f"{path}.price.market", rule, market.name)
+    return market
+
+
+def _haircut(config: CollateralConfig, path: str) -> dict[str, Any]:
+    """Return tiers, impact, floor and discount in whole numbers."""
+    asset = Collateral(config.name, 0, config.decimals, Decimal(0), {})
+    terms: dict[str, Any] = {}
+    if config.haircut is not None:
+        terms["haircut_ppm"] = located(path, ppm, "haircut", config.haircut)
+    rows: list[tuple[int, int]] = []
+    for index, tier in enumerate(config.tiers):
+        place = f"{path}.tiers[{index}]"
+        row = (
+            located(f"{place}.above", asset.to_amount, tier.above),
+            located(place, ppm, "haircut", tier.haircut),
+        )
+        if (row[0] == 0) != (index == 0) or (rows and row[0] <= rows[-1][0]):
+            rule = "must be 0 in the first tier and rise from there"
+            raise ConfigError(f"{place}.above", rule, plain(tier.above))
+        if rows and row[1] < rows[-1][1]:
+            rule = "must not fall: a larger amount is worth less"
+            raise ConfigError(f"{place}.haircut", rule, plain(tier.haircut))
+        rows.append(row)
+    if rows:
+        terms["tiers"] = tuple(rows)
+    if config.volume is not None and config.impact is not None and config.volatility is not None:
+        product = exact("impact", config.impact * config.volatility)
+        terms["impact_ppm"] = located(path, ppm, "impact", product, high=10 * PPM)
+        terms["volume"] = located(f"{path}.volume", asset.to_amount, config.volume)
+        if min(terms["impact_ppm"], terms["volume"]) <= 0:
+            rule = "with volatility and volume must be above 0"
+            raise ConfigError(f"{path}.impact", rule, plain(config.impact))
+    for key, said in (("floor", config.haircut_floor), ("discount", config.discount)):
+        if said is not None:
+            word = "haircut_floor" if key == "floor" else key
+            terms[f"{key}_ppm"] = located(path, ppm, word, said)
+    return terms
+
+
+def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: str) -> None:
+    """Refuse collaterals where stages would have to convert them in ways that cannot be run."""
+    for key in ("takeover", "insured", "adl_overlap", "variation", "search_ppm"):
+        if found and stages.get(key):
+            rule = f"cannot be run at a venue whose rules say {key}: it would have to convert them"
+            raise ConfigError(f"{path}.collateral", rule, found[0].name)
+
+
+def holdings(said: Mapping[str, Exact], found: Sequence[Collateral], path: str) -> dict[int, int]:
+    """Return what an account holds of collaterals: units by the asset's number."""
+    held: dict[int, int] = {}
+    for label, amount in said.items():
+        asset = asset_of(label, found, f"{path}.assets")
+        held[asset.asset] = located(f"{path}.assets.{label}", asset.to_amount, amount)
+        if held[asset.asset] < 0:
+            raise ConfigError(f"{path}.assets.{label}", "must be 0 or more", plain(amount))
+    return held
+
+
+def asset_of(label: str, found: Sequence[Collateral], path: str) -> Collateral:
+    """Return a venue's collateral by its name."""
+    for asset in found:
+        if asset.name == label:
+            return asset
+    names = ", ".join(asset.name for asset in found) or "it has none"
+    raise ConfigError(path, f"must be a collateral of the venue ({names})", label)
+
+
+def jump_of(config: JumpConfig, asset: Collateral, path: str) -> dict[str, int]:
+    """Return the new price or peg of a jump, as `schedule_collateral` takes it."""
+    if config.peg is not None:
+        return {"peg_ppm": located(path, ppm, "peg", config.peg, high=PEG_MAX)}
+    rate = config.rate or Exact(0)
+    if asset.terms["source"] != CollateralSource.RATE:
+        rule = f"belongs to a stated rate; {asset.name} has the price of a market: give a peg"
+        raise ConfigError(f"{path}.rate", rule, plain(rate))
+    price, rest = whole_units(rate, asset.tick_size)
+    most = min(TICK_MAX, WORTH_MAX // int(asset.terms["multiplier"]))
+    if rest or not 1 <= price <= most:
+        top = plain(most * asset.tick_size)
+        rule = f"must be a multiple of {plain(asset.tick_size)}, above 0 and at most {top}"
+        raise ConfigError(f"{path}.rate", rule, plain(rate))
+    return {"price": price}

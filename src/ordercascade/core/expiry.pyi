@@ -1,0 +1,1 @@
+SPAN_NS_MAX: int

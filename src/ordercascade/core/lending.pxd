@@ -1,0 +1,1 @@
+# No C surface: one Python function, see the .pyx beside.

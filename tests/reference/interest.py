@@ -1,0 +1,78 @@
+"""The twin's two-slope interest, with fractions. spec/MECHANISMS.md §13; SEMANTICS §1."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import ceil, floor
+from typing import TYPE_CHECKING, NamedTuple
+
+from ordercascade.enums import HolderKind, NoteKind, PostReason, StepKind
+from reference.funding import BILLION
+
+if TYPE_CHECKING:
+    from reference.venue import Venue
+
+YEAR = 365 * 86_400 * 10**9
+TRILLION = 10**12
+PURSES = (HolderKind.SCOPE, HolderKind.EXTERNAL, HolderKind.FUND, HolderKind.VAULT)
+
+
+class Lending(NamedTuple):
+    """Rates of a year and the optimum in parts per 10^9; the reserve in ppm."""
+
+    base_ppb: int
+    slope_ppb: int
+    steep_ppb: int
+    optimum_ppb: int
+    reserve_ppm: int
+
+
+def rate_of(terms: Lending, used: int) -> int:
+    """Return the rate of a year at a utilisation, floored."""
+    if used <= terms.optimum_ppb:
+        return floor(terms.base_ppb + Fraction(terms.slope_ppb * used, terms.optimum_ppb))
+    beyond = Fraction(used - terms.optimum_ppb, BILLION - terms.optimum_ppb)
+    return floor(terms.base_ppb + terms.slope_ppb + terms.steep_ppb * beyond)
+
+
+def pay_interest(venue: Venue, asset: int, span_ns: int, time_ns: int) -> int:
+    """Let borrowers pay lenders for so much time: an `interest` step."""
+    ledger, terms = venue.ledger, venue.lending
+    assert terms is not None
+    step = venue.writer.open(StepKind.INTEREST, time_ns=time_ns)
+    cash = {
+        number: holder.collateral
+        - sum(p.cost for (h, _), p in ledger.positions.items() if h == number)
+        for number, holder in enumerate(ledger.holders)
+        if holder.kind in PURSES and holder.asset == asset
+    }  # fmt: skip
+    kinds = [holder.kind for holder in ledger.holders]
+    order = sorted(cash, key=lambda holder: (kinds[holder] == HolderKind.EXTERNAL, holder))
+    borrowed, lent = sum(-c for c in cash.values() if c < 0), sum(c for c in cash.values() if c > 0)
+    used = 0 if not borrowed else BILLION if borrowed >= lent else floor(
+        Fraction(borrowed * BILLION, lent)
+    )  # fmt: skip
+    rate = rate_of(terms, used)
+    venue.world.tables.append(
+        "notes", step=step, kind=NoteKind.INTEREST, market=-1, scope=-1, a=rate,
+        b=used if lent else -1,
+    )  # fmt: skip
+    if lent:
+        part = Fraction(floor(Fraction(rate * span_ns * TRILLION, BILLION * YEAR)), TRILLION)
+        charges = {holder: ceil(-cash[holder] * part) for holder in order if cash[holder] < 0}
+        reserve = floor(Fraction(sum(charges.values()) * terms.reserve_ppm, 10**6))
+        fees, fund = venue.fees_holder(asset), ledger.find(HolderKind.FUND, asset)
+        for holder, amount in charges.items():
+            ledger.post(holder, fees, amount, PostReason.INTEREST)
+        ledger.post(fees, fund, reserve, PostReason.INTEREST)
+        rest = sum(charges.values()) - reserve
+        lenders = [holder for holder in order if cash[holder] > 0]
+        owed = {holder: Fraction(cash[holder] * rest, lent) for holder in lenders}
+        credited = {holder: floor(share) for holder, share in owed.items()}
+        last = sorted(lenders, key=lambda h: (credited[h] - owed[h], order.index(h)))
+        for holder in last[: rest - sum(credited.values())]:
+            credited[holder] += 1
+        for holder in lenders:
+            ledger.post(fees, holder, credited[holder], PostReason.INTEREST)
+    venue.writer.close(step)
+    return step
