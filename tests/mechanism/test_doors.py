@@ -219,7 +219,7 @@ def test_a_mark_that_no_peek_foresaw_finds_everybody_it_liquidates() -> None:
     world.settle(1)
     venue._check()
     assert not any(venue.audit().values())
-    first = {scope for scope, in rows(world, "liquidations", "scope")}
+    first = {scope for (scope,) in rows(world, "liquidations", "scope")}
     assert first == set(scopes)
     assert [venue.position(scope, 0)[0] for scope in scopes] == [0] * 300
     assert venue.position(venue.scope_of(safe, 0), 0)[0] == 1
