@@ -25,6 +25,16 @@ cdef class Floor(CircuitBreaker):
         return 0
 
 
+cdef class Surprise(Oracle):
+    """100, and 50 from then on; no peek tells."""
+
+    cdef Tick peek(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return 100
+
+    cdef Tick take(self, const MarketView* view, TimeNs time_ns) except 0 nogil:
+        return 50 if time_ns else 100
+
+
 def bare():
     """What the bases answer where nothing is overridden."""
     cdef Surcharge addon = Surcharge()

@@ -189,20 +189,13 @@ def test_what_is_not_overridden_decides_nothing(example: Any) -> None:
     }
 
 
-class Surprise(Plain):
-    """100, and 50 from then on: a peek does not see it coming."""
-
-    def mark(self, view: View, time_ns: int) -> int:
-        return 50 if time_ns else 100
-
-
-def test_a_mark_that_no_peek_foresaw_finds_everybody_it_liquidates() -> None:
+def test_a_mark_that_no_peek_foresaw_finds_everybody_it_liquidates(example: Any) -> None:
     """300 owners, every other one in two markets: more than are fired at once, each taken once."""
     world = World()
     world.add_venue()
     venue = world.venue()
     for _ in range(2):
-        venue.add_market(size_max=1_000, last=100, oracle=PluginOracle(Surprise()))
+        venue.add_market(size_max=1_000, last=100, oracle=example.Surprise())
     for market in range(2):
         venue.seed_level(market, Side.BID, 40, 1_000)
     scopes = []
@@ -219,7 +212,9 @@ def test_a_mark_that_no_peek_foresaw_finds_everybody_it_liquidates() -> None:
     world.settle(1)
     venue._check()
     assert not any(venue.audit().values())
-    first = {scope for (scope,) in rows(world, "liquidations", "scope")}
+    found = rows(world, "liquidations", "step", "scope")
+    rounds = rows(world, "steps", "round")
+    first = {scope for step, scope in found if rounds[step] == rounds[found[0][0]]}
     assert first == set(scopes)
     assert [venue.position(scope, 0)[0] for scope in scopes] == [0] * 300
     assert venue.position(venue.scope_of(safe, 0), 0)[0] == 1

@@ -250,6 +250,7 @@ def test_an_insured_order_cancels_its_owner_s_own_and_goes_on() -> None:
     own = venue.submit(account, 0, Side.BID, 97, 2)
     moved(world, 0, 92)
     assert rows(world, "fills", "price", "size") == [(96, 10)]
+    assert rows(world, "liquidations", "lots_asked", "lots_filled") == [(10, 10)]
     assert venue.depth(0, Side.BID) == [(96, 10)]
     assert venue.cancel(account, 0, own) == Reject.UNKNOWN_ORDER
     levels = [row[1:] for row in rows(world, "levels", "step", "price", "size_after") if row[0] > 0]
