@@ -25,6 +25,15 @@ cdef class Floor(CircuitBreaker):
         return 0
 
 
+cdef class Words(CircuitBreaker):
+    """It speaks to everybody and says nothing."""
+
+    cdef int judge(self, int32_t market, const MarketView* view, TimeNs time_ns,
+                   Verdict* out) except -1 nogil:
+        out.everybody = 1
+        return 0
+
+
 cdef class Surprise(Oracle):
     """100, and 50 from then on; no peek tells."""
 
