@@ -141,7 +141,7 @@ class Mute(Plain):
 
 
 def test_a_breaker_that_says_nothing_stops_nothing(example: Any) -> None:
-    """The tape of no breaker, though a sale finds too few bids: what is left of it does not wait."""
+    """The tape of no breaker, though a sale finds too few bids: its rest does not wait."""
     tapes = []
     for breakers in ([], [PluginBreaker(Mute())], [example.Words()]):
         world, _ = t2(breakers=breakers)
