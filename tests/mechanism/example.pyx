@@ -33,6 +33,25 @@ cdef class More(Surcharge):
         return 10_000 if view.mark < 99 else 0
 
 
+cdef class Words(CircuitBreaker):
+    """It speaks to everybody and says nothing."""
+
+    cdef int judge(self, int32_t market, const MarketView* view, TimeNs time_ns,
+                   Verdict* out) except -1 nogil:
+        out.everybody = 1
+        return 0
+
+
+cdef class Surprise(Oracle):
+    """100, and 50 from then on; no peek tells."""
+
+    cdef Tick peek(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return 100
+
+    cdef Tick take(self, const MarketView* view, TimeNs time_ns) except 0 nogil:
+        return 50 if time_ns else 100
+
+
 def bare():
     """What the bases answer where nothing is overridden."""
     cdef Surcharge addon = Surcharge()

@@ -338,7 +338,7 @@ FLAT = [(0, 50_000, 0, 100_000)]
 def indexed(
     markets: int, index: int, *owners: tuple[int, int, int], band: int, **rules: Any
 ) -> tuple[World, Venue]:
-    """Markets at an outside price that halt and reopen in auctions; owners (money, market, lots)."""
+    """Markets at an outside price that halt and reopen by auction; owners: money, market, lots."""
     world = World()
     world.add_venue(
         trigger_strict=False, breakers=[halt(band, release=ReleaseRule.AUCTION)], **rules

@@ -350,7 +350,8 @@ def test_a_skew_beyond_all_bounds_is_the_cap() -> None:
     """A mark of 2^31 - 1 over an index of 1 is 2.1 * 10^18 billionths, above 2^60."""
     last = 2**31 - 1
     world, _ = world_of(
-        3, -3, mark=last, source=PriceSource.LAST, last=last, price_max=last, brackets=[(0, 0, 0, 0)]
+        3, -3, mark=last, source=PriceSource.LAST, last=last, price_max=last,
+        brackets=[(0, 0, 0, 0)],
     )  # fmt: skip
     venue = world.venue(0)
     venue.set_index(0, 1)

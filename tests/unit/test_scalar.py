@@ -1,4 +1,4 @@
-"""The C functions over a book, called as ctypes calls them: what they read is what the book says."""
+"""The C functions over a book, called as ctypes calls them: they read what the book says."""
 
 from __future__ import annotations
 

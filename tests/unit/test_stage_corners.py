@@ -117,7 +117,9 @@ def test_what_rounding_leaves_goes_to_the_fund_where_it_is_among_the_winners() -
     assert (venue.fund, venue.collateral(loser), venue.collateral(short)) == (30, 0, 760)
     before = [venue.collateral(scope) for scope in (one, other)]
     moved(world, 0, 180)
-    gained = [venue.collateral(scope) - had for scope, had in zip((one, other), before, strict=True)]
+    gained = [
+        venue.collateral(scope) - had for scope, had in zip((one, other), before, strict=True)
+    ]
     assert gained == [276, 118]
     assert (venue.fund, venue.collateral(short), venue.bad_debt) == (395 + 1, 0, 0)
 
@@ -248,6 +250,7 @@ def test_an_insured_order_cancels_its_owner_s_own_and_goes_on() -> None:
     own = venue.submit(account, 0, Side.BID, 97, 2)
     moved(world, 0, 92)
     assert rows(world, "fills", "price", "size") == [(96, 10)]
+    assert rows(world, "liquidations", "lots_asked", "lots_filled") == [(10, 10)]
     assert venue.depth(0, Side.BID) == [(96, 10)]
     assert venue.cancel(account, 0, own) == Reject.UNKNOWN_ORDER
     levels = [row[1:] for row in rows(world, "levels", "step", "price", "size_after") if row[0] > 0]
@@ -273,7 +276,11 @@ def test_a_short_is_disposed_of_by_buying_within_its_range() -> None:
         world.settle(time_ns)
         held.append(venue.inherited(HolderKind.FUND, 0)[0])
     assert held == [-8, -4, -2, 0]
-    assert rows(world, "orders", "price", "size", "filled") == [(106, 4, 4), (106, 2, 2), (106, 2, 2)]
+    assert rows(world, "orders", "price", "size", "filled") == [
+        (106, 4, 4),
+        (106, 2, 2),
+        (106, 2, 2),
+    ]
     bought = rows(world, "fills", "price", "size")
     assert bought == [(104, 3), (105, 1), (105, 2), (105, 1), (106, 1)]
 
