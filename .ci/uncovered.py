@@ -35,18 +35,22 @@ TESTS = [
     "mechanism",
     "property/test_book_machine.py",
     "property/test_breakers.py",
+    "property/test_collateral_worlds.py",
+    "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
+    "property/test_roll_back.py",
     "property/test_schedule.py",
     "property/test_surcharges.py",
     "property/test_triggers_machine.py",
     "property/test_world_against_twin.py",
     "vectors",
     *(f"unit/test_{name}.py" for name in (
-        "account_ledger adl_ranks admission agenda_and_queue auction between_settlements book"
-        " book_ids book_snapshot book_views bounds brakes change checks desk doors edges events"
-        " faces feeds flock funding gates inverse ladder levels margin mechanisms monitor populate"
-        " interest populations quanto run scalar scenario schedule slices stage_corners stages"
-        " state_hash_fields surcharges tape tape_file tranches triggers turned_leg waterfall"
+        "account_ledger adl_ranks admission agenda_and_queue ahead_keys auction"
+        " between_settlements book book_ids book_snapshot book_views bounds brakes calls change"
+        " checks collateral desk doors edges events expiry faces feeds flock funding gates inverse"
+        " ladder levels margin mechanisms monitor populate populations quanto run scalar scenario"
+        " schedule slices stage_corners stages state_hash_fields tape tape_file tranches"
+        " surcharges interest triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

@@ -8,6 +8,9 @@ Volatility margin and contagion buffer are apart: asked in every round they cost
 but a change of rates looks at every account again. So they are measured where they move, in µs a
 change or look and 1,000 accounts: a calm book, an order of one lot every minute, a sample every
 minute; less what the same minutes cost without them.
+
+Then what a Python plug-in costs a round, the way back after a failure kept open, less what the
+object itself takes: small tranches on 500 levels, so many rounds.
 `python bench/bench_guards.py [--repeat N] [--accounts N]`.
 """
 
@@ -24,7 +27,7 @@ from ordercascade.core.world import World
 from ordercascade.enums import FeedKind, MarkRefresh, PriceSource, QueueOrder, Side, StepKind
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
-from ordercascade.mechanisms.plugins import PluginBreaker
+from ordercascade.mechanisms.plugins import PluginBreaker, PluginOracle, View
 from ordercascade.mechanisms.slices import Slices
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 
@@ -34,6 +37,9 @@ class Nothing:
 
     def judge(self, market: int, view: object, time_ns: int) -> None:
         return None
+
+    def mark(self, view: View, time_ns: int) -> int:
+        return view.last
 
     def state(self) -> bytes:
         return b""
@@ -93,11 +99,23 @@ CASES: dict[str, list[Callable[[], dict[str, Any]]]] = {
 }
 
 
+PLUGINS: dict[str, Callable[[], dict[str, Any]]] = {
+    "breaker": plugin,
+    "oracle": lambda: {"oracle": PluginOracle(Nothing())},
+    "both": lambda: plugin() | {"oracle": PluginOracle(Nothing())},
+}
+
+
 def build(
-    accounts: int, refresh: MarkRefresh, *made: Callable[[], dict[str, Any]], calm: bool = False
+    accounts: int,
+    refresh: MarkRefresh,
+    *made: Callable[[], dict[str, Any]],
+    levels: int = 12_000,
+    fraction_ppm: int = 10**6,
+    calm: bool = False,
 ) -> World:
     """The world of crash.py, with these mechanisms."""
-    said: dict[str, Any] = {}
+    said: dict[str, Any] = {"fraction_ppm": fraction_ppm} if fraction_ppm < 10**6 else {}
     for each in made:
         said |= each()
     oracle = said.pop("oracle", None)
@@ -115,9 +133,9 @@ def build(
         oracle=oracle,
     )
     people = draw_accounts(accounts)
-    each_level = max(1, int(sum(size for size, _, _ in people) * 1.02 / 12_000))
-    for k in range(12_000):
-        venue.seed_level(0, Side.BID, PRICE - 1 - k, each_level)
+    each_level = max(1, int(sum(size for size, _, _ in people) * 1.02 / levels))
+    for k in range(levels):
+        venue.seed_level(0, Side.BID, PRICE - 1 - k * (12_000 // levels), each_level)
     venue.seed_level(0, Side.ASK, PRICE + 1, each_level)
     venue.fund_deposit(0, 10**14)
     for size, entry, money in people:
@@ -127,9 +145,45 @@ def build(
     for minute in range(MINUTES if calm else 0):
         world.schedule_shock(minute * MINUTE, 0, 0, Side.ASK, size=1)
     if not calm:
-        world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * 2_000)
+        world.schedule_shock(0, 0, 0, Side.ASK, size=each_level * (levels // 6))
     world.start()
     return world
+
+
+def a_round(accounts: int, repeat: int) -> None:
+    """What a Python plug-in costs a round, by run() and by step()."""
+    for by_step in (False, True):
+        best: dict[str, float] = {}
+        rounds = 0
+        for _ in range(repeat):
+            for name, made in {"bare": dict, **PLUGINS}.items():
+                small = {"levels": 500, "fraction_ppm": 10_000}
+                world = build(accounts, MarkRefresh.ROUND, made, **small)
+                start = time.thread_time()
+                while by_step and world.step() >= 0:
+                    pass
+                world.run()
+                spent = time.thread_time() - start
+                best[name] = min(best.get(name, spent), spent)
+                rounds = int(world.log.column("steps", "round").max()) + 1
+        steps = world.log.rows("steps")
+        door = "step()" if by_step else "run()"
+        print(f"Python plug-ins by {door}: {accounts} accounts, {rounds} rounds, {steps} steps")
+        for name in PLUGINS:
+            cost = (best[name] - best["bare"]) / rounds * 1e6 - own_time(name)
+            print(f"  {name:<20} {cost:9.2f} us a round beside its own time (at most 5)")
+
+
+def own_time(name: str) -> float:
+    """Microseconds that the object itself takes a round."""
+    one, view, count = Nothing(), View(1, 1, 1, 1, 1, 0), 100_000
+    start = time.thread_time()
+    for _ in range(count):
+        if name != "oracle":
+            one.judge(0, view, 0)
+        if name != "breaker":
+            one.mark(view, 0)
+    return (time.thread_time() - start) / count * 1e6
 
 
 def main() -> int:
@@ -157,6 +211,7 @@ def main() -> int:
             print(f"  {name:<23} {spent * 1e3:9.2f} ms  {more:+6.1f} %{apart}")
     for name, per in apart_of(chosen.accounts, chosen.repeat).items():
         print(f"{name}: {per:.1f} us a minute and 1,000 accounts")
+    a_round(1_000, max(chosen.repeat, 7))
     return 0
 
 

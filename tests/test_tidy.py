@@ -56,7 +56,7 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact margin keys record market collaterals data stagekeys config safeguards toml"
+        "exact margin keys record market data stagekeys config collaterals safeguards toml"
         " override presets surcharges"
         " books populations staging schedules marks brakes slices policies ahead plan agenda"
         " scenario scenarios tables frames handed backed summary tape_file tape engine venue run",

@@ -18,6 +18,7 @@ from ordercascade.enums import HolderKind, Stop
 from ordercascade.replay.ahead import check_all_called
 from ordercascade.replay.backing import check_backing
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
+from ordercascade.replay.halts import check_halts
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
 from ordercascade.replay.rounds import OUTSIDE_KINDS, check_time, settlements_of
@@ -27,6 +28,7 @@ from ordercascade.tables import Table
 from ordercascade.tape import Tape
 
 UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest")
+ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
 SHOWN = 5  # failures of one check in a text
 
 
@@ -141,9 +143,13 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
     if not unexplained:
         _play(tape, terms, findings)
         return
-    check_backing(tape.tables, tape.meta["venues"], findings)
+    check_backing(tape.tables, tape.meta, findings)
+    whole = tape.meta["stop"] in ENDED
+    check_halts(tape.tables, tape.meta["venues"], findings, whole=whole)
     for check in list(CHECKS)[1:]:
-        if check == "collateral" and findings.rows[check]:
+        if (check == "halts" and "breakers" in unexplained) or (
+            check == "collateral" and findings.rows[check]
+        ):
             continue
         why = f"a venue has {' and '.join(unexplained)}: its rounds are not played again (steps)"
         findings.gap(check, why, len(tape))
@@ -171,8 +177,9 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     player = Player(tape.tables, terms, settlements, findings)
     player.play()
     kinds = tape.steps["kind"]
-    ended = tape.meta["stop"] in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
-    if ended and (tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)):
+    if tape.meta["stop"] in ENDED and (
+        tape.meta["scenario"] or (len(kinds) and kinds[-1] not in OUTSIDE_KINDS)
+    ):
         player.check_nobody_left()
         for stage in player.stages:
             check_all_called(stage)

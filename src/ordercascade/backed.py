@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade.enums import CollateralSource, NoteKind
+from ordercascade.enums import CollateralSource, NoteKind, StepKind
 from ordercascade.tables import Table
 
 Tables: TypeAlias = Mapping[str, Table]
@@ -37,6 +37,12 @@ def opening_gain(tables: Tables, meta: Mapping[str, Any]) -> Int64:
             )
             gain[row] = last - first
     return gain
+
+
+def positions(tables: Tables, bought: Int64) -> Int64:
+    """Return the lots of fills, 0 where a collateral was sold: no position changed."""
+    kinds = np.append(tables["steps"]["kind"], -1)[tables["fills"]["step"]]
+    return np.where(kinds == StepKind.PAYMENT, 0, bought)
 
 
 def moved(tables: Tables, meta: Mapping[str, Any], amount: Int64) -> Int64:

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from ordercascade.config import VenueConfig
 from ordercascade.enums import CollateralSource
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
 from ordercascade.exact import units as whole_units
-from ordercascade.keys import CollateralConfig, JumpConfig
-from ordercascade.market import Market
+from ordercascade.keys import CollateralConfig, HoldingConfig, JumpConfig
+from ordercascade.market import Market, Number
 
 RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
 WORTH_MAX = 2**44  # highest price times multiplier
 PEG_MAX = 4 * PPM
+IMPACT_MAX = 10
 
 
 class Collateral(NamedTuple):
@@ -42,9 +44,14 @@ class Collateral(NamedTuple):
 
 
 def collaterals(
-    configs: Sequence[CollateralConfig], markets: Sequence[Market], path: str
+    configs: Sequence[CollateralConfig],
+    markets: Sequence[Market],
+    path: str,
+    impact: Exact | None = None,
 ) -> tuple[Collateral, ...]:
-    """Return a venue's collaterals in the order of the file: assets 1, 2, …"""
+    """Return a venue's collaterals in the order of the file: assets 1, 2, …; `impact` is Y."""
+    if impact is not None and not 0 <= impact <= IMPACT_MAX:
+        raise ConfigError(f"{path}.haircut_impact", f"must be in [0, {IMPACT_MAX}]", plain(impact))
     made: list[Collateral] = []
     for index, config in enumerate(configs):
         place = f"{path}.collateral[{index}]"
@@ -54,7 +61,9 @@ def collaterals(
         if any(other.name == config.name for other in made):
             raise ConfigError(f"{place}.name", "is used twice", config.name)
         tick, price = _price(config, markets, place)
-        terms = price | _haircut(config, place)
+        terms = price | _haircut(config, place) | _impact(config, impact, place)
+        if config.spot:
+            terms["spot"] = _spot(terms, markets, made, place)
         made.append(Collateral(config.name, index + 1, config.decimals, tick, terms))
     return tuple(made)
 
@@ -132,18 +141,63 @@ def _haircut(config: CollateralConfig, path: str) -> dict[str, Any]:
         rows.append(row)
     if rows:
         terms["tiers"] = tuple(rows)
-    if config.volume is not None and config.impact is not None and config.volatility is not None:
-        product = exact("impact", config.impact * config.volatility)
-        terms["impact_ppm"] = located(path, ppm, "impact", product, high=10 * PPM)
-        terms["volume"] = located(f"{path}.volume", asset.to_amount, config.volume)
-        if min(terms["impact_ppm"], terms["volume"]) <= 0:
-            rule = "with volatility and volume must be above 0"
-            raise ConfigError(f"{path}.impact", rule, plain(config.impact))
     for key, said in (("floor", config.haircut_floor), ("discount", config.discount)):
         if said is not None:
             word = "haircut_floor" if key == "floor" else key
             terms[f"{key}_ppm"] = located(path, ppm, word, said)
     return terms
+
+
+def _spot(
+    terms: dict[str, Any], markets: Sequence[Market], made: Sequence[Collateral], path: str
+) -> bool:
+    """Refuse a spot book that cannot take whole lots of a collateral, or takes another's."""
+    if "market" not in terms:
+        raise ConfigError(f"{path}.spot", "needs the market that values it, not a stated rate")
+    market = markets[terms["market"]]
+    if market.multiplier * terms["per"] % terms["multiplier"]:
+        rule = f"has too few for a lot of {market.name}, {plain(market.lot_size)}"
+        raise ConfigError(f"{path}.decimals", rule)
+    if any(other.terms.get("spot") and other.terms["market"] == terms["market"] for other in made):
+        raise ConfigError(f"{path}.spot", "must be a market of its own", market.name)
+    return True
+
+
+def judge_spots(found: Sequence[Collateral], config: VenueConfig, path: str) -> None:
+    """Refuse positions in a market into which collateral is sold."""
+    names = {config.market[c.terms["market"]].name for c in found if c.terms.get("spot")}
+    places = [
+        (f"{path}.account[{i}].position[{j}].market", position.market)
+        for i, account in enumerate(config.account)
+        for j, position in enumerate(account.position)
+    ]
+    for i, crowd in enumerate(config.population):
+        held = (crowd.market,) if isinstance(crowd.market, str) else crowd.market
+        places += [(f"{path}.population[{i}].market", market) for market in held]
+    for place, market in places:
+        if market in names:
+            raise ConfigError(place, "is a spot market: nobody holds positions there", market)
+
+
+def _impact(config: CollateralConfig, impact: Exact | None, path: str) -> dict[str, int]:
+    """Return Y times volatility in ppm, and the volume; nothing where the venue says no Y."""
+    if config.volume is None or config.volatility is None:
+        return {}
+    asset = Collateral(config.name, 0, config.decimals, Decimal(0), {})
+    volume = located(f"{path}.volume", asset.to_amount, config.volume)
+    if volume <= 0 or config.volatility <= 0:
+        key, said = ("volume", config.volume) if volume <= 0 else ("volatility", config.volatility)
+        raise ConfigError(f"{path}.{key}", "must be above 0", plain(said))
+    if not impact:
+        return {}
+    product = exact("volatility", impact * config.volatility)
+    found = located(path, ppm, "volatility", product, low=1, high=10 * PPM)
+    return {"impact_ppm": found, "volume": volume}
+
+
+def impacts(found: Sequence[Collateral]) -> list[tuple[int, int, int]]:
+    """Return (asset, Y times volatility in ppm, volume) of each, for a change in a run."""
+    return [(c.asset, c.terms.get("impact_ppm", 0), c.terms.get("volume", 0)) for c in found]
 
 
 def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: str) -> None:
@@ -154,14 +208,19 @@ def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: 
             raise ConfigError(f"{path}.collateral", rule, found[0].name)
 
 
-def holdings(said: Mapping[str, Exact], found: Sequence[Collateral], path: str) -> dict[int, int]:
+def holdings(
+    said: Sequence[HoldingConfig], found: Sequence[Collateral], path: str
+) -> dict[int, int]:
     """Return what an account holds of collaterals: units by the asset's number."""
     held: dict[int, int] = {}
-    for label, amount in said.items():
-        asset = asset_of(label, found, f"{path}.assets")
-        held[asset.asset] = located(f"{path}.assets.{label}", asset.to_amount, amount)
+    for index, holding in enumerate(said):
+        place = f"{path}.assets[{index}]"
+        asset = asset_of(holding.asset, found, f"{place}.asset")
+        if asset.asset in held:
+            raise ConfigError(f"{place}.asset", "is named twice", holding.asset)
+        held[asset.asset] = located(f"{place}.amount", asset.to_amount, holding.amount)
         if held[asset.asset] < 0:
-            raise ConfigError(f"{path}.assets.{label}", "must be 0 or more", plain(amount))
+            raise ConfigError(f"{place}.amount", "must be 0 or more", plain(holding.amount))
     return held
 
 
@@ -189,3 +248,31 @@ def jump_of(config: JumpConfig, asset: Collateral, path: str) -> dict[str, int]:
         rule = f"must be a multiple of {plain(asset.tick_size)}, above 0 and at most {top}"
         raise ConfigError(f"{path}.rate", rule, plain(rate))
     return {"price": price}
+
+
+def paid_in(
+    money: Number, label: str | None, settled: Market, found: Sequence[Collateral]
+) -> tuple[int, int]:
+    """Return the number of the asset that somebody pays with, and the amount, above 0."""
+    asset = next((each for each in found if each.name == label), None)
+    if asset is None and label not in (None, settled.settle):
+        names = ", ".join([settled.settle, *(each.name for each in found)])
+        raise InputError("asset", label, f"must be one of {names}")
+    if asset is None:
+        amount, unit = settled.to_amount(money), settled.unit
+    else:
+        amount = asset.to_amount(exact("amount", money))
+        unit = Exact(Decimal(1).scaleb(-asset.decimals))
+    if amount < 1:
+        raise InputError("amount", plain(Decimal(str(money))), f"must be at least {plain(unit)}")
+    return (0 if asset is None else asset.asset), amount
+
+
+def held_of(venue: Any, found: Sequence[Collateral], account: int) -> dict[str, Decimal]:
+    """Return how much of each collateral an account of an engine's venue holds."""
+    held: dict[str, Decimal] = {}
+    for asset in found:
+        scope = int(venue.cross_scope(account, asset.asset))
+        amount = int(venue.collateral(scope)) if scope >= 0 else 0
+        held[asset.name] = Decimal(amount).scaleb(-asset.decimals)
+    return held

@@ -22,6 +22,7 @@ from ordercascade.keys import (
     FundingConfig,
     FundingRuleConfig,
     GatesConfig,
+    HoldingConfig,
     InterestConfig,
     JumpConfig,
     MarginCallsConfig,
@@ -195,6 +196,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     liquidation_fee: Exact | None = None
     liquidation_fee_to: Literal["fund", "fees"] | None = None
     liquidation_pays_taker: bool | None = None
+    haircut_impact: Exact | None = None  # Y of collaterals that state volatility and volume
     fund: FundConfig | None = None
     adl: AdlConfig | None = None
     fees: FeesConfig | None = None
@@ -287,7 +289,7 @@ class AccountConfig(Strict, frozen=True, kw_only=True):
 
     name: str
     collateral: Exact | None = None
-    assets: dict[str, Exact] | None = None
+    assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
 
 

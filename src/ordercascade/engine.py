@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
 from ordercascade.ahead import told as ahead_told
+from ordercascade.collaterals import impacts
 from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
@@ -43,6 +44,12 @@ def stages_of(plan: VenuePlan) -> dict[str, Any]:
     policy, stages = plan.staged
     found: dict[str, Any] = {"policy": policy_of(policy)} if policy else {}
     return found | {"stages": dict(stages)} if stages else found
+
+
+def changed_rules(plan: VenuePlan) -> dict[str, Any]:
+    """Return a venue's rules as `core.changing.change` takes them in a running world."""
+    found = plan.arguments | stages_of(plan) | plan.guards()
+    return found | {"impacts": impacts(plan.collaterals)}
 
 
 def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:

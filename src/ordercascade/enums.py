@@ -89,7 +89,7 @@ class Reject(IntEnum):
     NO_OVERLAP = -19
     GATED = -20
     HALTED = -21
-    EXPIRED_MARKET = -26
+    EXPIRED_MARKET = -22
 
 
 class HolderKind(IntEnum):

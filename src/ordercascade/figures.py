@@ -7,7 +7,7 @@ the only rounding is to the decimals that are shown.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -153,6 +153,15 @@ class Figures:
     def settled(self, venue: int) -> Units:
         """Return the units of the venue's money: those of its first market."""
         return self.units[min(key for key in self.units if key[0] == venue)]
+
+    def asset(self, venue: int, asset: int) -> Units:
+        """Return the units of an asset: the venue's money, or a collateral."""
+        for told in self.tape.meta["venues"]:
+            for each in told.get("collaterals", ()) if told["id"] == venue else ():
+                if each["asset"] == asset:
+                    cash = Decimal(1).scaleb(-int(each["decimals"]))
+                    return replace(self.settled(venue), settle=str(each["name"]), cash=cash)
+        return self.settled(venue)
 
     def who(self, venue: int, holder: int) -> str:
         """Name the owner of a scope; accounts have names where the scenario gave them one."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ordercascade.contracts import kind_of, paid
-from ordercascade.enums import PostReason, StepKind
+from ordercascade.enums import NoteKind, PostReason, StepKind
 from ordercascade.figures import Figures, Pair, Rows, plural, some
 
 NAMED = 4  # takeovers, counterparties, postings named one by one
@@ -73,6 +73,8 @@ def payment_line(f: Figures, step: int) -> str:
     """Say what a settlement to the mark, or the levels of margin, moved."""
     rows = f.within("postings", (step, step + 1))
     venue = f.venue(step)
+    if len(rows) and f.cell("postings", "reason", int(rows[0])) == PostReason.CONVERSION:
+        return _converted(f, step, rows.tolist())
     money = f.settled(venue).money
     market = f.cell("steps", "market", step)
     parts = []
@@ -85,6 +87,34 @@ def payment_line(f: Figures, step: int) -> str:
     holders = plural(len(rows), "payment")
     name = f.units[venue, market].name
     return f"{name} is settled to the mark with {holders}: {', '.join(parts)}"
+
+
+def _converted(f: Figures, step: int, rows: Sequence[int]) -> str:
+    """Say what collateral became money, and how much."""
+    venue, scope = f.venue(step), f.cell("steps", "scope", step)
+    parts: list[str] = []
+    brought = 0
+    for row in rows:
+        amount, asset = (f.cell("postings", name, row) for name in ("amount", "asset"))
+        if f.cell("postings", "to_holder", row) == scope:
+            brought += amount
+        else:
+            parts.append(f.asset(venue, asset).money(amount))
+    paid = f.settled(venue).money(brought)
+    return f"{f.who(venue, scope)} pays with {' and '.join(parts)}, converted into {paid}"
+
+
+def jump_lines(f: Figures, step: int) -> list[str]:
+    """Say how a collateral jumped in a step."""
+    lines = []
+    for row in f.within("notes", (step, step + 1)).tolist():
+        if f.cell("notes", "kind", row) != NoteKind.COLLATERAL:
+            continue
+        asset, of_peg = divmod(f.cell("notes", "b", row), 2)
+        name, value = f.asset(f.venue(step), asset).settle, f.cell("notes", "a", row)
+        worth = f"{value / 10_000:g} % of its price" if of_peg else f"{value:,} ticks"
+        lines.append(f"{name} is worth {worth}")
+    return lines
 
 
 def _sum(f: Figures, step: int, reason: PostReason) -> int:

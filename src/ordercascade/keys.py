@@ -263,9 +263,10 @@ class HaircutTier(Strict, frozen=True, kw_only=True):
 class CollateralConfig(Strict, frozen=True, kw_only=True):
     """Another asset as margin at a venue: its price, its haircut, what a conversion brings.
 
-    Its haircut is one fraction, or tiers of what lies above an amount. With a `volume` (traded a
-    day) and a `volatility` (a day) it grows with the amount Q, to 1 - (1 - h)(1 - impact x
-    volatility x sqrt(Q / volume)), and is never below `haircut_floor`. spec/MECHANISMS.md §14.
+    Its haircut is one fraction, or tiers of what lies above an amount. At a venue that says its
+    `haircut_impact`, one with a `volume` (traded a day) and a `volatility` (a day) grows with the
+    amount Q, to 1 - (1 - h)(1 - haircut_impact x volatility x sqrt(Q / volume)), and is never below
+    `haircut_floor`. spec/MECHANISMS.md §14.
     """
 
     name: str
@@ -274,18 +275,24 @@ class CollateralConfig(Strict, frozen=True, kw_only=True):
     peg: Exact | None = None
     haircut: Exact | None = None
     tiers: tuple[HaircutTier, ...] = ()
-    impact: Exact | None = None
     volatility: Exact | None = None
     volume: Exact | None = None
     haircut_floor: Exact | None = None
     discount: Exact | None = None
+    spot: bool = False  # sold into the book of the market that values it
 
     def __post_init__(self) -> None:
         if self.haircut is not None and self.tiers:
             raise ValueError("haircut and tiers say the same in two ways; give one")
-        parts = (self.impact, self.volatility, self.volume)
-        if any(part is None for part in parts) and any(part is not None for part in parts):
-            raise ValueError("impact, volatility and volume belong together; give all or none")
+        if (self.volatility is None) != (self.volume is None):
+            raise ValueError("volatility and volume belong together; give both or none")
+
+
+class HoldingConfig(Strict, frozen=True, kw_only=True):
+    """An amount of a collateral that an account opens with."""
+
+    asset: str
+    amount: Exact
 
 
 class JumpConfig(Strict, frozen=True, kw_only=True):

@@ -15,7 +15,13 @@ from ordercascade.ahead import Ahead, Expiry, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
 from ordercascade.checks import check_pace
-from ordercascade.collaterals import Collateral, collaterals, holdings, judge_backing
+from ordercascade.collaterals import (
+    Collateral,
+    collaterals,
+    holdings,
+    judge_backing,
+    judge_spots,
+)
 from ordercascade.config import (
     AccountConfig,
     BracketFile,
@@ -186,9 +192,11 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     )
     tables = [(m.arguments["brackets"], m.margins.kind if m.margins else "") for m in markets]
     more = surcharges_of(config, tables, fees, path)
-    backing = collaterals(config.collateral, [item.market for item in markets], path)
+    instruments = [item.market for item in markets]
+    backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
     warned = ahead(config, first, path)
+    judge_spots(backing, config, path)
     return VenuePlan(
         config.name, config, path, arguments, markets, fund, stages, breakers, more, planned,
         backing, warned,
@@ -204,7 +212,7 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
         name(f"{path}.name", config.name)
         if config.name in made:
             raise ConfigError(f"{path}.name", "is used twice", config.name)
-        held = holdings(config.assets or {}, venue.collaterals, path)
+        held = holdings(config.assets, venue.collaterals, path)
         made[config.name] = _account(markets, config, path)._replace(assets=held)
     for index, source in enumerate(venue.config.positions):
         grouped: dict[str, list[Opening]] = {}

@@ -16,7 +16,7 @@ import msgspec
 from ordercascade.ahead import give_answers, schedule_ends
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
-from ordercascade.engine import default_engine, meta_of, raise_venue, stages_of, tape_of
+from ordercascade.engine import changed_rules, default_engine, meta_of, raise_venue, tape_of
 from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
@@ -120,7 +120,7 @@ class World:
                 else new.oracle(scenario.seed, after.name)
                 for old, new in zip(before.markets, after.markets, strict=True)
             ]
-            rules = after.arguments | stages_of(after) | after.guards()
+            rules = changed_rules(after)
             if before.breakers == after.breakers:
                 rules["breakers"] = "keep"
             if before.surcharges == after.surcharges:

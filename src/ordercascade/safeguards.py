@@ -349,3 +349,13 @@ register(
     )
 )
 register(Safeguard("twap", "TWAP oracle", "window in seconds", "money", "60", _twap, _put_twap))
+register(
+    Safeguard(
+        "haircut",
+        "liquidity-adjusted haircut",
+        "impact Y of selling a collateral's day",
+        "share",
+        "0.8",
+        *_rate("haircut_impact"),
+    )
+)

@@ -172,12 +172,14 @@ def _event(f: Figures, step: int) -> list[str]:
         if reason in MOVES:
             end = "from_holder" if reason == PostReason.WITHDRAWAL else "to_holder"
             who = f.who(venue, f.cell("postings", end, row))
-            amount = f.settled(venue).money(f.cell("postings", "amount", row))
+            unit = f.asset(venue, f.cell("postings", "asset", row))
+            amount = unit.money(f.cell("postings", "amount", row))
             lines.append(f"{head} {MOVES[reason]} of {amount}, {who}")
     if f.cell("steps", "cause_market", step) >= 0:
         lines.append(
             f"{head} a new outside price of {f.market('steps', step).name}{_index(f, step)}"
         )
+    lines += [f"{head} {line}" for line in inheritance.jump_lines(f, step)]
     ends = calling.expiry_line(f, step) or "an event without an order"
     return [*(lines or [f"{head} {ends}"]), *_marked(f, step)]
 

@@ -353,6 +353,7 @@ def _users_loss(s: _Run) -> int:
         held = s.worth("positions", positions["size"], s.per_market("positions", marks))
         equity.to_scopes("positions", "scope", sign * held)
     bought = np.where(fills["taker_side"] == Side.BID, fills["size"], -fills["size"])
+    bought = backed.positions(s.tables, bought)
     gain = s.worth("fills", bought, s.per_market("fills", last))
     gain -= s.worth("fills", bought, fills["price"])
     equity.to_accounts("taker_account", gain)

@@ -17,16 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from ordercascade import presets, toml
 from ordercascade.checks import CASH_MAX, check_order, member, once, whole
+from ordercascade.collaterals import held_of, paid_in
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
-from ordercascade.enums import (
-    HolderKind,
-    OrderFlag,
-    OrderType,
-    Reject,
-    Side,
-    TimeInForce,
-)
+from ordercascade.enums import HolderKind, OrderFlag, OrderType, Reject, Side, TimeInForce
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -119,19 +113,24 @@ class Venue:
         self._accounts += 1
         return self._accounts
 
-    def deposit(self, account: int | str, money: Number) -> None:
-        """Pay into the account's cross scope."""
-        owner, amount = self._account(account), self._paid(money)
+    def deposit(self, account: int | str, money: Number, *, asset: str | None = None) -> None:
+        """Pay into the account's cross scope; `asset` is a collateral, else what it settles in."""
+        owner, (number, amount) = self._account(account), self._paid(money, asset)
         if self._world is None:
             if self._waiting + amount > CASH_MAX:
                 raise RangeError("amount", "and the deposits before must sum to at most 2**60")
             self._waiting += amount
-        self._do(lambda venue: venue.deposit(owner, 0, amount))
+        self._do(lambda venue: venue.deposit(owner, number, amount))
 
-    def withdraw(self, account: int | str, money: Number) -> int:
+    def withdraw(self, account: int | str, money: Number, *, asset: str | None = None) -> int:
         """Pay out of the cross scope what its margin leaves free: 0 or Reject.INSUFFICIENT."""
         self._start()
-        return _answer(self._venue.withdraw(self._account(account), 0, self._paid(money)))
+        return _answer(self._venue.withdraw(self._account(account), *self._paid(money, asset)))
+
+    def assets(self, account: int | str) -> dict[str, Decimal]:
+        """Return how much of each collateral of the venue an account holds."""
+        self._start()
+        return held_of(self._venue, self._plan.collaterals, self._account(account))
 
     def isolate(self, account: int | str, market: str, money: Number = 0) -> int:
         """Isolate the account's coming position in a market, with money from its cross scope.
@@ -327,12 +326,9 @@ class Venue:
             raise ConfigError("venue", "has no market and so no settlement asset")
         return self._plan.markets[0].market
 
-    def _paid(self, money: Number) -> int:
-        amount = self._settled().to_amount(money)
-        if amount < 1:
-            unit = plain(self._settled().unit)
-            raise InputError("amount", plain(Decimal(str(money))), f"must be at least {unit}")
-        return amount
+    def _paid(self, money: Number, asset: str | None = None) -> tuple[int, int]:
+        """Return the number of an asset, and an amount of it that is above 0."""
+        return paid_in(money, asset, self._settled(), self._plan.collaterals)
 
     def _free(self, account: int) -> int:
         """Return what may leave the cross scope: within collateral, initial margin covered."""
@@ -380,7 +376,7 @@ class Venue:
             lots += abs(size)
             if size:
                 maintenance += item.maintenance(abs(value))
-        if any(item.margins for item in self._plan.markets):
+        if self._plan.collaterals or any(item.margins for item in self._plan.markets):
             equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
         strict = self._plan.arguments["trigger_strict"]
         short = equity < maintenance or (equity == maintenance and not strict)

@@ -16,6 +16,7 @@ from ordercascade.core.laws import OPENING_DTYPE
 from ordercascade.core.world import World
 from ordercascade.data.brackets import COLUMNS
 from ordercascade.data.table import read_table
+from ordercascade.enums import CollateralSource
 
 TABLE = ",".join(COLUMNS) + "\n"
 TIERS = SCENARIO[SCENARIO.index("brackets = [") : SCENARIO.index("[venue.market.book]")]
@@ -191,6 +192,74 @@ def test_bad_D08_a_rebate_that_no_taker_pays_for(fees: dict[str, int]) -> None:
     door = doors.text()
     swap = 'preset = "simple"', f'preset = "simple"\nfees = {{ {said} }}'
     refused(door, oc.ConfigError, f"venue[0].fees: {words}", lambda: door.at(*swap))
+
+
+# ------------------------------------------------------------------ D09, D10: collateral
+
+BACKED = """[[venue.collateral]]
+name = "stUSD"
+decimals = 2
+price = { kind = "rate", rate = 1 }
+haircut = 0.1
+[[venue.account]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("haircut = 0.1", "haircut = 1.1", "collateral[0].haircut: must be in [0, 1], got '1.1'"),
+        ("haircut = 0.1", "haircut = -0.1", "collateral[0].haircut: must be in [0, 1], got '-0.1'"),
+        ("haircut = 0.1", "haircut = nan", "collateral[0].haircut: …finite"),
+        ("haircut = 0.1", "haircut = inf", "collateral[0].haircut: …finite"),
+        ("haircut = 0.1", 'haircut = "nan"', "collateral[0].haircut: …plain decimal"),
+        ("haircut = 0.1", "haircut = 0.0000001", "haircut: must not be finer than a ppm"),
+        ("haircut = 0.1", "haircut_floor = 1.5", "haircut_floor: must be in [0, 1]"),
+        ("haircut = 0.1", "discount = 2", "discount: must be in [0, 1]"),
+        (
+            "haircut = 0.1",
+            "tiers = [{ above = 0, haircut = 0.5 }, { above = 9, haircut = 1.5 }]",
+            "collateral[0].tiers[1].haircut: must be in [0, 1]",
+        ),
+    ],
+)
+def test_bad_D09_a_haircut_outside_its_bounds(old: str, new: str, words: str) -> None:
+    door = doors.text()
+    backed = "[[venue.account]]\n", BACKED
+    assert door.at(*backed)
+    refused(door, oc.ConfigError, words, lambda: door.at(*backed, old, new))
+
+
+@pytest.mark.parametrize("haircut", [-1, 10**6 + 1])
+def test_bad_D09_a_haircut_of_the_core_outside_its_bounds(haircut: int) -> None:
+    door, _ = added()
+    words = "collateral[1].haircut_ppm: must be in [0, 1000000]"
+    refused(door, oc.ConfigError, words, lambda: _collateral(door, haircut_ppm=haircut))
+    refused(door, oc.InputTypeError, "", lambda: _collateral(door, haircut_ppm=float("nan")))
+
+
+def _collateral(door: Door, **terms: Any) -> None:
+    world = door.state.__self__  # type: ignore[attr-defined]
+    world.add_collateral(0, 1, **({"price": 1} | terms))
+
+
+def test_bad_D10_a_collateral_valued_by_a_market_that_settles_in_it() -> None:
+    door = doors.text()
+    swaps = (
+        *('name = "TOY"', 'name = "BTC-PERP"', 'market = "TOY"', 'market = "BTC-PERP"'),
+        *('settle = "USD"', 'settle = "BTC"', "[[venue.account]]\n", BACKED),
+        *('"stUSD"', '"BTC"', 'kind = "rate", rate = 1', 'kind = "mark", market = "BTC-PERP"'),
+    )
+    words = "venue[0].collateral[0].price.market: …cycle: BTC → BTC-PERP → BTC"
+    refused(door, oc.ConfigError, words, lambda: door.at(*swaps))
+
+
+def test_bad_D10_a_cycle_in_the_core() -> None:
+    door, _ = added()
+    door.at.add_market(asset=1, last=5)
+    words = "collateral[1].market: …cycle: asset 1 -> market 0 -> asset 1"
+    mark = {"source": CollateralSource.MARK, "market": 0, "price": 0}
+    refused(door, oc.ConfigError, words, lambda: _collateral(door, **mark))
 
 
 # ------------------------------------------------------------------ D11 to D15: words

@@ -165,6 +165,22 @@ def test_a_plug_in_that_fails_can_be_set_aside_and_nothing_else_is_undone() -> N
     assert world.steps > steps + 1
 
 
+def test_what_a_user_did_between_two_calls_is_not_undone() -> None:
+    """The world is kept over many calls, but not over this one."""
+    fuse = Fuse()
+    world, venue = t2(**plugins(fuse))
+    world.settle()
+    account = venue.open_account()
+    venue.deposit(account, 0, 777)
+    order = venue.submit(account, 0, Side.BID, 70, 1)
+    before, written = world.state_hash(), tape(world)
+    fuse.at = fuse.calls + 1
+    with pytest.raises(MechanismError):
+        world.run()
+    assert (world.state_hash(), tape(world)) == (before, written)
+    assert venue.cancel(account, 0, order) == 1
+
+
 def test_a_plug_in_of_two_worlds_fails_in_one_of_them() -> None:
     """The object is theirs both; what it said to one is not told to the other."""
     fuse = Fuse()

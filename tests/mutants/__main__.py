@@ -76,7 +76,8 @@ ENGINE = [
     *("unit/test_book_ids.py", "property/test_desk_machine.py", "unit/test_flock.py"),
     *("unit/test_tranches.py", "unit/test_gates.py", "unit/test_brakes.py", "unit/test_feeds.py"),
     *("unit/test_funding.py", "unit/test_inverse.py", "unit/test_slices.py", "mechanism"),
-    *("unit/test_surcharges.py", "unit/test_interest.py"),
+    *("unit/test_surcharges.py", "unit/test_interest.py", "unit/test_collateral.py"),
+    *("unit/test_calls.py", "unit/test_expiry.py", "property/test_calls_and_expiries.py"),
     *("property/test_breakers.py", "property/test_invariants.py", "vectors"),
 ]
 # What takes long and says nothing of one line.

@@ -73,11 +73,23 @@ def backed(draws: st.DrawFn) -> list[Call]:
     assets, more = first.args[0], draws(st.integers(1, 2))
     calls[0] = Call(-1, "add_venue", (assets + more,), first.kwargs)
     markets = [(n, c.kwargs) for n, c in enumerate(c for c in calls if c.name == "add_market")]
+    spot = draws(st.booleans())
+    if spot:  # The last market is where the first collateral is sold.
+        last = max(n for n, call in enumerate(calls) if call.name == "add_market")
+        multiplier = draws(st.sampled_from([1, 7]))
+        made = {"asset": 0, "multiplier": multiplier, "last": draw.BASE, "index": draw.BASE}
+        ladder = draws(draw.levels(len(markets), 0))
+        calls[last + 1 : last + 1] = [Call(0, "add_market", (), made), *ladder]
     accounts = draw.count(calls, "open_account", 0)
     sources = []
     for asset in range(assets, assets + more):
         backs = draws(st.integers(0, assets - 1))
         sources.append(draws(terms(backs, markets)))
+        if spot and asset == assets:
+            how = {"backs": 0, "market": len(markets), "spot": True, "price": 0}
+            how |= {"source": draws(st.sampled_from(list(CollateralSource)[1:]))}
+            how |= {"multiplier": multiplier, "per": draws(st.sampled_from([1, 3]))}
+            sources[-1] |= how
         calls.append(Call(-1, "add_collateral", (0, asset), sources[-1]))
         for account in range(1, accounts + 1):
             amount = draws(st.sampled_from([1, 1, 5, 40, 150]))
@@ -97,7 +109,8 @@ def backed(draws: st.DrawFn) -> list[Call]:
         amount = draws(st.sampled_from([-3, -40, 25]))
         calls.append(Call(-1, "schedule_transfer", (draws(times), 0, who, asset, amount)))
     calls.append(Call(-1, "start"))
-    calls += draws(st.lists(draw.user_order(calls, 0), max_size=5))
+    rooms = [call for call in calls if not spot or call.kwargs is not made]
+    calls += draws(st.lists(draw.user_order(rooms, 0), max_size=5))
     for _ in range(draws(st.integers(0, 3))):
         who, asset = draws(st.integers(1, accounts)), draws(st.integers(0, assets + more - 1))
         amount = draws(st.sampled_from([1, 4, 60]))

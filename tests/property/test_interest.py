@@ -32,7 +32,7 @@ def terms(draw_: st.DrawFn) -> tuple[Lending, int, int, int]:
     return lending, at, draw_(st.sampled_from([SECOND, DAY, 30 * DAY])), draw_(st.integers(1, 3))
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(draw.scenarios(), terms())
 def test_a_random_scenario_with_interest_gives_the_twin_s_tape(
     calls: list[Call], drawn: tuple[Lending, int, int, int]

@@ -108,6 +108,24 @@ def test_a_call_that_fails_in_any_hook_has_not_been(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(CASCADES))
+def test_cells_of_the_tape_go_back_too_where_the_agenda_grew_inside_a_round(seed: int) -> None:
+    """A call of the user's after each step: the world is kept anew there, rows half written."""
+    calls, _end, _whole = ended(seed)
+    for at in range(1, calls + 1, 2):
+        world, venue = cascade(seed, Fuse(at))
+        before: tuple[str, Tape] = "", {}
+        with pytest.raises(MechanismError):
+            world.start()
+            while True:
+                world.schedule_index(10**15, 0, 0, 1_000)
+                before = world.state_hash(), tape(world)
+                world.step()
+        if before[0]:
+            assert (world.state_hash(), tape(world)) == before
+        checked(world, venue)
+
+
+@pytest.mark.parametrize("seed", range(CASCADES))
 def test_a_run_that_fails_in_any_hook_stands_where_the_round_began(seed: int) -> None:
     """In one run: what stands is the rounds before it, on the tape and in the state."""
     calls, end, whole = ended(seed)

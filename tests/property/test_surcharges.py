@@ -20,7 +20,7 @@ from reference.world import World as Twin
 from unit.worlds import rows
 
 SECOND = 10**9
-OPS = int(os.environ.get("ORDERCASCADE_PROOF_OPS", "600"))
+OPS = int(os.environ.get("ORDERCASCADE_PROOF_OPS", "10000"))
 KINDS = {"margin": VolatilityMargin, "fee": VolatilityFee, "buffer": ContagionBuffer}
 
 
@@ -61,7 +61,7 @@ def surcharges(draw_: st.DrawFn) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(draw.scenarios(), surcharges())
 def test_a_random_scenario_with_surcharges_gives_the_twin_s_tape(
     calls: list[Call], numbers: list[tuple[str, dict[str, Any]]]

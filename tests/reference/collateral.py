@@ -14,6 +14,7 @@ from ordercascade.enums import (
     HolderKind,
     NoteKind,
     PostReason,
+    Side,
     StepKind,
 )
 from reference.margin import PPM
@@ -43,6 +44,7 @@ class Pledge:
     floor_ppm: int = 0
     discount_ppm: int = 0
     peg_ppm: int = PPM
+    spot: bool = False
     stood: tuple[int, int] = (0, 0)  # price (of a rate or an index) and peg in this round
 
     def impact(self, amount: int) -> int:
@@ -165,7 +167,13 @@ def convert(venue: Venue, scope: int) -> Iterator[int]:
         if flat and wanted <= 0:
             continue
         price = price_of(venue, pledge, None)
+        outside = ledger.find(HolderKind.EXTERNAL, asset)
+        if pledge.spot:
+            through_book(venue, scope, purse, pledge, wanted if flat else 0)
+            wanted = -venue.collateral(scope)
         amount = venue.collateral(purse)
+        if amount == 0 or (flat and wanted <= 0):
+            continue
         if flat and pledge.sold(amount, *price) >= wanted:
             least, most = 0, amount  # brings too little, brings enough
             while most - least > 1:
@@ -173,11 +181,39 @@ def convert(venue: Venue, scope: int) -> Iterator[int]:
                 enough = pledge.sold(middle, *price) >= wanted
                 least, most = (least, middle) if enough else (middle, most)
             amount = most
-        outside = ledger.find(HolderKind.EXTERNAL, asset)
         ledger.post(purse, outside, amount, PostReason.CONVERSION)
         ledger.post(desk, scope, pledge.sold(amount, *price), PostReason.CONVERSION)
     venue.writer.close(step)
     yield step
+
+
+def through_book(venue: Venue, scope: int, purse: int, pledge: Pledge, wanted: int) -> None:
+    """Sell whole lots, best bid first, until the money is there that is wanted (0: all of it)."""
+    market, ledger = venue.markets[pledge.market], venue.ledger
+    step = ledger.step
+    assert step is not None
+    lot = market.multiplier * pledge.per // pledge.multiplier
+    most, lots, brought = venue.collateral(purse) // lot, 0, 0
+    for price in market.book.prices(Side.BID):
+        for _ in range(market.book.size_at(Side.BID, price)):
+            if lots < most and (not wanted or brought < wanted):
+                lots += 1
+                brought += price * market.multiplier
+    if lots == 0:
+        return
+    assert market.book.take(Side.ASK, None, lots, venue.scopes[scope].account) == lots
+    venue.writer.levels(step, market)
+    fills, market.book.fills = market.book.fills, []
+    for fill in fills:
+        market.last, market.trade_step = fill["price"], step
+        cells = {column: cell for column, cell in fill.items() if column != "self_trade"}
+        venue.world.tables.append(
+            "fills", step=step, venue=venue.id, market=market.id, taker_fee=0, maker_fee=0, **cells
+        )
+    at = venue.scopes[scope].asset
+    outside = ledger.find(HolderKind.EXTERNAL, venue.scopes[purse].asset)
+    ledger.post(purse, outside, lots * lot, PostReason.CONVERSION)
+    ledger.post(ledger.find(HolderKind.EXTERNAL, at), scope, brought, PostReason.CONVERSION)
 
 
 def tick(venue: Venue, asset: int, value: int, what: int, time_ns: int) -> int:

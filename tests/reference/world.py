@@ -108,7 +108,9 @@ class World:
     def add_collateral(self, venue: int, asset: int, **terms: Any) -> None:
         """Let an asset back scopes of another."""
         self._before_start()
-        self.venues[venue].pledges[asset] = collateral.made(terms)
+        made = self.venues[venue].pledges[asset] = collateral.made(terms)
+        if made.spot:
+            self.venues[venue].markets[made.market].size_max = 0
 
     # The agenda.
 

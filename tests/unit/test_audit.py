@@ -47,9 +47,11 @@ def test_a_shipped_scenario_passes_whole(name: str) -> None:
     found = oc.audit(tape)
     assert found.ok, told(found)
     why = {gap.reason for gap in found.gaps}
-    # What breakers decide is not decided again, and the audit says so.
-    guarded = "breaker" in oc.scenarios.load(name).to_toml()
-    assert all("breakers" in each for each in why) if guarded else not why
+    # What breakers and collaterals decide is not decided again, and the audit says so.
+    venues = tape.meta["venues"]
+    guarded = [word for word in ("breakers", "collaterals") if any(word in v for v in venues)]
+    assert ("breakers" in guarded) == ("breaker" in oc.scenarios.load(name).to_toml())
+    assert all(each in reason for reason in why for each in guarded) if guarded else not why
     if not guarded:
         assert next(c.rows for c in found.checks if c.name == "parents") == len(tape)
 

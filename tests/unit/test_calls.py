@@ -9,8 +9,9 @@ import pytest
 from ordercascade.core.planning import set_answers
 from ordercascade.core.world import World
 from ordercascade.duties import CallAction, CallSource
-from ordercascade.enums import NoteKind, PostReason, PriceSource, StepKind
+from ordercascade.enums import BreakerKind, NoteKind, PostReason, PriceSource, Reject, StepKind
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
+from ordercascade.mechanisms.breakers import Breaker
 from unit.worlds import BRACKETS, holding, make, rows, run_checked
 
 ADD, REDUCE = CallAction.ADD, CallAction.REDUCE
@@ -67,7 +68,11 @@ def test_it_is_called_once_until_it_was_at_the_release_level() -> None:
 def test_a_call_carries_equity_and_maintenance() -> None:
     world, (scope,) = indexed((10, 100, 16_200))
     fall(world, 93)
-    told = [row for row in rows(world, "notes", "kind", "scope", "a", "b") if row[0] == 20]
+    told = [
+        row
+        for row in rows(world, "notes", "kind", "scope", "a", "b")
+        if row[0] == NoteKind.MARGIN_CALL
+    ]
     assert told == [(NoteKind.MARGIN_CALL, scope, 9_200, 4_650)]
 
 
@@ -302,3 +307,68 @@ def test_requirements_that_jump_are_looked_at_every_round() -> None:
     world.start()
     run_checked(world)
     assert calls(world) == [(3, scope)]
+
+
+def two_markets(**rules: Any) -> tuple[World, Any]:
+    world = World(1)
+    world.add_venue(**({"calls": CALLS} | rules))
+    venue = world.venue(0)
+    for _ in range(2):
+        venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, brackets=BRACKETS,
+                         source=PriceSource.INDEX, index=100)  # fmt: skip
+    for market in range(2):
+        for price in range(40, 100):
+            venue.seed_level(market, 0, price, 1_000)
+    return world, venue
+
+
+def test_legs_that_fall_one_after_the_other_use_up_one_slack() -> None:
+    """Two longs of 10 lots with 26,000. With both at p equity is 26,000 - 2,000 (100 - p) and
+    twice maintenance 200 p: called where 26,000 - 2,000 x < 20,000 - 200 x, so x > 3.33."""
+    world, venue = two_markets()
+    scope = holding(venue, 10, 100, 26_000)
+    venue.open_position(1, 1, 10, 100_000)
+    for step in range(1, 9):
+        world.schedule_index(step, 0, step % 2, 100 - (step + 1) // 2)
+    world.start()
+    run_checked(world)
+    assert calls(world) == [(7, scope)]  # 96 and 97
+
+
+def test_a_requirement_steeper_than_the_value_calls_a_long_on_the_way_up() -> None:
+    """Maintenance 50 %, the level three times: at 103 equity is 15,400, the level 15,450."""
+    world = World()
+    world.add_venue(calls={"call_ppm": 3_000_000})
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=99, source=PriceSource.INDEX,
+                     index=100, brackets=[(0, 500_000, 0, 600_000)])  # fmt: skip
+    scope = holding(venue, 1, 100, 15_100)
+    for time, price in ((1, 101), (2, 103)):
+        world.schedule_index(time, 0, 0, price)
+    world.start()
+    run_checked(world)
+    assert calls(world) == [(2, scope)]
+
+
+def test_of_two_legs_of_one_weight_the_lower_market_is_reduced() -> None:
+    world, venue = two_markets()
+    scope = holding(venue, 10, 100, 26_000)
+    venue.open_position(1, 1, 10, 100_000)
+    set_answers(world, 0, 1, action=REDUCE, share_ppm=500_000)
+    for market in range(2):
+        world.schedule_index(1, 0, market, 96)
+    world.start()
+    run_checked(world)
+    assert [venue.position(scope, market)[0] for market in range(2)] == [5, 10]
+
+
+def test_a_reduction_in_a_halted_market_has_a_row_that_says_so() -> None:
+    halt = Breaker(
+        BreakerKind.HALT, band_ppm=10_000, window_ns=10**9, halt_ns=10**9, everybody=True
+    )
+    world, (scope,) = indexed((10, 100, 16_200), breakers=[halt])
+    set_answers(world, 0, 1, action=REDUCE)
+    fall(world, 93)
+    assert rows(world, "orders", "size", "filled", "result") == [(10, 0, Reject.HALTED)]
+    assert answers(world) == [0]
+    assert world.venue(0).position(scope, 0)[0] == 10

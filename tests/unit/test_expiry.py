@@ -18,6 +18,8 @@ from ordercascade.enums import (
     Reject,
     Side,
     StepKind,
+    Takeover,
+    TakeoverWhen,
 )
 from ordercascade.errors import ConfigError, InputError
 from unit.worlds import holding, make, rows, run_checked
@@ -216,3 +218,21 @@ def test_a_market_ends_once() -> None:
         schedule_expiry(world, 6, 0, 0, rule=ExpiryRule.MARK)
     with pytest.raises(InputError):
         schedule_expiry(world, 6, 0, 1, rule=ExpiryRule.MARK)
+
+
+def test_a_fund_that_expires_below_zero_is_filled_up_from_bad_debt() -> None:
+    """One lot is sold at 80; the fund takes 9 at their bankruptcy cost, 90,000 - 8,000, and they
+    are settled at 76,500: 5,500 are missing, 3,000 are there."""
+    stages = {"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.SHORTFALL}
+    world, venue = make(bids={80: 1}, stages=stages)
+    venue.set_fund(3_000)
+    holding(venue, 10, 100, 10_000)
+    world.schedule_shock(1, 0, 0, Side.ASK, size=1)
+    schedule_expiry(world, 9, 0, 0, rule=ExpiryRule.STATED, price=85)
+    world.start()
+    run_checked(world)
+    kinds = [kind for (kind,) in rows(world, "steps", "kind")]
+    assert StepKind.TAKEOVER in kinds
+    assert venue.fund == 0
+    assert venue.bad_debt == -2_500
+    assert venue.inherited(HolderKind.FUND, 0)[0] == 0

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 import ordercascade as oc
+from ordercascade.core.changing import change
 from ordercascade.core.lending import schedule_interest
+from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import HolderKind, NoteKind, PostReason, StepKind
 from ordercascade.errors import ConfigError, InputError
+from ordercascade.mechanisms.surcharges import ContagionBuffer
 from unit.worlds import holding, make, rows, run_checked
 
 DAY = 86_400 * 10**9
@@ -107,6 +110,42 @@ def test_a_payment_that_passes_a_bound_is_not_made() -> None:
     world.start()
     run_checked(world)
     assert noted(world) == [(0, -1)] and paid(world) == []
+
+
+def test_a_charge_beyond_its_cell_is_not_made() -> None:
+    """A year at 1,000 % on 2**59 would be more than 2**60: nobody pays anything."""
+    world, venue = make(bids={99: 5}, asks={101: 5})
+    account = venue.open_account()
+    venue.deposit(account, 0, 10)
+    venue.open_position(account, 0, 1, 2**59)
+    schedule_interest(world, 0, 0, every_ns=YEAR, base_ppb=10**10, **AAVE)
+    world.start()
+    assert world.step() == 0
+    world._check()
+    (said,) = noted(world)
+    assert said[1] == -1 and said[0] > 10**10 and paid(world) == []
+
+
+def test_interest_asks_nothing_of_schedules() -> None:
+    """Unlike surcharges, which need rows; a fork keeps the schedule."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    made = Schedule.size(
+        maintenance_ppm=50_000, initial_ppm=100_000, increment_ppt=7, multiplier=100
+    )
+    venue.add_market(multiplier=100, schedule=made, last=100)
+    scope = holding(venue, 10, 100, 20_000)
+    schedule_interest(world, 5, 0, every_ns=YEAR // 10, **AAVE)
+    world.start()
+    fork = world.fork()
+    run_checked(world)
+    fork.run()
+    assert fork.state_hash() == world.state_hash()
+    assert venue.collateral(scope) == 20_000 - 320
+    with pytest.raises(ConfigError, match="must have rows"):
+        change(world, 0, buffer_ppm=7, surcharges=[ContagionBuffer(reach_ppm=1, cap_ppm=1)])
+    assert fork.state_hash() == world.state_hash()
 
 
 @pytest.mark.parametrize(

@@ -131,6 +131,10 @@ class Fold:
     def __init__(self, tape: Tape) -> None:
         if not tape.markets:
             raise InputTypeError("source", "a Tape or Scenario with a market", "one without")
+        if any("collaterals" in venue for venue in tape.meta["venues"]):
+            name = str(tape.meta["name"])
+            rule = "must not have collaterals yet: equities here are of money and positions alone"
+            raise InputError("source", name, rule)
         self._tape = tape
         self._step = -2
         self._keys: list[Key] = [(int(m["venue"]), int(m["id"])) for m in tape.markets]

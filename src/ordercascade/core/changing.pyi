@@ -18,5 +18,6 @@ def change(
     min_value: int = ...,
     cooldown_ns: int = ...,
     then_all: bool = ...,
+    impacts: Sequence[tuple[int, int, int]] = ...,
     **rules: Any,
 ) -> None: ...

@@ -1,8 +1,10 @@
 """Other rules for a venue of a running world: what a branch of a run differs in."""
 
 from ordercascade.core.arriving cimport set_oracle
+from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.world cimport World
@@ -16,12 +18,13 @@ from ordercascade.mechanisms.prices import OwnBook
 
 def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
            limit=LimitRule.MARKET, adl_rule=AdlRule.QUEUE, fraction_ppm=10**6, min_value=0,
-           cooldown_ns=0, then_all=False, **rules):
+           cooldown_ns=0, then_all=False, impacts=(), **rules):
     """Give a venue other rules between two steps, inside a settlement too.
 
     Rules as for add_venue(), those left out at their defaults. What the round has planned stays
     planned. `fund` sets the fund's balance; `weights`, a (source, own_weight_ppm) a market, other
     oracles; `oracles`, one a market, oracles with a memory (None: by weight; "keep": as it is).
+    `impacts`: (asset, impact_ppm, volume) of collaterals whose haircut grows otherwise from now on.
     InputError for another `trigger_strict`: triggers are armed for it.
     """
     cdef Venue v = world.venue(venue)
@@ -42,6 +45,10 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
             made[i] = each if each == "keep" else instance("oracles", Oracle, each)
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # judges them all at once
+    terms = judged_impacts(s, impacts)
+    if rules.get("surcharges", "keep") not in ("keep", (), []):
+        for i in range(s.market_count):
+            check_rows(s, i)
     s.settling = False
     try:
         v._set_rules(**rules)
@@ -49,6 +56,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
             v.set_fund(wanted)
     finally:
         s.settling = settling
+    set_impacts(s, terms)
     for i, each in enumerate(made):
         if isinstance(each, str):
             continue

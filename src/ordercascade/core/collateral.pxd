@@ -15,6 +15,8 @@ cdef void pledges_take(State* s) noexcept nogil
 cdef int32_t pledge_owner(const State* s, int32_t holder) noexcept nogil
 # True where other assets of its account count for a scope.
 cdef bint pledge_held(const State* s, int32_t scope) noexcept nogil
+# True where the mark of a market (NIL: of any) moves what backs it.
+cdef bint pledge_moves(const State* s, int32_t scope, int32_t market) noexcept nogil
 # What an amount less in a purse takes off the equity of the scope that it backs.
 cdef Cash pledge_lost(const State* s, int32_t purse, Cash amount) noexcept nogil
 # tick_in() for a scope whose collateral may be priced by the same market.

@@ -34,7 +34,7 @@ MOST = 2**60
 TERMS = MappingProxyType({
     "backs": 0, "source": CollateralSource.RATE, "market": -1, "price": 0, "multiplier": 1,
     "per": 1, "haircut_ppm": 0, "tiers": (), "impact_ppm": 0, "volume": 0, "floor_ppm": 0,
-    "discount_ppm": 0, "peg_ppm": PPM,
+    "discount_ppm": 0, "peg_ppm": PPM, "spot": False,
 })
 
 
@@ -51,12 +51,18 @@ cdef int set_collateral(State* s, int32_t asset, dict terms) except -1:
     of.update(terms)
     memset(&made, 0, sizeof(Pledge))
     made.on = 1
-    _set_price(s, &made, name, of)
-    _set_haircut(&made, name, of)
-    _set_place(s, &made, name, asset, of)
+    try:
+        _set_price(s, &made, name, of)
+        _set_haircut(&made, name, of)
+        _set_place(s, &made, name, asset, of)
+        _set_spot(s, &made, name, asset, of)
+    except InputError as error:
+        raise ConfigError(error.field, error.rule, error.value) from None
     s.pledges = <Pledge*>slab_grow(
         s.pledges, &s.pledge_capacity, s.ledger.asset_count, sizeof(Pledge))
     s.pledges[asset] = made
+    if made.spot != NIL:
+        s.markets[made.spot].size_max = 0       # Nobody holds a position there.
     return 0
 
 
@@ -89,7 +95,8 @@ cdef int _set_price(const State* s, Pledge* made, str name, dict of) except -1:
 
 cdef int _set_haircut(Pledge* made, str name, dict of) except -1:
     """Tiers by amount, one of them where only a haircut is given; impact, floor, discount."""
-    rows = of["tiers"] or ((0, of["haircut_ppm"]),)
+    haircut = whole(f"{name}.haircut_ppm", of["haircut_ppm"], 0, PPM)
+    rows = of["tiers"] or ((0, haircut),)
     if of["tiers"] and of["haircut_ppm"]:
         raise ConfigError(f"{name}.tiers", "say the haircut already; give one of the two")
     if not isinstance(rows, (tuple, list)):
@@ -141,6 +148,26 @@ cdef int _set_place(const State* s, Pledge* made, str name, int32_t asset, dict 
         if s.pledges[i].on and (i == made.backs or s.pledges[i].backs == asset):
             raise ConfigError(f"{name}.backs", f"must not be a collateral itself: asset {asset} -> "
                               f"asset {made.backs}")
+    return 0
+
+
+cdef int _set_spot(const State* s, Pledge* made, str name, int32_t asset, dict of) except -1:
+    """The book of the market that values it takes what is converted: a lot is so many units."""
+    cdef int64_t i
+    if not of["spot"]:
+        return 0
+    if made.source == FROM_RATE:
+        raise ConfigError(f"{name}.spot", "must be of the market that values it, not of a rate")
+    if (<Wide>s.markets[made.market].multiplier * made.per) % made.multiplier:
+        raise ConfigError(f"{name}.multiplier", "must make a lot of the spot market a whole number "
+                          "of units", made.multiplier)
+    for i in range(s.ledger.position_count):
+        if s.ledger.positions[i].market == made.market and s.ledger.positions[i].size != 0:
+            raise ConfigError(f"{name}.spot", "must be a market without positions", made.market)
+    for i in range(s.ledger.asset_count if s.pledges != NULL else 0):
+        if s.pledges[i].on and s.pledges[i].spot == made.market and i != asset:
+            raise ConfigError(f"{name}.spot", "must be a market of its own", made.market)
+    made.spot = made.market
     return 0
 
 
@@ -239,15 +266,19 @@ cdef Wide _slack(const State* s, int32_t scope, const Position* position, const 
     return base + value - need_in(m, position.size, value, position.cost)
 
 
-cdef bint _moves_with(const State* s, int32_t scope, int32_t market) noexcept nogil:
-    """Whether some of its collateral is priced by the market's mark."""
+cdef bint pledge_moves(const State* s, int32_t scope, int32_t market) noexcept nogil:
+    cdef const Holder* h = &s.ledger.holders[scope]
     cdef const Holder* purse
-    cdef int32_t i = s.ledger.accounts[s.ledger.holders[scope].account]
+    cdef const Pledge* p
+    cdef int32_t i
+    if h.kind != SCOPE or h.market != NIL:
+        return False
+    i = s.ledger.accounts[h.account]
     while i != NIL:
         purse = &s.ledger.holders[i]
-        if (s.pledges[purse.asset].on and purse.collateral > 0
-                and s.pledges[purse.asset].source == FROM_MARK
-                and s.pledges[purse.asset].market == market):
+        p = &s.pledges[purse.asset]
+        if (p.on and p.backs == h.asset and purse.collateral > 0 and p.source == FROM_MARK
+                and (market == NIL or p.market == market)):
             return True
         i = purse.next
     return False
@@ -264,7 +295,7 @@ cdef Tick pledge_trigger(const State* s, int32_t scope, const Position* position
     cdef Tick high = m.price_max + 1
     cdef Tick middle
     cdef bint below
-    if s.ledger.holders[scope].market != NIL or not _moves_with(s, scope, position.market):
+    if not pledge_moves(s, scope, position.market):
         return tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     base = base - pledged(s, scope, False)
     if _slack(s, scope, position, m, base, m.mark) >= floor:

@@ -8,7 +8,7 @@ old triggers out, find the new ticks, set them. spec/TRIGGERS.md; bench/README.m
 
 from libc.stdint cimport int16_t, int32_t, int64_t
 from ordercascade.core.check cimport oc_check
-from ordercascade.core.collateral cimport pledge_held
+from ordercascade.core.collateral cimport pledge_held, pledge_moves
 from ordercascade.core.contracts cimport INVERSE, armed_inverse
 from ordercascade.core.ledger cimport Holder, Position
 from ordercascade.core.margin cimport (
@@ -18,7 +18,7 @@ from ordercascade.core.records cimport Bracket
 from ordercascade.core.schedule cimport sloped
 from ordercascade.core.slab cimport NIL, oc_prefetch, push
 from ordercascade.core.state cimport (
-    ARMED, HOT, LOOSE, Margin, Market, Scope, State, liquidatable, margin_of, tick_in,
+    ARMED, HOT, LOOSE, Margin, Market, Scope, State, liquidatable, margin_of, pledged, tick_in,
     value_of,
 )
 from ordercascade.core.triggers cimport (
@@ -69,8 +69,10 @@ cdef Tick _exact_tick(const State* s, int32_t p) noexcept nogil:
     """The trigger of a scope's only leg: below it, and not one tick before."""
     cdef const Position* position = &s.ledger.positions[p]
     cdef const Market* m = &s.markets[position.market]
-    return tick_in(m, s.ledger.holders[position.scope].collateral - position.cost, position.size,
-                   position.cost, s.rules.trigger_strict)
+    cdef Cash base = s.ledger.holders[position.scope].collateral - position.cost
+    if s.pledges != NULL:
+        base += pledged(s, position.scope, True)
+    return tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
 
 
 cdef inline Tick _share_tick(const Market* m, Lot size, Cash value, Cash budget) noexcept nogil:
@@ -140,8 +142,8 @@ cdef int _judge_alone(State* s, int32_t scope, int64_t step) except -1 nogil:
     if liquidatable(s, &m):
         return _heat(s, scope, step)
     s.scopes[scope].watch = ARMED
-    if s.pledges != NULL and not m.flat and pledge_held(s, scope):
-        # Prices of other assets move its equity: it is looked at every step.
+    if s.pledges != NULL and not m.flat and pledge_moves(s, scope, NIL):
+        # Marks move what backs it, and no trigger of its legs would tell: looked at every step.
         return push(&s.restless, &s.restless_count, &s.restless_capacity, scope)
     return 0 if m.flat else _arm_alone(s, scope, &m)
 

@@ -179,7 +179,7 @@ cdef int64_t counterparties(State* s, int32_t market, bint of_long) except -1 no
         at = margin_of(s, position.scope, False)
         c.equity = at.equity
         c.maintenance = at.maintenance
-        c.money = at.equity - at.pnl
+        c.money = s.ledger.holders[position.scope].collateral
         scope = &s.scopes[position.scope]
         if scope.adl_event == s.adl_event:      # an earlier leg changed them
             c.equity = scope.adl_equity

@@ -5,7 +5,7 @@ from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
 from ordercascade.core.ending cimport ended, endings_advance
-from ordercascade.core.conversion cimport collateral_tick
+from ordercascade.core.conversion cimport collateral_tick, index_moved
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport may_leave
 from ordercascade.core.opening cimport write_holder
@@ -136,4 +136,6 @@ cdef int index_tick(State* s, int32_t market, Tick price) except -1 nogil:
     endings_advance(s)
     s.markets[market].index = price
     s.markets[market].stale = 1
+    if s.pledges != NULL:
+        index_moved(s, market)
     return finish(s, step)

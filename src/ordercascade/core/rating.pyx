@@ -56,7 +56,7 @@ cdef list set_surcharges(State* s, surcharges, list schedules):
             raise InputTypeError("surcharges", "Surcharges", type(each).__name__)
     if not surcharges and r == NULL:
         return schedules
-    for i in range(s.market_count):
+    for i in range(s.market_count if surcharges else 0):
         check_rows(s, i)
     if r == NULL:
         r = rates_new()
@@ -71,9 +71,12 @@ cdef list set_surcharges(State* s, surcharges, list schedules):
     return schedules
 
 
+cdef inline bint has_rows(const Plan* p) noexcept nogil:
+    return p.kind == BY_VALUE or p.kind == BY_LOTS
+
+
 cdef int check_rows(const State* s, int64_t market) except -1:
-    cdef const Plan* p = s.markets[market].plan
-    if p != NULL and p.kind != BY_VALUE and p.kind != BY_LOTS:
+    if s.markets[market].plan != NULL and not has_rows(s.markets[market].plan):
         raise ConfigError(f"market[{market}].schedule", "must have rows where a venue has "
                           "surcharges: flat, tiers, slab, steps or interest")
     return 0
@@ -87,10 +90,11 @@ cdef list own_schedules(State* s, list schedules):
         return list(schedules)
     kept = []
     for i in range(s.market_count):
-        check_rows(s, i)
-        made = None
-        if schedules[i] is not None:
-            made = _copied(<Schedule>schedules[i])
+        if (<Rates*>s.rates).surcharge_count:
+            check_rows(s, i)
+        made = schedules[i]
+        if made is not None and has_rows(&made.plan):
+            made = _copied(made)
             s.markets[i].plan = &made.plan
         kept.append(made)
     return kept

@@ -47,7 +47,7 @@ cdef enum:
     REJECT_NO_OVERLAP = -19
     REJECT_GATED = -20
     REJECT_HALTED = -21
-    REJECT_EXPIRED_MARKET = -26
+    REJECT_EXPIRED_MARKET = -22
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType
@@ -187,6 +187,6 @@ ctypedef struct Candidate:  # one possible counterparty of a deleveraging, in on
     Cash value
     Cash equity             # of its scope
     Cash maintenance        # of its scope
-    Cash money              # of its scope: equity less open profit
+    Cash money              # of its scope, in the settlement asset
     Lot taken               # filled in by the rule
     int64_t rank            # filled in by the rule: 0 is first

@@ -22,23 +22,20 @@ OURS = "ordercascade."
 
 cdef bint _claim(mechanism, Journal journal):
     """Let a Python plug-in write into this journal; False where it wrote into another one."""
-    cdef bint mine = True
+    cdef Journal other = journal
     if isinstance(mechanism, PluginOracle):
-        mine = (<PluginOracle>mechanism).journal is journal
-        (<PluginOracle>mechanism).journal = journal
+        other, (<PluginOracle>mechanism).journal = (<PluginOracle>mechanism).journal, journal
     elif isinstance(mechanism, PluginBreaker):
-        mine = (<PluginBreaker>mechanism).journal is journal
-        (<PluginBreaker>mechanism).journal = journal
+        other, (<PluginBreaker>mechanism).journal = (<PluginBreaker>mechanism).journal, journal
     elif isinstance(mechanism, PluginPolicy):
-        mine = (<PluginPolicy>mechanism).journal is journal
-        (<PluginPolicy>mechanism).journal = journal
+        other, (<PluginPolicy>mechanism).journal = (<PluginPolicy>mechanism).journal, journal
     elif isinstance(mechanism, PluginBackstop):
-        mine = (<PluginBackstop>mechanism).journal is journal
-        (<PluginBackstop>mechanism).journal = journal
+        other, (<PluginBackstop>mechanism).journal = (<PluginBackstop>mechanism).journal, journal
     elif isinstance(mechanism, PluginSurcharge):
-        mine = (<PluginSurcharge>mechanism).journal is journal
-        (<PluginSurcharge>mechanism).journal = journal
-    return mine
+        other, (<PluginSurcharge>mechanism).journal = (<PluginSurcharge>mechanism).journal, journal
+    if other is not None and other is not journal:
+        other.lost = True       # it may be another world's, which must look again
+    return other is journal
 
 
 cdef bint _foreign(mechanism):
@@ -51,7 +48,7 @@ cdef bint _foreign(mechanism):
 cdef Journal journal_of(list venues, Journal journal):
     """The journal that all mechanisms of these venues write into: this one if it is so already."""
     cdef Venue v
-    cdef bint same = journal is not None
+    cdef bint same = journal is not None and not journal.lost
     cdef list found = []
     for v in venues:
         found += [each for each in (v.policy, v.backstop, *v.breakers, *v.oracles, *v.surcharges)

@@ -298,7 +298,7 @@ cdef class World:
         for venue in self.venues:
             fresh = fresh and (<Venue>venue).untouched
             (<Venue>venue).untouched = True
-        if not fresh or self.journal is not None:
+        if not fresh or (self.journal is not None and self.journal.lost):
             journal = journal_of(self.venues, self.journal)
             fresh = fresh and journal is self.journal
             self.journal = journal

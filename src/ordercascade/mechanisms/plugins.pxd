@@ -9,6 +9,7 @@ from ordercascade.core.units cimport Ppm, Tick
 cdef class Journal:         # what the plug-ins of a world said since it was kept, core/undo
     cdef list said
     cdef readonly int64_t at    # answers given; fewer than `said` while they are given again
+    cdef bint lost          # somebody else's journal took a plug-in over
     cdef bint keeping       # copies of the world share the plug-ins: one is being kept
 
     cdef object next(self)

@@ -6,13 +6,15 @@ It asks the tape alone. Who is liquidatable with collateral behind it is not jud
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ordercascade.enums import CollateralSource, HolderKind, NoteKind, PostReason, StepKind
 from ordercascade.replay.findings import Findings
 from ordercascade.tables import Table
+
+Meta: TypeAlias = Mapping[str, Any]
 
 PPM = 10**6
 OUTSIDE = -1
@@ -28,10 +30,13 @@ def sold(terms: Mapping[str, Any], amount: int, price: int, peg_ppm: int) -> int
 class Backing:
     """One venue with collaterals."""
 
-    def __init__(self, tables: Mapping[str, Table], venue: Mapping[str, Any]) -> None:
+    def __init__(self, tables: Mapping[str, Table], meta: Meta, venue: Meta) -> None:
         self.tables, self.id = tables, int(venue["id"])
+        mine = [market for market in meta["markets"] if market["venue"] == self.id]
+        self.multipliers = {int(market["id"]): int(market["multiplier"]) for market in mine}
         self.terms = {int(each["asset"]): each for each in venue["collaterals"]}
         self.step_venue = tables["steps"]["venue"]
+        self.told: set[tuple[int, int]] = set()  # what went through a book comes first
 
     def check(self, findings: Findings) -> None:
         """Hold its postings against its opening, and each conversion against its price."""
@@ -88,7 +93,27 @@ class Backing:
             return
         if kind != HolderKind.EXTERNAL:
             findings.fail("collateral", "postings", row, "to_holder", "be external", kind)
-        given[step] = sold(self.terms[asset], amount, *self._stood(asset, step))
+        through = None if (step, asset) in self.told else self._through_book(asset, step)
+        self.told.add((step, asset))
+        if through is None:
+            given[step] = sold(self.terms[asset], amount, *self._stood(asset, step))
+            return
+        lots, given[step] = through
+        terms = self.terms[asset]
+        lot = self.multipliers[terms["market"]] * int(terms["per"]) // int(terms["multiplier"])
+        if amount != lots * lot:
+            findings.fail("collateral", "postings", row, "amount", lots * lot, amount)
+
+    def _through_book(self, asset: int, step: int) -> tuple[int, int] | None:
+        """Return lots and money of the fills in its spot market; None where there are none."""
+        fills, terms = self.tables["fills"], self.terms[asset]
+        mine = (fills["step"] == step) & (fills["market"] == terms.get("market", -1))
+        if not terms.get("spot") or not mine.any():
+            return None
+        pairs = zip(fills["size"][mine].tolist(), fills["price"][mine].tolist(), strict=True)
+        rows = [(int(size), int(price)) for size, price in pairs]
+        worth = sum(size * price for size, price in rows) * self.multipliers[terms["market"]]
+        return sum(size for size, _ in rows), worth
 
     def _stood(self, asset: int, step: int) -> tuple[int, int]:
         """Return price and peg of a collateral as they stood at a step."""
@@ -108,10 +133,8 @@ class Backing:
         return int(marks[column][mine][-1]), told[1]
 
 
-def check_backing(
-    tables: Mapping[str, Table], venues: list[Mapping[str, Any]], findings: Findings
-) -> None:
+def check_backing(tables: Mapping[str, Table], meta: Meta, findings: Findings) -> None:
     """Check every venue that has collaterals."""
-    for venue in venues:
+    for venue in meta["venues"]:
         if "collaterals" in venue:
-            Backing(tables, venue).check(findings)
+            Backing(tables, meta, venue).check(findings)

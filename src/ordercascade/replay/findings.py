@@ -34,6 +34,7 @@ CHECKS = {
     "collateral": "other assets: each one's money adds up, conversions at the price that stood",
     "calls": "who is called for margin, once a fall, and what is answered",
     "expiries": "when a market ends, and at which price it settles",
+    "halts": "halts stand when they must, nothing trades in them, bands hold, what waits is sent",
     "notes": "each note says what its step did",
     "end": "nobody is left liquidatable who has sent no order when the run ends",
     "parents": "the step that made a scope fall, found again by a scan; generations",

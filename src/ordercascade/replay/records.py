@@ -67,13 +67,30 @@ def _check_mark(stage: Stage, step: Step, market: Market, number: int, row: Mark
     elif market.terms.source >= 0:
         findings.same("marks", "marks", number, mark=(market.peek(), row.mark))
     else:
-        findings.gap("marks", "the tape does not say where a market's mark comes from (rows)")
+        _check_feed(stage, market, number, row)
     if step.kind == StepKind.MARK:
         if row.mark == market.written:
             findings.fail("marks", "marks", number, "mark", "have changed", row.mark)
         market.written = row.mark
     if row.mark != market.mark:
         market.stand(step.step, row.mark)
+
+
+def _check_feed(stage: Stage, market: Market, number: int, row: Mark) -> None:
+    """Hold a mark that was taken from an oracle with a memory against what the tape decides."""
+    findings, feed = stage.findings, market.feed
+    if feed is None:
+        findings.gap("marks", "the tape does not say where a market's mark comes from (rows)")
+        return
+    feed.see(*market.view())
+    if feed.exact:
+        want = feed.mark(market.before, *market.view())
+        findings.same("marks", "marks", number, mark=(want, row.mark))
+        return
+    low, high = feed.bounds(market.before)
+    if not low <= row.mark <= high:
+        findings.fail("marks", "marks", number, "mark", f"be in [{low}, {high}]", row.mark)
+    findings.gap("marks", "a feed that remembers: its bounds alone are checked (rows)")
 
 
 def check_taken(stage: Stage, step: Step) -> None:

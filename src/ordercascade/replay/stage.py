@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ordercascade.enums import HolderKind, Told
 from ordercascade.replay.book import Book
+from ordercascade.replay.feeds import Feed
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.ledger import Ledger
 from ordercascade.replay.rows import Account, Mark, Opened
@@ -19,6 +20,9 @@ class Market:
     def __init__(self, terms: MarketTerms) -> None:
         self.terms = terms
         self.book = Book()
+        self.feed = None
+        if terms.feed is not None:
+            self.feed = Feed(terms.feed, terms.weight_ppm, terms.price_max)
         self.last = self.index = self.mark = self.written = 0
         self.noted = False  # the step changed the last price
         self.tilt = {Told.INDEX: 0, Told.OWN: 0}  # ppm too much that its oracle is told
@@ -51,15 +55,21 @@ class Market:
         """Return the standing mark after a step."""
         return self.stood_marks[max(0, bisect_right(self.stood_steps, step) - 1)]
 
-    def peek(self) -> int:
-        """Return the mark that a taking would give now."""
+    def view(self) -> tuple[int, int, int, int]:
+        """Return last, index, bid and ask as an oracle is told of them."""
         own = self.last, self.book.best(0), self.book.best(1)
         last, bid, ask = (_tilted(price, self.tilt[Told.OWN]) for price in own)
-        return self.terms.peek(last, _tilted(self.index, self.tilt[Told.INDEX]), bid, ask)
+        return last, _tilted(self.index, self.tilt[Told.INDEX]), bid, ask
+
+    def peek(self) -> int:
+        """Return the mark that a taking would give now."""
+        return self.terms.peek(*self.view())
 
     def look(self, step: int) -> None:
         """Note the peeked mark after a step, if it is another one."""
         mark = self.peek()
+        if self.feed is not None:
+            self.feed.see(*self.view())
         if not self.peek_marks or mark != self.peek_marks[-1]:
             self.peek_steps.append(step)
             self.peek_marks.append(mark)

@@ -219,7 +219,8 @@ class _Judge:
         ):
             step, venue, market = self.columns(table, "step", "venue", "market")
             kind = self.step_kind[step]
-            self.hold(table, "step", np.isin(kind, ORDERED), "be one that may send an order")
+            sends = np.isin(kind, (*ORDERED, PAYMENT))  # a payment sells collateral
+            self.hold(table, "step", sends, "be one that may send an order")
             self.hold(table, "venue", venue == self.step_venue[step], "be its step's")
             self.hold(table, "market", self.clearing(venue, market) >= 0, "be one of the venue")
             for name in accounts:
@@ -239,7 +240,8 @@ class _Judge:
         ordered = np.isin(self.columns("fills", "step")[0], step)
         self.hold("fills", "step", ordered, "be a step with an order")
         step, market, side, price = self.columns("levels", "step", "market", "side", "price")
-        ordered = (step < 0) | np.isin(self.step_kind[step], (*ORDERED, TAKEOVER, EXPIRY))
+        kinds = (*ORDERED, TAKEOVER, EXPIRY, PAYMENT)
+        ordered = (step < 0) | np.isin(self.step_kind[step], kinds)
         self.hold("levels", "step", ordered, "be one that may send an order")
         there = self.clearing(self.step_venue[step], market) >= 0
         self.hold("levels", "market", (step < 0) | there, "be one of the step's venue")

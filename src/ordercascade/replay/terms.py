@@ -89,6 +89,7 @@ class MarketTerms(NamedTuple):
     weight_ppm: int
     kind: MarketKind = MarketKind.LINEAR
     expiry: tuple[int, ...] = ()  # time, rule, window, stated price
+    feed: Mapping[str, int] | None = None  # numbers of an oracle with a memory
 
     def worth(self, size: int, price: int) -> int:
         """Return what signed lots are worth."""
@@ -179,7 +180,8 @@ def _market(market: Mapping[str, Any]) -> MarketTerms:
         brackets=margin,
         fees=fees,
         source=int(market["source"]) if known else -1,
-        weight_ppm=int(market["own_weight_ppm"]) if known else PPM,
+        weight_ppm=int(market.get("own_weight_ppm", PPM)),
         kind=kind_of(str(market.get("kind", "linear"))),
         expiry=tuple(int(cell) for cell in market.get("expiry", ())),
+        feed=market.get("oracle"),
     )

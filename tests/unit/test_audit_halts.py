@@ -1,0 +1,147 @@
+"""The audit of tapes with circuit breakers: yes to the engine's, no to one with a cell changed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+import ordercascade as oc
+from ordercascade.core.world import World
+from ordercascade.enums import BreakerKind, NoteKind, ReleaseRule, Side, StepKind
+from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.tape import Tape
+from property.test_breakers import ROUND_MAX, breakers
+from reference import scenarios as draw
+from reference.scripts import Call, play
+from unit.audit_worlds import meta_of, spoil
+from unit.test_audit import refuse, told
+
+SECOND = 10**9
+USUAL: dict[str, Any] = {
+    "everybody": 0, "window_ns": 0, "halt_ns": 0, "release": 0, "drip_ppm": 0, "drip_ns": 0,
+}  # fmt: skip
+
+
+def tape_of(calls: list[Call], numbers: list[dict[str, Any]]) -> Tape:
+    """Play calls with breakers; the tape says which."""
+    own = {"breakers": tuple(Breaker(**each) for each in numbers), "round_max": ROUND_MAX}
+    world = World()
+    play(world, [calls[0]._replace(kwargs=calls[0].kwargs | own), *calls[1:]])
+    meta = meta_of(calls) | {"stop": int(world.stop)}
+    told_of = [USUAL | {k: int(v) for k, v in each.items()} for each in numbers]
+    meta["venues"][0]["breakers"] = told_of
+    return Tape(world.log, meta)
+
+
+@settings(max_examples=40)
+@given(draw.scenarios(), breakers())
+def test_a_random_world_with_breakers_passes(
+    calls: list[Call], numbers: list[dict[str, Any]]
+) -> None:
+    found = oc.audit(tape_of(calls, numbers))
+    assert found.ok, told(found)
+    rows = next(check.rows for check in found.checks if check.name == "halts")
+    assert rows == found.steps
+
+
+def ladder(*numbers: dict[str, Any], size: int = 15, owners: int = 4) -> Tape:
+    """T2a's book and longs (tests/golden), a sale now and another one ten seconds on."""
+    calls = [Call(-1, "add_venue", (1,), {"trigger_strict": False})]
+    terms = {"multiplier": 10, "brackets": [(0, 50_000, 0, 100_000)], "last": 100}
+    calls.append(Call(0, "add_market", (), terms))
+    calls += [Call(0, "seed_level", (0, Side.BID, price, 10)) for price in range(100, 79, -1)]
+    people = [(10, 595), (20, 1_380), (15, 1_320), (30, 4_350)]
+    for who, (lots, money) in enumerate(people[:owners], 1):
+        calls += [
+            Call(0, "open_account"),
+            Call(0, "deposit", (who, 0, money)),
+            Call(0, "open_position", (who, 0, lots, lots * 1_000)),
+        ]
+    calls.append(Call(-1, "schedule_shock", (0, 0, 0, Side.ASK), {"size": size}))
+    later = (10 * SECOND, 0, 0, Side.ASK)
+    calls.append(Call(-1, "schedule_shock", later, {"size": 7, "limit": 90}))
+    return tape_of([*calls, Call(-1, "start"), Call(-1, "run")], list(numbers))
+
+
+HALT = {"kind": BreakerKind.HALT, "band_ppm": 10_000, "halt_ns": 60 * SECOND}
+WAITS = HALT | {"everybody": True}
+DRIPS = HALT | {
+    "band_ppm": 20_000, "release": ReleaseRule.DRIP, "drip_ppm": 400_000, "drip_ns": SECOND,
+}  # fmt: skip
+
+
+@cache
+def made(name: str) -> Tape:
+    return {
+        "halt": lambda: ladder(WAITS),
+        "auction": lambda: ladder(WAITS | {"release": ReleaseRule.AUCTION}),
+        "band": lambda: ladder({"band_ppm": 30_000, "kind": BreakerKind.BAND}),
+        "slices": lambda: ladder(DRIPS, size=25),
+    }[name]()
+
+
+def first(tape: Tape, table: str, **cells: int) -> int:
+    """The first row of a table with these cells."""
+    columns = [(tape.tables[table][name].tolist(), cell) for name, cell in cells.items()]
+    rows = range(len(columns[0][0]))
+    return next(row for row in rows if all(column[row] == cell for column, cell in columns))
+
+
+@pytest.mark.parametrize("name", ["halt", "auction", "band", "slices"])
+def test_the_tapes_below_pass_as_they_are(name: str) -> None:
+    found = oc.audit(made(name))
+    assert found.ok, told(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "cells", "column", "by"),
+    [
+        ("halt", "steps", {"kind": StepKind.HALT}, "parent", -1),
+        ("halt", "steps", {"kind": StepKind.RESUME}, "parent", -1),
+        ("halt", "steps", {"kind": StepKind.RESUME}, "time_ns", -1),
+        ("halt", "steps", {"kind": StepKind.HALT}, "kind", StepKind.RESUME - StepKind.HALT),
+        ("halt", "steps", {"kind": StepKind.RESUME}, "kind", StepKind.HALT - StepKind.RESUME),
+        ("halt", "notes", {"kind": NoteKind.RELEASED}, "b", 1),
+        ("halt", "notes", {"kind": NoteKind.HELD}, "a", -1),
+        ("halt", "notes", {"kind": NoteKind.HELD}, "b", -1),
+        ("halt", "orders", {"size": 7, "filled": 7}, "size", 1),
+        ("auction", "orders", {"size": 7, "account": 0, "result": 0}, "size", 1),
+        ("band", "fills", {"price": 97, "taker_account": 2}, "price", -1),
+        ("slices", "notes", {"kind": NoteKind.RELEASED}, "a", -8),
+    ],
+)
+def test_one_cell_of_a_halt_changed_is_found(
+    name: str, table: str, cells: dict[str, int], column: str, by: int
+) -> None:
+    tape = made(name)
+    refuse(oc.audit(spoil(tape, table, first(tape, table, **cells), column, by)), "halts")
+
+
+def test_a_mark_inside_the_band_calls_no_halt_and_one_beyond_it_does() -> None:
+    """The halt came at 99, 1 % below 100: not at 100; and one that 99 calls must be there."""
+    tape = made("halt")
+    row = first(tape, "marks", mark=99)
+    refuse(oc.audit(spoil(tape, "marks", row, "mark", 1)), "halts")
+    wide = tape.meta["venues"][0]["breakers"][0] | {"band_ppm": 50_000}
+    meta = tape.meta | {"venues": [tape.meta["venues"][0] | {"breakers": [wide]}]}
+    refuse(oc.audit(Tape(tape.__dict__["_log"].fork(), meta)), "halts")
+    quiet = ladder(wide)
+    strict = meta | {"venues": [tape.meta["venues"][0]]}
+    refuse(oc.audit(Tape(quiet.__dict__["_log"].fork(), strict)), "halts")
+
+
+def test_the_mean_over_the_window_is_worked_out_again() -> None:
+    """The sale of 15 ends at 99, the next one at 98: 2 % below the first mark, but 1 % below the
+    mean of the five seconds before. A halt by the one is none by the other."""
+    for span, other in ((0, 5 * SECOND), (5 * SECOND, 0)):
+        numbers = HALT | {"band_ppm": 20_000, "window_ns": span}
+        tape = ladder(numbers, owners=0)
+        assert oc.audit(tape).ok
+        assert (StepKind.HALT in tape.steps["kind"].tolist()) == (span == 0)
+        venue = tape.meta["venues"][0]
+        said = [venue["breakers"][0] | {"window_ns": other}]
+        meta = tape.meta | {"venues": [venue | {"breakers": said}]}
+        refuse(oc.audit(Tape(tape.__dict__["_log"].fork(), meta)), "halts")
