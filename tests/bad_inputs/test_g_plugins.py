@@ -234,6 +234,23 @@ def test_bad_G01_a_plug_in_that_calls_the_world_finds_it_busy() -> None:
     assert isinstance(caught.value.__cause__, BusyError)
 
 
+def test_bad_G01_a_plug_in_that_reads_the_tape_of_its_world_finds_it_busy() -> None:
+    """G01. A view made before may be read: it never changes."""
+    seen: list[Any] = []
+
+    def call(view: View, time_ns: int) -> int:
+        if seen:
+            assert seen[1].tolist() == []
+            seen[0].column("fills", "price")
+        return 100
+
+    world, _ = t2(oracle=PluginOracle(failing("mark", call)))
+    seen += [world.log, world.log.column("fills", "price")]
+    with pytest.raises(MechanismError, match="BusyError") as caught:
+        world.run()
+    assert isinstance(caught.value.__cause__, BusyError)
+
+
 def test_bad_G05_a_plug_in_that_recurses_for_ever_is_an_error_and_no_crash() -> None:
     """G05."""
 

@@ -1,5 +1,7 @@
 # A user's own mechanisms, compiled against the shipped .pxd files: the second door.
 from libc.stdint cimport int32_t
+from libc.string cimport memset
+from ordercascade.core.digest cimport Digest
 from ordercascade.core.mechanism cimport CircuitBreaker, Oracle, Surcharge
 from ordercascade.core.records cimport Crowd, HOLD, MarketView, Verdict
 from ordercascade.core.units cimport Ppm, Tick, TimeNs
@@ -29,3 +31,49 @@ cdef class More(Surcharge):
     cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
                    TimeNs time_ns) except -1 nogil:
         return 10_000 if view.mark < 99 else 0
+
+
+cdef class Words(CircuitBreaker):
+    """It speaks to everybody and says nothing."""
+
+    cdef int judge(self, int32_t market, const MarketView* view, TimeNs time_ns,
+                   Verdict* out) except -1 nogil:
+        out.everybody = 1
+        return 0
+
+
+cdef class Surprise(Oracle):
+    """100, and 50 from then on; no peek tells."""
+
+    cdef Tick peek(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return 100
+
+    cdef Tick take(self, const MarketView* view, TimeNs time_ns) except 0 nogil:
+        return 50 if time_ns else 100
+
+
+def bare():
+    """What the bases answer where nothing is overridden."""
+    cdef Surcharge addon = Surcharge()
+    cdef CircuitBreaker breaker = CircuitBreaker()
+    cdef Oracle oracle = Oracle()
+    cdef MarketView view
+    cdef Verdict said
+    cdef Crowd crowd
+    cdef Digest d
+    memset(&view, 0, sizeof(MarketView))
+    memset(&said, 0, sizeof(Verdict))
+    memset(&crowd, 0, sizeof(Crowd))
+    d.a, d.b = 3, 4
+    addon.digest(&d)
+    breaker.digest(&d)
+    oracle.digest(&d)
+    breaker.judge(0, &view, 5, &said)
+    return {
+        "addon": addon.addon(0, &view, &crowd, 5),
+        "reach": addon.reach(),
+        "wakes": (addon.wake(0, &view, 5), breaker.wake(0, &view, 5), oracle.wake(&view, 5)),
+        "verdict": (said.action, said.low, said.high, said.until_ns),
+        "clones": (addon.clone() is addon, breaker.clone() is breaker, oracle.clone() is oracle),
+        "digest": (d.a, d.b),
+    }

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import ordercascade
-from mechanism.contract import check, t2
+from mechanism.contract import check, t2, tape
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
-from ordercascade.enums import BreakerAction, NoteKind
+from ordercascade.core.world import World
+from ordercascade.enums import BreakerAction, NoteKind, Side
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.plugins import (
     Nearby,
@@ -195,3 +196,90 @@ def test_the_memory_of_a_plug_in_is_hashed_and_forked() -> None:
     assert plugin.asked == asked
     plugin.asked += 1
     assert world.state_hash() != before
+
+
+class Mute(Plain):
+    def judge(self, market: int, view: View, time_ns: int) -> None:
+        return None
+
+
+def test_a_breaker_that_says_nothing_stops_nothing(example: Any) -> None:
+    """The tape of no breaker, though a sale finds too few bids: its rest does not wait."""
+    tapes = []
+    for breakers in ([], [PluginBreaker(Mute())], [example.Words()]):
+        world, _ = t2(breakers=breakers)
+        world.schedule_shock(2 * 10**9, 0, 0, Side.ASK, size=500)
+        world.run()
+        tapes.append((tape(world), rows(world, "notes", "kind", "a", "b")))
+    assert tapes[0] == tapes[1] == tapes[2]
+    assert tapes[0][0]["liquidations"]
+
+
+def test_a_state_that_cannot_be_told_is_hashed_as_such() -> None:
+    """A word is no bytes, whichever word; what raises is told by its kind; both unlike bytes."""
+
+    def hashed(told: Any) -> str:
+        def state(self: Any) -> Any:
+            return told() if callable(told) else told
+
+        return t2(oracle=PluginOracle(type("Odd", (Last,), {"state": state})()))[0].state_hash()
+
+    def fail(error: Exception) -> Any:
+        raise error
+
+    words, fails = hashed("a word"), hashed(lambda: fail(KeyError(5)))
+    assert words == hashed("another") == hashed(7)
+    assert fails == hashed(lambda: fail(KeyError(6)))
+    assert len({words, fails, hashed(lambda: fail(ValueError())), hashed(b""), hashed(b"x")}) == 5
+
+
+def test_memory_that_runs_out_in_a_hook_is_no_mistake_of_the_plug_in() -> None:
+    class Hungry(Last):
+        def mark(self, view: View, time_ns: int) -> int:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        t2(oracle=PluginOracle(Hungry()))
+
+
+def test_what_is_not_overridden_decides_nothing(example: Any) -> None:
+    """The bases of a surcharge, breaker and oracle, called through their C interfaces."""
+    assert example.bare() == {
+        "addon": 0,
+        "reach": 0,
+        "wakes": (-1, -1, -1),
+        "verdict": (0, 0, 0, 0),
+        "clones": (True, True, True),
+        "digest": (3, 4),
+    }
+
+
+def test_a_mark_that_no_peek_foresaw_finds_everybody_it_liquidates(example: Any) -> None:
+    """300 owners, every other one in two markets: more than are fired at once, each taken once."""
+    world = World()
+    world.add_venue()
+    venue = world.venue()
+    for _ in range(2):
+        venue.add_market(size_max=1_000, last=100, oracle=example.Surprise())
+    for market in range(2):
+        venue.seed_level(market, Side.BID, 40, 1_000)
+    scopes = []
+    for one in range(300):
+        account = venue.open_account()
+        scopes.append(venue.deposit(account, 0, 45))
+        for market in range(1 + one % 2):
+            venue.open_position(account, market, 1, 100)
+    safe = venue.open_account()
+    venue.deposit(safe, 0, 1_000)
+    venue.open_position(safe, 0, 1, 100)
+    world.start()
+    assert venue.at_risk() == []
+    world.settle(1)
+    venue._check()
+    assert not any(venue.audit().values())
+    found = rows(world, "liquidations", "step", "scope")
+    rounds = rows(world, "steps", "round")
+    first = {scope for step, scope in found if rounds[step] == rounds[found[0][0]]}
+    assert first == set(scopes)
+    assert [venue.position(scope, 0)[0] for scope in scopes] == [0] * 300
+    assert venue.position(venue.scope_of(safe, 0), 0)[0] == 1

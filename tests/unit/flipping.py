@@ -196,6 +196,7 @@ LISTS = {
 LINKS = {
     "TriggerRun.prev": ("s.triggers.runs[row].prev", "s.triggers.run_count"),
     "TriggerRun.first": ("s.triggers.runs[row].node[0]", "s.triggers.run_count"),
+    "Sided.open": ("s.ledger.sided[row].open", "s.market_count"),
 }
 WHOLE = frozenset(
     "int bint int8_t int32_t int64_t uint8_t uint16_t uint64_t Cash Lot Tick Ppm TimeNs".split()

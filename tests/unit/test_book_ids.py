@@ -351,3 +351,66 @@ def test_no_command_of_the_wide_form_names_what_is_not_there() -> None:
     rows["order_id"], rows["account"], rows["size"] = [5, 6, 0], -1, 1
     book.apply(rows)
     assert book.results.tolist() == [Reject.UNKNOWN_ORDER, Reject.UNKNOWN_ORDER, 0]
+
+
+def given_rows(dtype: Any, *given: dict[str, int]) -> np.ndarray:
+    rows = np.zeros(len(given), dtype)
+    for row, fields in zip(rows, given, strict=True):
+        for name, value in ({"price": 100, "size": 5} | fields).items():
+            row[name] = value
+    return rows
+
+
+@pytest.mark.parametrize("dtype", [MESSAGE_DTYPE, WIDE_DTYPE])
+@pytest.mark.parametrize("beside", [False, True])
+def test_bad_rows_of_a_book_with_names_are_answered_one_by_one(dtype: Any, beside: bool) -> None:
+    """No name, no lots, no such type; the others run, whether or not an iceberg rests beside."""
+    book = external()
+    if beside:
+        book.submit(ASK, 900, 10, display=3, order_id=99)
+    rows = given_rows(
+        dtype, {"order_id": 1}, {"order_id": 0}, {"order_id": 2, "size": 0},
+        {"order_id": 3, "type": 99}, {"order_id": 4, "price": 1_001}, {"order_id": 5},
+    )  # fmt: skip
+    book.apply(rows, on_bad="reject")
+    assert book.results.tolist() == [1, *[Reject.BAD_MESSAGE] * 4, 5]
+    assert book.queue(BID, 100)["order_id"].tolist() == [1, 5]
+    book._check()
+
+
+def test_a_strict_book_remembers_the_names_of_a_batch() -> None:
+    """1 rests and is taken by 2, which takes all of it; 3 is a market order without a maker."""
+    book = external(strict_ids=True)
+    first = given_rows(
+        MESSAGE_DTYPE, {"order_id": 1}, {"order_id": 2, "side": ASK},
+        {"order_id": 4, "tif": TimeInForce.IOC},
+    )  # fmt: skip
+    book.apply(first)
+    assert book.results.tolist() == [1, 0, 0]
+    assert book.fills[["maker_order", "taker_order"]].tolist() == [(1, 2)]
+    book.apply(given_rows(MESSAGE_DTYPE, *({"order_id": name} for name in (1, 2, 4, 5))))
+    assert book.results.tolist() == [Reject.DUPLICATE_ID] * 3 + [5]
+    book._check()
+    other = OrderBook.restore(book.snapshot())
+    assert other.state_hash() == book.state_hash()
+
+
+def test_a_fresh_book_knows_no_name() -> None:
+    book = external()
+    assert book.order(5) is None
+    assert book.position(5) is None
+    with pytest.raises(InputError, match="order_id must be the id of a resting order"):
+        book.cancel(5)
+
+
+def test_the_chain_of_wide_rows_is_that_of_the_plain_ones() -> None:
+    """The same commands in either form; a row with anything else makes another chain."""
+    given = [{"price": 100 + at % 3, "side": at % 2, "size": 1 + at} for at in range(20)]
+    chains = []
+    for dtype, rows in (
+        (MESSAGE_DTYPE, given), (WIDE_DTYPE, given), (WIDE_DTYPE, [*given[:-1], {"price": 5}])
+    ):  # fmt: skip
+        book = OrderBook(1000, chain=True)
+        book.apply(given_rows(dtype, *rows))
+        chains.append(book.chain)
+    assert chains[0] == chains[1] != chains[2]

@@ -157,3 +157,27 @@ def test_ids_that_never_come_again_leave_nothing_behind() -> None:
     assert grown < 10_000
     assert len(book) == 0
     book._check()
+
+
+def test_the_answers_to_a_large_batch_are_let_go_by_the_next_small_one() -> None:
+    """A million and a half unknown orders cancelled: 12 MB of results, then those of one row."""
+    rows = np.zeros(3 * 2**19, MESSAGE_DTYPE)
+    rows["type"], rows["order_id"] = OrderType.CANCEL, 5
+    book = OrderBook(1_000)
+
+    def large() -> None:
+        book.apply(rows)
+        assert len(book.results) == len(rows)
+
+    def small() -> None:
+        book.apply(rows[:1])
+        assert len(book.results) == 1
+
+    tracemalloc.start()
+    try:
+        large()
+        kept = tracemalloc.get_traced_memory()[0]
+        small()
+        assert tracemalloc.get_traced_memory()[0] < kept - 8 * len(rows)
+    finally:
+        tracemalloc.stop()

@@ -217,3 +217,17 @@ def test_no_change_of_words_gets_through_or_crashes() -> None:
         book._check()
         loaded += 1
     assert loaded < 600  # The state hash refuses nearly all that passes the other checks.
+
+
+def test_more_stops_than_the_book_may_have_are_refused() -> None:
+    """4 stops and an order in a book for 4,242 that claims to be for 3."""
+    book = OrderBook(1000, order_max=4_242)
+    book.submit(BID, 100, 5)
+    for price in range(500, 504):
+        book.stop(BID, 1, price)
+    words = words_of(book)
+    (place,) = [at for at, word in enumerate(words) if word == 4_242]
+    with pytest.raises(SnapshotError, match="another state hash"):  # 4 would do.
+        OrderBook.restore(signed([*words[:place], 4, *words[place + 1 :]]))
+    with pytest.raises(SnapshotError, match="stops.* must be at most order_max=3, got 4"):
+        OrderBook.restore(signed([*words[:place], 3, *words[place + 1 :]]))

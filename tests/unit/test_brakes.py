@@ -13,7 +13,9 @@ from ordercascade.enums import (
     BreakerKind,
     MarkRefresh,
     NoteKind,
+    OrderLimit,
     OrderType,
+    PriceSource,
     QueueOrder,
     Reject,
     ReleaseRule,
@@ -23,6 +25,7 @@ from ordercascade.enums import (
 )
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.story import tell
 from unit.worlds import rows, run_checked
 
@@ -291,3 +294,132 @@ def test_keys_of_a_breaker_that_do_not_go_together_are_refused(line: str, path: 
     with pytest.raises(ConfigError) as caught:
         oc.scenarios.load("t2a", f"venue[0].breaker=[{line}]")
     assert path in str(caught.value)
+
+
+def test_while_slices_drip_users_trade_and_outside_orders_do_not_wait() -> None:
+    """The halt was for everybody; what an outside order finds no buyer for is gone, not kept."""
+    breaker = halt(
+        20_000, release=ReleaseRule.DRIP, drip_ppm=400_000, drip_ns=SECOND, everybody=True
+    )  # fmt: skip
+    world, venue = ladder(breaker, size=25)
+    account = venue.open_account()
+    venue.deposit(account, 0, 10**6)
+    world.settle()
+    assert venue.submit(account, 0, Side.ASK, 130, 5) == Reject.HALTED
+    world.settle(60 * SECOND)
+    assert "RESUME" in kinds(world)
+    assert rows(world, "liquidations", "lots_filled")[-1][0] < 10  # Slices still drip.
+    assert venue.submit(account, 0, Side.ASK, 130, 5) > 0
+    before = len(rows(world, "notes", "kind"))
+    world.schedule_shock(world.time_ns, 0, 0, Side.ASK, size=5, limit=1_000)
+    world.settle()
+    assert rows(world, "orders", "account", "size", "filled", "result")[-1] == (0, 5, 0, 0)
+    assert NoteKind.HELD not in [kind for (kind,) in rows(world, "notes", "kind")[before:]]
+    run_checked(world)
+    outside = [row for row in rows(world, "orders", "account", "size") if row == (0, 5)]
+    assert len(outside) == 1
+
+
+def test_a_band_lets_an_order_that_lies_outside_shrink_where_it_is() -> None:
+    """A bid at 110 from before the band of 95 to 105: smaller, not anew."""
+    world, venue = ladder(Breaker(band_ppm=50_000, everybody=True), size=1)
+    account = venue.open_account()
+    venue.deposit(account, 0, 10**6)
+    order = venue.submit(account, 0, Side.BID, 110, 4)
+    world.settle()
+    assert venue.submit(account, 0, Side.BID, 110, 1) == Reject.HALTED
+    assert venue.amend(account, 0, order, size=3) == order
+    assert venue.depth(0, Side.BID, 1) == [(110, 3)]
+
+
+FLAT = [(0, 50_000, 0, 100_000)]
+
+
+def indexed(
+    markets: int, index: int, *owners: tuple[int, int, int], band: int, **rules: Any
+) -> tuple[World, Venue]:
+    """Markets at an outside price that halt and reopen by auction; owners: money, market, lots."""
+    world = World()
+    world.add_venue(
+        trigger_strict=False, breakers=[halt(band, release=ReleaseRule.AUCTION)], **rules
+    )  # fmt: skip
+    venue = world.venue()
+    for _ in range(markets):
+        venue.add_market(
+            price_max=10_000, size_max=1_000, brackets=FLAT, index=index, source=PriceSource.INDEX
+        )
+    for money, market, lots in owners:
+        account = venue.open_account()
+        venue.deposit(account, 0, money)
+        venue.open_position(account, market, lots, lots * index)
+    world.start()
+    return world, venue
+
+
+def test_a_limit_beyond_the_last_tick_bids_the_last_tick_in_an_auction() -> None:
+    """A short of 10 from 9,500 with 7,000 is bankrupt at 10,200; the market ends at 10,000."""
+    world, venue = indexed(
+        1, 9_500, (7_000, 0, -10), band=10_000, policy=Tranches(limit=OrderLimit.BANKRUPTCY)
+    )  # fmt: skip
+    maker = venue.open_account()
+    venue.deposit(maker, 0, 10**7)
+    venue.submit(maker, 0, Side.ASK, 10_000, 20)
+    venue.set_index(0, 9_900)
+    world.settle()
+    run_checked(world)
+    assert kinds(world)[-3:] == ["HALT", "RESUME", "AUCTION"]
+    names = ("limit_price", "lots_asked", "lots_filled", "worst_price")
+    assert rows(world, "liquidations", *names) == [(10_200, 10, 10, 10_000)]
+
+
+def test_an_auction_leaves_the_orders_of_other_markets_to_their_turn() -> None:
+    """In the round that reopens the first market a long in the second is sold as ever."""
+    world, venue = indexed(2, 1_000, (600, 0, 10), (501, 1, 10), band=20_000)
+    for market in range(2):
+        maker = venue.open_account()
+        venue.deposit(maker, 0, 10**7)
+        venue.submit(maker, market, Side.BID, 900, 50)
+    venue.set_index(0, 970)
+    world.settle()
+    assert kinds(world)[-1] == "HALT"
+    world.schedule_index(60 * SECOND, 0, 1, 999)
+    run_checked(world)
+    steps = rows(world, "steps", "kind", "market", "time_ns")
+    sold = [(StepKind(steps[step][0]).name, *steps[step][1:], lots)
+            for step, lots in rows(world, "liquidations", "step", "lots_filled")]  # fmt: skip
+    assert sold == [("AUCTION", 0, 60 * SECOND, 10), ("LIQUIDATION", 1, 60 * SECOND, 10)]
+
+
+def test_whoever_the_first_auction_makes_healthy_sells_nothing_in_the_second() -> None:
+    """Both markets fall to 970: 10 and 20 lots with 2,100 are 1,200 against 1,455 asked. At one
+    time both reopen; 50 bids at 1,000 take the first owner's lots there, and the mark is 1,000
+    again, so 1,500 against 1,470."""
+    world = World()
+    world.add_venue(
+        trigger_strict=False,
+        mark_refresh=MarkRefresh.ORDER,
+        breakers=[halt(20_000, release=ReleaseRule.AUCTION, everybody=True)],
+    )
+    venue = world.venue()
+    for _ in range(2):
+        venue.add_market(price_max=10_000, size_max=1_000, brackets=FLAT, last=1_000)
+    for market in range(2):
+        venue.seed_level(market, Side.BID, 970, 1)
+        venue.seed_level(market, Side.BID, 500, 100)
+        world.schedule_shock(0, 0, market, Side.ASK, size=1)
+    scopes = []
+    for money, *legs in ((700, 10), (2_100, 10, 20)):
+        account = venue.open_account()
+        scopes.append(venue.deposit(account, 0, money))
+        for market, lots in enumerate(legs):
+            venue.open_position(account, market, lots, lots * 1_000)
+    world.schedule_shock(SECOND, 0, 0, Side.BID, size=50, limit=1_000)
+    world.start()
+    world.settle(0)
+    assert venue.at_risk() == scopes
+    run_checked(world)
+    assert kinds(world).count("AUCTION") >= 2
+    assert rows(world, "liquidations", "scope", "lots_filled", "worst_price") == [
+        (scopes[0], 10, 1_000)
+    ]
+    assert (venue.equity(scopes[1]), venue.maintenance(scopes[1])) == (1_500, 1_470)

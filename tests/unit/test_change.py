@@ -9,6 +9,8 @@ import pytest
 from ordercascade import ConfigError, InputError, Scenario, Tape, World, run, scenarios, world_at
 from ordercascade import safeguards as listed
 from ordercascade.core.changing import change as change_rules
+from ordercascade.core.world import World as CoreWorld
+from ordercascade.enums import PriceSource
 from ordercascade.safeguards import Safeguard, safeguards
 
 NAMES = [each.name for each in safeguards()]
@@ -160,3 +162,22 @@ def test_a_later_safeguard_registers_itself_once(monkeypatch: pytest.MonkeyPatch
     assert safeguards()[-1] is made
     with pytest.raises(ConfigError, match="must have a name of its own"):
         listed.register(made)
+
+
+def test_oracles_that_are_kept_stay_and_others_are_new() -> None:
+    """Two markets at the index; one keeps its oracle, the other gets the last price."""
+    index, last = PriceSource.INDEX, PriceSource.LAST
+    world = CoreWorld()
+    world.add_venue()
+    venue = world.venue()
+    for _ in range(2):
+        venue.add_market(size_max=10, last=100, index=90, source=index)
+    world.start()
+    world.settle()
+    assert venue.marks() == [90, 90]
+    change_rules(world, 0, weights=[(last, 10**6)] * 2, oracles=["keep", None])
+    world.settle(1)
+    assert venue.marks() == [90, 100]
+    change_rules(world, 0, weights=[(index, 10**6)] * 2, oracles=[None, "keep"])
+    world.settle(2)
+    assert venue.marks() == [90, 100]

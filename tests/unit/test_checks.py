@@ -98,6 +98,14 @@ def test_a_position_in_a_list_where_it_does_not_belong_or_in_none(hand: Any) -> 
     assert broken(venue) == 107
 
 
+@pytest.mark.parametrize("by", [1, -1])
+def test_an_open_interest_that_is_not_what_the_longs_hold(hand: Any, by: int) -> None:
+    world, venue = sound()
+    assert hand.read(world, "Sided.open", 0) == 10  # 2 of the 12 were closed again.
+    add(hand, world, "Sided.open", 0, by)
+    assert broken(venue) == 108
+
+
 def test_a_trigger_of_a_foreign_market_or_in_the_wrong_bucket(hand: Any) -> None:
     """Buckets are eight ticks wide, so 64 ticks away is another one."""
     for cell, by in (("TriggerNode.place", 2), ("TriggerNode.tick", 64)):

@@ -460,3 +460,142 @@ def test_entries_of_orders_that_are_gone_do_not_pile_up() -> None:
     assert (len(book), book.waiting) == (0, 0)
     book._check()
     assert book.advance(9) == 0
+
+
+# ------------------------------------------------------------------ beside special orders
+
+
+def special() -> OrderBook:
+    """A book with an iceberg far away: its commands go the long way round."""
+    book = OrderBook(1000)
+    book.submit(ASK, 900, 10, display=3)
+    return book
+
+
+def test_amending_to_nothing_cancels_whatever_else_rests() -> None:
+    book = special()
+    plain, ice = book.submit(BID, 100, 5), book.submit(BID, 100, 8, display=2)
+    for order in (plain, ice):
+        assert book.amend(order, size=0) == 0
+        assert book.order(order) is None
+        book._check()
+    assert book.depth(1).bids.tolist() == []
+
+
+def test_a_post_only_order_does_not_take_after_a_change_either() -> None:
+    """Refused it stays as it was; one that slides goes next to the other side instead."""
+    book = special()
+    book.submit(ASK, 100, 5)
+    plain = book.submit(BID, 90, 4, flags=OrderFlag.POST_ONLY)
+    slides = book.submit(BID, 80, 2, flags=SLIDE)
+    before = book.state_hash()
+    assert book.amend(plain, price=100) == Reject.POST_ONLY_WOULD_CROSS
+    assert book.state_hash() == before
+    assert book.amend(slides, price=120) == slides
+    assert book.depth(3).bids.tolist() == [[99, 2], [90, 4]]
+    assert fills(book) == []
+
+
+def test_an_order_that_gives_way_to_its_account_is_not_moved_into_it() -> None:
+    book = OrderBook(1000)
+    book.submit(ASK, 100, 5, account=7)
+    order = book.submit(BID, 90, 4, account=7, flags=NEWEST)
+    before = book.state_hash()
+    assert book.amend(order, price=100) == Reject.SELF_TRADE
+    assert book.state_hash() == before
+    assert book.amend(order, price=99) == order
+    assert book.depth(1).bids.tolist() == [[99, 4]]
+
+
+def test_many_expiries_that_went_early_are_forgotten_and_the_others_kept() -> None:
+    """200 orders with a time, 150 of them cancelled; the next to come tidies up."""
+    book = OrderBook(1000)
+    orders = [book.submit(BID, 100, 1, expires_ns=10 + at) for at in range(200)]
+    stop = book.stop(BID, 5, 500, expires_ns=105)
+    for order in orders[:150]:
+        assert book.cancel(order) == 1
+    late = book.submit(BID, 100, 1, expires_ns=1_000)
+    book._check()
+    assert book.advance(159) == 1  # The stop; orders[150] is for 160.
+    assert book.waiting == 0
+    with pytest.raises(InputError, match="must be the id of a resting order"):
+        book.cancel(stop)
+    assert [book.advance(at) for at in (160, 161, 209, 999)] == [1, 1, 48, 0]
+    assert book.order(late) is not None
+    assert book.advance(1_000) == 1
+    assert len(book) == 0
+
+
+def test_many_stops_that_went_early_are_forgotten_and_the_others_fire() -> None:
+    """200 stops from 500 up, of which 150 are cancelled; a trade at 699 fires the other 50."""
+    book = OrderBook(1000)
+    stops = [book.stop(BID, 1, 500 + at, account=1) for at in range(200)]
+    for stop in stops[:150]:
+        assert book.cancel(stop) == 1
+    assert book.stop(BID, 1, 650, account=1) > 0
+    book._check()
+    assert book.waiting == 51
+    book.submit(ASK, 699, 100)
+    book.market(BID, 1)
+    book._check()
+    assert book.waiting == 0
+    assert len(book.fired) == 51
+    assert book.depth(1).asks.tolist() == [[699, 100 - 1 - 51]]
+
+
+def test_a_stop_whose_time_is_over_is_refused() -> None:
+    book = OrderBook(1000)
+    book.advance(10)
+    assert book.stop(BID, 5, 500, expires_ns=10) == Reject.EXPIRED
+    assert book.stop(BID, 5, 500, expires_ns=11) > 0
+    assert book.waiting == 1
+
+
+@pytest.mark.parametrize(
+    ("size", "display"), [(1, 1), (5, 3), (3 * 1_024, 3), (3 * 1_024 + 1, 4), (8_000, 8)]
+)
+def test_a_stop_that_changes_still_shows_itself_at_most_1024_times(size: int, display: int) -> None:
+    """Display 3: no more than there is, and at least size / 1024, rounded up."""
+    book = OrderBook(1000)
+    stop = book.stop(BID, 10, 500, price=600, display=3)
+    assert book.amend(stop, size=size) == stop
+    book.submit(ASK, 500, 1)
+    book.market(BID, 1)
+    (fired,) = book.fired
+    details = book.details(int(fired["result"]))
+    assert details is not None
+    assert (details.size, details.display, details.shown) == (size, display, display)
+    book._check()
+
+
+def test_an_order_in_its_queue_that_changes_in_a_call_phase_goes_to_the_pen() -> None:
+    book = OrderBook(1000)
+    first, second = book.submit(BID, 100, 5), book.submit(BID, 100, 3)
+    book.collect()
+    assert book.amend(first, size=7) == first
+    book._check()
+    order = book.order(first)
+    assert order is not None and order.size == 7
+    assert book.depth(1).bids.tolist() == [[100, 3]]
+    book.submit(ASK, 100, 4)
+    book.uncross()
+    assert book.order(second) is None  # It kept its place: 3, then 1 of the other.
+    order = book.order(first)
+    assert order is not None and order.size == 6
+
+
+def test_a_market_order_with_a_limit_needs_a_side() -> None:
+    book = OrderBook(1000)
+    book.submit(ASK, 100, 5)
+    before = book.state_hash()
+    with pytest.raises(InputError, match=r"side must be Side.BID or Side.ASK, got 2"):
+        book.market(2, 5, limit=100)
+    assert book.state_hash() == before
+    assert book.market(BID, 5, limit=100) == 0
+
+
+def test_an_impact_that_cannot_be_asked_leaves_the_book_free() -> None:
+    book = OrderBook(1000)
+    with pytest.raises(InputError, match="side must be"):
+        book.impact(2, [1])
+    assert book.submit(BID, 100, 5) > 0

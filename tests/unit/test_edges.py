@@ -17,7 +17,7 @@ from ordercascade.core.mechanism import Backstop, LiquidationPolicy
 from ordercascade.core.monitor import Monitor
 from ordercascade.core.populate import draw
 from ordercascade.core.world import World
-from ordercascade.enums import MarkRefresh, PriceSource, Reject, Side
+from ordercascade.enums import HolderKind, MarkRefresh, PriceSource, Reject, Side
 from ordercascade.mechanisms.prices import OwnBook
 from unit.worlds import holding, make
 
@@ -258,6 +258,13 @@ def test_a_stream_of_random_bits_has_a_str_for_its_name() -> None:
     with pytest.raises(InputTypeError, match="name must be a str"):
         world.draw(5)  # type: ignore[arg-type]
     assert world.draw("5") == make()[0].draw("5")
+    again, other = make()[0], make()[0]
+    bits = [again.draw("5") for _ in range(3)]
+    assert len(set(bits)) == 3
+    # Another name in between, or a fork, changes nothing of what comes.
+    assert [other.draw("5"), other.draw("6"), other.fork().draw("5"), other.draw("5")] == [
+        bits[0], make()[0].draw("6"), bits[1], bits[1]
+    ]  # fmt: skip
 
 
 def test_forty_markets_each_keep_their_own_triggers() -> None:
@@ -292,3 +299,31 @@ def test_an_own_book_weighs_at_most_all_of_a_mark() -> None:
     for weight in (-1, 10**6 + 1):
         with pytest.raises(InputError, match="own_weight_ppm must be in"):
             OwnBook(own_weight_ppm=weight)
+
+
+def test_a_venue_counts_its_markets_and_says_what_everybody_has() -> None:
+    world, venue = make(bids={90: 5}, asks={110: 5})
+    assert venue.market_count == 1
+    scope = holding(venue, 3, 100, 5_000)
+    world.start()
+    venue.set_index(0, 100)
+    found = venue._equities()
+    assert len(found) == venue.holders
+    assert found[scope] == venue.equity(scope)
+    assert sum(found) == 5_000 + found[venue.holder(HolderKind.EXTERNAL, 0)]
+
+
+def test_only_lots_that_are_held_are_quoted_or_closed_in_pairs() -> None:
+    world, venue = make(bids={90: 5}, asks={110: 5})
+    scope = holding(venue, 3, 100, 5_000)
+    idle = venue.deposit(venue.open_account(), 0, 5)
+    world.start()
+    before = world.state_hash()
+    for call in (
+        lambda: venue.bankruptcy_quote(idle, 0, 1),
+        lambda: venue.close_pair(idle, 0, scope, 1),
+        lambda: venue.close_pair(scope, 0, idle, 1),
+    ):
+        with pytest.raises(InputError, match="must have a position in market 0"):
+            call()
+    assert world.state_hash() == before

@@ -42,6 +42,21 @@ def table(log: EventLog, name: str) -> Table:
     return Table(log, name, Units(log, NO_META))
 
 
+def test_a_table_that_forgot_all_its_rows_takes_new_ones() -> None:
+    log = EventLog()
+    for count in (0, 3, BLOCK + 5):
+        log.extend("levels", levels(count)) if count else None
+        kept = log.column("levels", "price") if count else None
+        log.truncate("levels", 0)
+        assert log.column("levels", "price").tolist() == []
+        log.append("levels", level(price=42))
+        assert log.column("levels", "price").tolist() == [42]
+        log._check()
+        if kept is not None:
+            assert kept.tolist() == list(range(count))
+        log.truncate("levels", 0)
+
+
 # The schema.
 
 

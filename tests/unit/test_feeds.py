@@ -15,7 +15,7 @@ from ordercascade.core.world import World
 from ordercascade.enums import FeedKind, NoteKind, PriceSource, Side, Told
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.mechanisms.feeds import Feed
-from unit.worlds import rows
+from unit.worlds import holding, rows
 
 SECOND = 10**9
 INDEX = PriceSource.INDEX
@@ -116,6 +116,25 @@ def test_the_median_of_three_ignores_the_odd_one_out(
     assert feed.opening(last, index, bid, ask) == median
 
 
+def test_the_median_of_less_than_three_prices_is_the_own_one() -> None:
+    """Without an index, or without a trade and a book, there is nothing to outvote it."""
+    for last, index, bid, ask, own in ((100, 0, 200, 300, 100), (0, 70, 0, 0, 70)):
+        feed = Feed(FeedKind.MEDIAN3, tau_ns=SECOND, heartbeat_ns=SECOND)
+        assert feed.opening(last, index, bid, ask) == own
+
+
+def test_a_feed_says_what_it_is_and_opens_once() -> None:
+    feed = Feed(FeedKind.MEDIAN3, PriceSource.MID, tau_ns=1, heartbeat_ns=1)
+    assert repr(feed) == "<Feed median3 of mid>"
+    assert feed.opening(100, 0, 0, 0) == feed.opening(100, 0, 0, 0) == 100
+    world = World()
+    world.add_venue()
+    world.venue().add_market(price_max=10**6, size_max=100, last=100, oracle=feed)
+    world.start()
+    with pytest.raises(ConfigError, match="feed: has been asked before"):
+        feed.opening(100, 0, 0, 0)
+
+
 def test_a_spike_of_n_seconds_moves_a_mean_by_its_share_of_the_window() -> None:
     """Manipulation cost of §7: n / W of the displacement; here 3 of 30 seconds by 30,000."""
     world, venue = fed(kind=FeedKind.TWAP, window_ns=30 * SECOND, heartbeat_ns=SECOND)
@@ -151,6 +170,25 @@ def test_a_late_price_arrives_after_exactly_its_latency() -> None:
     told = [row for row in rows(world, "marks", "time_ns", "mark") if row[1] == 90_000]
     assert told == [(17 * SECOND, 90_000)]
     assert venue.marks() == [90_000]
+
+
+def test_a_report_without_delay_is_seen_by_a_peek_just_where_it_arrives_at_once() -> None:
+    """A nanosecond on average, cut to whole ones: half of them arrive at once, half a bit later."""
+    seen = []
+    for seed in range(12):
+        feed = Feed(source=INDEX, price_max=10**6, latency_ns=1, sigma_ppm=3 * 10**6, seed=seed)
+        world = World()
+        world.add_venue()
+        venue = world.venue()
+        venue.add_market(price_max=10**6, size_max=9, index=100_000, last=100_000, oracle=feed)
+        scope = holding(venue, 1, 1_000, 5_000)  # 100,000 with a multiplier of 1
+        world.start()
+        venue.set_index(0, 90_000)
+        assert venue.at_risk() in ([], [scope])
+        seen.append(bool(venue.at_risk()))
+        world.settle()
+        assert venue.marks() == [90_000 if seen[-1] else 100_000]
+    assert 2 < sum(seen) < 10
 
 
 def test_a_feed_that_is_late_and_sparse_lets_the_world_rest() -> None:

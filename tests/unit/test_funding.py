@@ -344,3 +344,19 @@ def test_a_scenario_names_a_rule() -> None:
 def test_a_scenario_with_impossible_funding_is_refused(rule: str, keys: str, said: str) -> None:
     with pytest.raises(oc.ConfigError, match=said):
         played(rule, keys)
+
+
+def test_a_skew_beyond_all_bounds_is_the_cap() -> None:
+    """A mark of 2^31 - 1 over an index of 1 is 2.1 * 10^18 billionths, above 2^60."""
+    last = 2**31 - 1
+    world, _ = world_of(
+        3, -3, mark=last, source=PriceSource.LAST, last=last, price_max=last,
+        brackets=[(0, 0, 0, 0)],
+    )  # fmt: skip
+    venue = world.venue(0)
+    venue.set_index(0, 1)
+    venue.set_funding(0, rule=FundingRule.SKEW, cap_ppb=BILLION)
+    world.settle()
+    world.schedule_funding(5, 0, 0)
+    world.run()
+    assert rows(world, "notes", "a", "b")[0] == (BILLION, last)

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from ordercascade.core.changing import change
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.enums import PriceSource, Reject, Side
+from ordercascade.enums import AdlWhen, PriceSource, Reject, Side
 from ordercascade.errors import ConfigError, InputError, InputTypeError
+from ordercascade.mechanisms.tranches import Tranches
 from unit.worlds import holding, make, rows
 
 HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9
@@ -230,3 +232,46 @@ def test_gates_that_make_no_sense_are_refused_by_name(
     with pytest.raises(error, match=place):
         world.add_venue(gates=gates)
     assert world.add_venue() == 0
+
+
+@pytest.mark.parametrize(
+    ("other", "room"),
+    [
+        ((1_000, 0, 100), 40),  # The same rates: what they have left stays.
+        ((1_000, 0, 90), 90),
+        ((1_000, 90_000, 100), 100),
+        ((999, 0, 100), 100),
+    ],
+)
+def test_rates_that_change_begin_anew_and_others_keep_what_they_have_left(
+    other: tuple[int, int, int], room: int
+) -> None:
+    """100 in a window, of which 60 have left; then the venue gets other rules."""
+    world, venue = calm(1_000, gates={"rates": [(1_000, 0, 100)]})
+    world.start()
+    assert venue.withdraw(1, 0, 60) == 0
+    change(world, 0, gates={"rates": [other], "stop_ns": 7})
+    assert venue.withdraw(1, 0, room + 1) == Reject.GATED
+    assert venue.withdraw(1, 0, room) == 0
+
+
+def test_a_scope_that_stays_below_zero_stops_withdrawals_until_it_is_mended() -> None:
+    """Nobody takes the rest of the long of 10: 1,500 - 2,000 at 98, for as long as it waits."""
+    world, venue = make(
+        bids={98: 1}, asks={200: 1}, gates={"stop_ns": 100}, policy=Tranches(),
+        stages={"adl_when": AdlWhen.NEVER},
+    )  # fmt: skip
+    scope = holding(venue, 10, 100, 1_500)
+    account = venue.open_account()
+    venue.deposit(account, 0, 50_000)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    assert venue.withdraw(account, 0, 1) == 0
+    world.run()
+    assert (venue.position(scope, 0)[0], venue.equity(scope)) == (10, -500)
+    for time_ns in (50, 10_000):
+        at(world, time_ns)
+        assert venue.withdraw(account, 0, 1) == Reject.GATED
+    venue.deposit(1, 0, 500)
+    assert venue.equity(scope) == 0
+    assert venue.withdraw(account, 0, 1) == 0

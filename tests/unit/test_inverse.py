@@ -28,6 +28,7 @@ SATOSHI = 10**8
 # A lot is 1 USD, a tick 0.5 USD: K = 1 / 0.5 in satoshi.
 K = 2 * SATOSHI
 ROWS = [(0, 5_000, 0, 10_000), (10**9, 10_000, 5 * 10**6, 20_000)]
+INVERSE: dict[str, Any] = {"contract": "inverse", "multiplier": K}
 
 
 def inverse_world(last: int = 20_000, source: PriceSource = PriceSource.LAST, **rules: Any) -> Any:
@@ -56,6 +57,19 @@ def test_a_long_of_ten_thousand_dollars_gains_coins_by_the_reciprocals_of_the_pr
     scope = venue.open_position(account, 0, 10_000, -SATOSHI)
     world.start()
     assert venue.equity(scope) == SATOSHI + SATOSHI // 5
+
+
+def test_without_a_price_an_inverse_position_is_worth_nothing_yet() -> None:
+    """Before the start no mark stands: 1 BTC of money and the 1 BTC that its debt was, no value."""
+    world = inverse_world(last=20_000)
+    venue = world.venue(0)
+    account = venue.open_account()
+    venue.deposit(account, 0, SATOSHI)
+    scope = venue.open_position(account, 0, 10_000, -SATOSHI)
+    assert venue.marks() == [0]
+    assert venue.equity(scope) == 2 * SATOSHI
+    world.start()
+    assert venue.equity(scope) == SATOSHI
 
 
 def test_values_are_floored_for_both_signs_and_a_trade_has_one_cost() -> None:
@@ -241,6 +255,16 @@ def test_adl_takes_what_the_bankrupt_owes_to_a_unit_a_party_and_leaves_it_at_zer
         ({"price_max": 0}, "price_max"),
         ({"schedule": Schedule.tiers(ROWS, multiplier=K)}, "contract"),
         ({"schedule": Schedule.tiers(ROWS, multiplier=1, contract="inverse")}, "multiplier"),
+        ({"schedule": ROWS}, "schedule must be a Schedule, got list"),
+        ({"schedule": Schedule.tiers(ROWS, **INVERSE, strict=False)}, "must be strict just where"),
+        (
+            {"schedule": Schedule.tiers(ROWS, **INVERSE, fee_ppm=5, fee_base="bankruptcy")},
+            "must take its fee at the mark",
+        ),
+        (
+            {"schedule": Schedule.risk(long_ppm=1, short_ppm=1, slippage_ppm=0, **INVERSE)},
+            "must not be of risk factors",
+        ),
     ],
 )
 def test_what_an_inverse_market_refuses(changes: dict[str, Any], said: str) -> None:

@@ -9,9 +9,11 @@ from ordercascade.core.mechanism import Backstop, LiquidationPolicy, Oracle
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import AdlRule, LimitRule, Outcome, PriceSource, Side
-from ordercascade.errors import InputError, RangeError
+from ordercascade.errors import ConfigError, InputError, RangeError
+from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.prices import OwnBook
+from ordercascade.mechanisms.slices import Slices
 from unit.worlds import holding, make, rows, run_checked
 
 FLAT = [(0, 0, 0, 0)]
@@ -29,6 +31,9 @@ def test_mechanisms_say_what_they_are() -> None:
     assert repr(Tranche(fraction_ppm=5, cooldown_ns=7)) == "<Tranche 5 ppm, cooldown 7 ns>"
     assert repr(Deleverage(AdlRule.PRO_RATA)) == "<Deleverage pro_rata>"
     assert repr(OwnBook(PriceSource.MID, own_weight_ppm=9)) == "<OwnBook mid, weight 9 ppm>"
+    assert repr(Breaker(band_ppm=5)) == "<Breaker band>"
+    assert repr(Slices([5, 10**9], cooldown_ns=3)) == "<Slices 2, target 0 ppm>"
+    assert repr(Slices(target_ppm=7)) == "<Slices 0, target 7 ppm>"
 
 
 def test_scores_are_for_scopes_and_within_their_bounds() -> None:
@@ -36,6 +41,13 @@ def test_scores_are_for_scopes_and_within_their_bounds() -> None:
     for scope, score in ((2**31, 0), (-1, 0), (0, 2**62 + 1), (0, -(2**62) - 1)):
         with pytest.raises(InputError):
             Deleverage(AdlRule.SCORES, scores={scope: score})
+
+
+def test_scores_are_given_for_their_rule_and_only_for_it() -> None:
+    with pytest.raises(ConfigError, match="scores: must be given"):
+        Deleverage(AdlRule.SCORES)
+    with pytest.raises(ConfigError, match="scores: must be given"):
+        Deleverage(AdlRule.QUEUE, scores={})
 
 
 # ------------------------------------------------------------------ the plain bases

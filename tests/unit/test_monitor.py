@@ -212,3 +212,19 @@ def test_bad_calls_are_refused_by_name_and_change_nothing() -> None:
     assert monitor.at_risk().tolist() == []
     monitor.set_mark(0, 1)
     assert len(monitor.at_risk()) > 0
+
+
+def test_armings_and_bytes_are_counted() -> None:
+    """A mark that fires nobody arms nobody; whoever was found and is safe again is armed anew."""
+    _, venue = watched(1, 40)
+    monitor = Monitor(venue)
+    start, looked = monitor.armings, monitor.evaluations
+    assert monitor.memory > 40 * 8
+    monitor.set_mark(0, MARKS[0])
+    assert (monitor.armings, monitor.evaluations) == (start, looked)
+    found = monitor.set_mark(0, 1)
+    assert found > 0
+    monitor.set_mark(0, MARKS[0])
+    assert monitor.at_risk().tolist() == []
+    assert monitor.armings >= start + found
+    assert Monitor(watched(1, 4_000)[1]).memory > monitor.memory

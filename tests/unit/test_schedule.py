@@ -16,6 +16,7 @@ import pytest
 
 import ordercascade as oc
 from ordercascade import presets
+from ordercascade.core.world import World
 from ordercascade.data.brackets import schedule as brackets_of
 from ordercascade.margin import (
     Schedule,
@@ -375,3 +376,157 @@ def test_margin_of_orders_counts_the_worse_side() -> None:
     risk = Schedule.risk(long_ppm=100_000, short_ppm=200_000, slippage_ppm=50_000)
     assert margin_required(risk, 2, 100, bids=1)[1] == 40  # 200 at 15 %, 100 at 10 %
     assert margin_required(risk, 2, 100, bids=1, asks=5)[1] == 100  # 500 at 20 %
+
+
+def test_a_row_out_of_bounds_is_refused_where_many_prices_or_sizes_are_asked_for() -> None:
+    flat = Schedule.flat(maintenance_ppm=5_000, initial_ppm=10_000)
+    with pytest.raises(oc.InputError, match=r"size must be in .*\(row 1\)"):
+        what_if(flat, np.array([5, 6]), np.array([1, 2**41]), 1, 1)
+    with pytest.raises(oc.InputError, match=r"price must be in \[1, .*\(row 2\)"):
+        max_size(flat, np.array([5, 6, 0]), 1_000)
+    with pytest.raises(oc.InputError, match=r"collateral must be in .*\(row 0\)"):
+        max_size(flat, 5, 2**60 + 1)
+    with pytest.raises(oc.InputError, match=r"worth at most 2\*\*60 units.*\(row 1\)"):
+        bankruptcy_price(
+            flat, np.array([1, 2**40]), 1, 1, other_maintenance=1, price=2**31 - 1
+        )  # fmt: skip
+
+
+def test_margins_of_many_positions_are_those_of_each() -> None:
+    risk = Schedule.risk(long_ppm=100_000, short_ppm=200_000, slippage_ppm=50_000)
+    sizes, bids = np.array([2, -3, 0]), np.array([1, 0, 4])
+    initial, maintenance = margin_required(risk, sizes, 100, bids=bids, asks=1, leverage=9)
+    one = [
+        margin_required(risk, int(n), 100, bids=int(bid), asks=1, leverage=9)
+        for n, bid in zip(sizes, bids, strict=True)
+    ]
+    assert list(zip(initial.tolist(), maintenance.tolist(), strict=True)) == one
+    assert one[0] == (40, 40)
+
+
+def test_a_share_of_negative_equity_is_floored() -> None:
+    """Equity 1,000 - 2,000 at 300; maintenance 300 here and 50 elsewhere: floor(-857.1) = -858."""
+    flat = Schedule.flat(maintenance_ppm=100_000, initial_ppm=200_000)
+    asked = {"other_maintenance": 50, "price": 300}
+    assert bankruptcy_price(flat, 10, 5_000, 1_000, digits=1, **asked) == 3_858  # (3000 + 858) / 10
+    assert bankruptcy_price(flat, 10, 5_000, 1_000, **asked) == 386
+
+
+def test_a_bankruptcy_price_stays_within_the_ticks_there_are() -> None:
+    """Beyond them it is the last tick for a long, its negative, or 0 where no price does it."""
+    flat = Schedule.flat(maintenance_ppm=100_000, initial_ppm=200_000)
+    last = 2**31 - 1
+    assert bankruptcy_price(flat, 0, 0, 5) == 0
+    assert bankruptcy_price(flat, 1, 2**50, 0, digits=2) == 100 * last
+    assert bankruptcy_price(flat, -1, -(2**50), 0) == 0
+    assert bankruptcy_price(flat, 1, -(2**50), 0, digits=2) == -100 * last
+    assert bankruptcy_price(flat, 1, last, 0) == last
+    assert bankruptcy_price(flat, 1, last + 1, 0) == last
+    inverse = Schedule.flat(
+        maintenance_ppm=10_000, initial_ppm=20_000, contract="inverse", multiplier=10**6
+    )
+    assert bankruptcy_price(inverse, 1, -1_000, 2_000) == 334  # 10^6 / 3000, up
+    assert bankruptcy_price(inverse, 1, -1_000, -1_000) == last  # At no price is it worth 0.
+    assert bankruptcy_price(inverse, -1, 1_000, 1_000) == 0
+    assert bankruptcy_price(inverse, -1, 1_000, -2_000) == 333
+
+
+def test_a_negative_price_of_a_short_is_rounded_down() -> None:
+    """10 lots sold for 5,000 and 6,001 in debt: they would have to be bought at -100.1."""
+    flat = Schedule.flat(maintenance_ppm=100_000, initial_ppm=200_000)
+    assert bankruptcy_price(flat, -10, -5_000, -6_001) == -101
+    assert bankruptcy_price(flat, -10, -5_000, -6_001, digits=1) == -1_001
+    assert bankruptcy_price(flat, 10, 5_000, 6_001) == -100
+
+
+def unsafe_ticks(schedule: Schedule, size: int, cost: int, money: int) -> list[int]:
+    """The ticks up to 200 at which equity is below maintenance."""
+    equity, need = what_if(schedule, np.arange(1, 201), np.array([size]), cost, money)
+    return [at + 1 for at in range(200) if equity[at, 0] < need[at, 0]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "cost", "expected"),
+    [
+        ([(0, 0, 0), (1_010, 500_000, 500_000)], 510, 5),
+        ([(0, 0, 0), (500, 100_000, 100_000), (1_010, 600_000, 600_000)], 420, 4),
+        ([(0, 0, 0), (500, 590_000, 590_000), (1_010, 600_000, 600_000)], 420, 10),
+        ([(0, 900_000, 900_000), (1_010, 950_000, 950_000)], 101, 20),
+        ([(0, 0, 0), (150, 10_000, 10_000)], 50, 0),
+    ],
+)
+def test_a_row_without_a_tick_of_its_own_is_passed_over(
+    rows: list[tuple[int, int, int]], cost: int, expected: int
+) -> None:
+    """A tick is worth 100, so no tick lies just above 1,010: the row below answers, or the next."""
+    schedule = Schedule.slab(rows, multiplier=100)
+    ticks = unsafe_ticks(schedule, 1, cost, 0)
+    assert trigger_price(schedule, 1, cost, 0) == expected == max(ticks, default=0)
+
+
+def test_a_position_that_is_safe_at_every_tick_has_no_trigger() -> None:
+    linear = Schedule.flat(maintenance_ppm=0, initial_ppm=10, multiplier=100)
+    assert unsafe_ticks(linear, 1, 100, 0) == []
+    assert [trigger_price(linear, 1, cost, 0) for cost in (50, 100, 101)] == [0, 0, 1]
+    # An inverse short that is worth 2^50 / 2^31 = 2^19 units even at the last tick.
+    inverse = Schedule.flat(
+        maintenance_ppm=0, initial_ppm=10, multiplier=2**50, contract="inverse"
+    )  # fmt: skip
+    assert trigger_price(inverse, -1, 2**19, 0) == 0
+    assert trigger_price(inverse, -1, 2**19 + 2, 0) == 2**50 // (2**19 + 2) + 1
+    assert trigger_price(inverse, -1, 2**20, 0) == 2**30 + 1
+
+
+def test_a_hedged_pair_has_the_rates_of_its_two_sizes() -> None:
+    """1 % and 0.1 % a lot: 3 long ask 1.3 %, 2 short 1.2 %; the sum is rounded up once."""
+    table = Schedule.size(maintenance_ppm=10_000, initial_ppm=20_000, increment_ppt=10**9)
+
+    def safe(price: int, base: int) -> bool:
+        need = Fraction(3 * price * 13 + 2 * price * 12, 1_000)
+        return base + price >= math.ceil(need)
+
+    found = liquidation_range(table, 3, 2, 1_000, 900, 1_000)
+    assert found == (max(p for p in range(1, 1_000) if not safe(p, -100)), 0)
+    assert found[0] == 106
+    # With the shorts in the majority it is the rise that hurts.
+    turned = liquidation_range(table, 2, 3, -1_000, 100, 1_000)
+    assert turned == (0, 1_035)  # 1,100 - 1,034 - ceil(6.3 % of it) = 0
+
+
+def test_rates_and_amounts_say_what_a_kind_has() -> None:
+    """MARGIN §2: a risk factor with its slippage, and initial margin as a multiple of it."""
+    risk = Schedule.risk(
+        long_ppm=100_000, short_ppm=200_000, slippage_ppm=50_000, initial_ppm=1_200_000
+    )  # fmt: skip
+    assert risk.rates(0, 5) == (180_000 * 10**6, 150_000 * 10**6)
+    assert risk.rates(0, -5) == (300_000 * 10**6, 250_000 * 10**6)
+    assert repr(risk) == "<Schedule risk, 0 rows>"
+    by_lots = Schedule.slab([(0, 1, 2), (9, 2, 3)], by="size")
+    for table in (risk, by_lots):
+        with pytest.raises(oc.InputError, match="schedule must have rows by value"):
+            table.amount(5)
+    tiers = Schedule.tiers([(0, 5_000, 0, 9_000), (1_000, 6_000, 1, 9_000)])
+    assert [tiers.amount(value) for value in (999, 1_000)] == [0, 1]
+    assert repr(tiers) == "<Schedule tiers, 2 rows>"
+
+
+def test_an_engine_with_a_rate_of_the_size_asks_what_the_answers_say() -> None:
+    """Initial and maintenance margin, with the fee in the trigger: 5 lots at 1,000."""
+    options = {"multiplier": 10, "fee_ppm": 600}
+    table = Schedule.size(
+        maintenance_ppm=10_000, initial_ppm=20_000, increment_ppt=10**9, **options
+    )
+    world = World()
+    world.add_venue()
+    venue = world.venue()
+    venue.add_market(multiplier=10, size_max=100, index=1_000, last=1_000, schedule=table)
+    account = venue.open_account()
+    venue.deposit(account, 0, 1_250)
+    venue.seed_level(0, oc.Side.ASK, 1_000, 9)
+    world.start()
+    assert margin_required(table, 5, 1_000) == (1_250, 750)
+    assert venue.submit(account, 0, oc.Side.BID, 1_000, 6) == oc.Reject.INSUFFICIENT
+    assert venue.submit(account, 0, oc.Side.BID, 1_000, 5) == 0
+    scope = venue.scope_of(account, 0)
+    assert venue.maintenance(scope) == 750 + 30  # 50,000 at 600 ppm: the fee of the close
+    assert venue.liquidation_price(scope, 0) == trigger_price(table, 5, 50_000, 1_250)

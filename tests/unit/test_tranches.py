@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from ordercascade.core.world import World
-from ordercascade.enums import OrderLimit, PriceSource, Side, TrancheRule
+from ordercascade.enums import MarketKind, OrderLimit, PriceSource, Side, TrancheRule
 from ordercascade.errors import ConfigError, InputError
+from ordercascade.margin import Schedule
 from ordercascade.mechanisms.tranches import Tranches
 from reference import stages as twin
 from unit.worlds import rows
@@ -151,3 +154,138 @@ def test_numbers_that_make_no_sense_are_refused(
 
 def test_a_tranche_says_what_it_is() -> None:
     assert repr(Tranches(TrancheRule.TIER_DOWN)) == "<Tranches tier_down>"
+
+
+def orders(
+    policy: Tranches, size: int, mark: int, equity: int, *, bids: dict[int, int] | None = None,
+    rules: dict[str, Any] | None = None, **market: Any,
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Return (lots asked, limit or 0) of every order of an account with this leg and equity."""
+    world = World(1)
+    world.add_venue(policy=policy, **(rules or {}))
+    venue = world.venue(0)
+    given = {"multiplier": 1, "price_max": 10_000, "size_max": 100_000, "brackets": BRACKETS}
+    venue.add_market(**given | market, source=PriceSource.INDEX, index=mark)
+    for price, lots in (bids or {}).items():
+        venue.seed_level(0, Side.BID, price, lots)
+    account = venue.open_account()
+    scope = venue.deposit(account, 0, 1)
+    value = size * mark * market.get("multiplier", 1)
+    if market.get("kind") == MarketKind.INVERSE:
+        value = -size * market["multiplier"] // mark
+    venue.open_position(account, 0, size, value + 1 - equity)
+    world.start()
+    assert venue.equity(scope) == equity
+    world.run()
+    return rows(world, "liquidations", "lots_asked", "limit_price")
+
+
+BY_LOTS = Schedule.slab(
+    [(0, 10_000, 20_000), (40, 30_000, 60_000), (100, 50_000, 90_000)], by="size"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "equity", "asked"),
+    [
+        (Tranches(TrancheRule.TIER_DOWN, tiers=1), 599, 120 - 99),
+        (Tranches(TrancheRule.TIER_DOWN, tiers=2), 599, 120 - 39),
+        (Tranches(TrancheRule.TIER_FIT), 297, 120 - 99),
+        (Tranches(TrancheRule.TIER_FIT), 296, 120 - 39),
+        (Tranches(TrancheRule.TIER_FIT), 39, 120 - 39),
+        (Tranches(TrancheRule.TIER_FIT), 38, 120),
+    ],
+)
+def test_tiers_by_lots_are_left_by_lots(rule: Tranches, equity: int, asked: int) -> None:
+    """120 lots at 100, tiers from 40 and 100 lots: 99 of them ask 297, and 39 ask 39."""
+    assert orders(rule, 120, 100, equity, schedule=BY_LOTS)[0][0] == asked
+
+
+def test_an_inverse_leg_is_covered_in_the_money_of_its_collateral() -> None:
+    """10 lots are worth 100,000 at 100 and ask 1,500: 500 short; a lot of 10,000 frees 200."""
+    inverse = {"kind": MarketKind.INVERSE, "multiplier": 10**6}
+    for size in (10, -10):
+        for up, asked in ((True, 3), (False, 2)):
+            policy = Tranches(TrancheRule.COVER, round_up=up)
+            assert orders(policy, size, 100, 1_000, **inverse)[0][0] == asked
+
+
+def test_a_shortage_beyond_all_lots_is_for_everything_and_does_not_overflow() -> None:
+    """2^58 missing at a price of 2^31 would be 2^129 in the middle of the formula."""
+    inverse = {"kind": MarketKind.INVERSE, "multiplier": 2**20}
+    inverse |= {"price_max": 2**31 - 1, "size_max": 2**40}
+    policy = Tranches(TrancheRule.COVER)
+    assert orders(policy, 2**39, 2**31 - 1, -(2**58), **inverse)[0][0] == 2**39
+
+
+def test_a_leg_without_a_shortage_sells_a_lot_even_where_selling_frees_nothing() -> None:
+    """At maintenance, and the trigger not strict: there is nothing to cover."""
+    toxic = Tranches(TrancheRule.COVER, cost_ppm=10_000)
+    rules = {"trigger_strict": False}
+    assert orders(toxic, 100, 100, 100, rules=rules) == [(1, 0)]
+    assert orders(toxic, 100, 100, 99, rules=rules) == [(100, 0)]
+
+
+@pytest.mark.parametrize(("block", "asked"), [(0, 40), (2_499, 24), (2_500, 25), (5_000, 40)])
+def test_a_block_caps_what_a_rule_asks_for(block: int, asked: int) -> None:
+    """40 lots of 100 would do; a block of 2,499 is 24 lots, and one of less than a lot is one."""
+    leg = twin.Leg(100, 100, 1, 60, 100, BRACKETS)
+    assert first_order(Tranches(TrancheRule.COVER, block_value=block), leg, 99, 101)[0] == asked
+    least = Tranches(TrancheRule.WHOLE, block_value=99)
+    assert first_order(least, leg, 99, 101)[0] == 1
+
+
+def test_whoever_is_above_maintenance_and_still_sells_gets_the_mark_as_limit() -> None:
+    """Half of 100 is sold at the mark: 20,000 of equity, 13,500 asked and 25,650 to be done."""
+    policy = Tranches(TrancheRule.PORTION, OrderLimit.FILLABLE, portion_ppm=500_000)
+    found = orders(
+        policy, 100, 9_000, 20_000, bids={9_000: 50}, rules={"buffer_ppm": 900_000}
+    )  # fmt: skip
+    first = math.ceil(9_000 * (1 - Fraction(4, 1_000) * Fraction(11_500, 31_500)))
+    assert found[:2] == [(50, first), (25, 9_000)]
+
+
+@pytest.mark.parametrize("spread", [1_234_567, 99_999_999])
+@pytest.mark.parametrize(("size", "unit"), [(100, 1), (-100, 1), (10_000, 10**9), (-10_000, 10**9)])
+def test_a_fillable_price_of_large_numbers_is_the_exact_one(
+    spread: int, size: int, unit: int
+) -> None:
+    """A rate of 12,347 ppm and 10^15 asked pass 62 bits: low bits go, and no tick is lost here."""
+    rates = [(0, 12_347, 0, 20_000)]
+    need = twin.maintenance(rates, abs(size) * 9_000 * unit)
+    leg = twin.Leg(size, 9_000, unit, need // 3, need, rates)
+    policy = Tranches(
+        TrancheRule.WHOLE, OrderLimit.FILLABLE, spread_ppm=spread, adjustment_ppm=700_001
+    )
+    found = orders(policy, size, 9_000, leg.equity, multiplier=unit, brackets=rates)
+    assert found[0] == (abs(size), twin.fillable(leg, spread, 700_001))
+
+
+@pytest.mark.parametrize(("size", "mark", "limit"), [(100, 101, 91), (-100, 105, 115)])
+def test_a_range_without_a_book_is_around_the_mark(size: int, mark: int, limit: int) -> None:
+    """10 % of it, rounded towards it: 90.9 up, 115.5 down; a bid at 50 alone is no middle."""
+    policy = Tranches(TrancheRule.WHOLE, OrderLimit.RANGE, range_ppm=100_000)
+    assert orders(policy, size, mark, 60, bids={50: 1})[0] == (100, limit)
+
+
+def test_each_market_has_a_window_of_its_own() -> None:
+    """Capacity 4 a market and instant: 6 lots in each of two are 4 and 4, then 2 and 2."""
+    world = World(1)
+    world.add_venue(policy=Tranches(TrancheRule.WINDOW, capacity=4, window_ns=10))
+    venue = world.venue(0)
+    for _ in range(2):
+        venue.add_market(
+            price_max=10_000, size_max=100, brackets=BRACKETS, source=PriceSource.INDEX, index=100
+        )
+    account = venue.open_account()
+    venue.deposit(account, 0, 1)
+    for market in range(2):
+        venue.seed_level(market, Side.BID, 100, 50)
+        venue.open_position(account, market, 6, 600)
+    world.start()
+    done = []
+    for time_ns in (0, 9, 10):
+        world.settle(time_ns)
+        found = rows(world, "liquidations", "market", "lots_filled")[len(done) :]
+        done += [(time_ns, *row) for row in found]
+    assert [row for row in done if row[2]] == [(0, 0, 4), (0, 1, 4), (10, 0, 2), (10, 1, 2)]
