@@ -423,3 +423,19 @@ def test_whoever_the_first_auction_makes_healthy_sells_nothing_in_the_second() -
         (scopes[0], 10, 1_000)
     ]
     assert (venue.equity(scopes[1]), venue.maintenance(scopes[1])) == (1_500, 1_470)
+
+
+def test_a_band_judges_a_change_by_the_side_of_its_order() -> None:
+    """95 to 105: a bid may not move to 107 nor an ask to 94, but the other way round they may."""
+    world, venue = ladder(Breaker(band_ppm=50_000, everybody=True), size=1)
+    account = venue.open_account()
+    venue.deposit(account, 0, 10**6)
+    bid = venue.submit(account, 0, Side.BID, 90, 4)
+    ask = venue.submit(account, 0, Side.ASK, 120, 4)
+    world.settle()
+    before = world.state_hash()
+    assert venue.amend(account, 0, bid, price=107, size=4) == Reject.HALTED
+    assert venue.amend(account, 0, ask, price=94, size=4) == Reject.HALTED
+    assert world.state_hash() == before
+    assert venue.amend(account, 0, bid, price=94, size=4) == bid
+    assert venue.amend(account, 0, ask, price=107, size=4) == ask

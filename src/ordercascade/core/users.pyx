@@ -37,6 +37,7 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
     """An order, cancellation or amendment of a user; refused where initial margin forbids it."""
     cdef Book* book = &s.markets[market].book
     cdef Message row = m[0]
+    cdef const Order* order
     cdef int64_t result
     if m.type == CANCEL:
         result = book_cancel(book, m.order_id, m.account)
@@ -49,7 +50,10 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
         return result
     if ended(s, market):
         return REJECT_EXPIRED_MARKET
-    if valve_refuses(s, market, m):
+    if m.type == AMEND:
+        order = book_find(book, m.order_id)
+        row.side = 0 if order == NULL else order.side   # A change says no side: its order has one.
+    if valve_refuses(s, market, &row):
         return REJECT_HALTED
     if m.type == AMEND:
         return _amend(s, market, &row, torn)
