@@ -251,12 +251,10 @@ cdef class World:
 
     def settle(self, time_ns=None):
         """Run one settlement now, or at a later time; how many steps were written."""
-        cdef TimeNs at
         self._ready()
         if self.phase != QUIET:
             raise InputError("call", "inside a settlement", "must wait until it is over")
-        at = self._time(self.now if time_ns is None else time_ns)
-        self.asked = at
+        self.asked = self._time(self.now if time_ns is None else time_ns)
         self.fresh = False
         return self._go(2**62, True)
 
