@@ -221,7 +221,10 @@ register(
         "queue",
         lambda venue: (venue.adl.rule if venue.adl else None) or "queue",
         _put_adl,
-        ("queue", "pro_rata", "scope_id"),
+        (
+            *("queue", "pro_rata", "scope_id"),
+            *("account_risk", "margin_ratio", "growth", "random"),
+        ),
     )
 )
 register(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -74,6 +74,18 @@ def brackets_like(market: Market, config: Schedule, path: str) -> list[EngineBra
         return [(0, least[0], 0, max(least))]
     maintenance, initial = (_rate(config, key, path) for key in ("maintenance", "initial"))
     return [(0, maintenance, 0, initial)]
+
+
+def steps_of(numbers: Mapping[str, int]) -> list[tuple[int, int, int]]:
+    """Return risk limits as the rows of a slab: (floor, maintenance, initial). §2.1.3 [BM2]."""
+    first, base = numbers["maintenance_ppm"], numbers["initial_ppm"]
+    rows = [(0, first, base)]
+    for n in range(1, min(4096, PPM // first)):
+        floor = numbers["limit"] + (n - 1) * numbers["step"] + 1
+        if floor > 2**60 or base + n * first > PPM:
+            break
+        rows.append((floor, first * (1 + n), base + n * first))
+    return rows
 
 
 def exactly_bracketed(config: Schedule | None, venue: VenueConfig) -> bool:

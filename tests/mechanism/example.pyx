@@ -71,7 +71,7 @@ def bare():
     breaker.judge(0, &view, 5, &said)
     return {
         "addon": addon.addon(0, &view, &crowd, 5),
-        "reach": addon.reach(),
+        "reach": addon.reach(0, 5),
         "wakes": (addon.wake(0, &view, 5), breaker.wake(0, &view, 5), oracle.wake(&view, 5)),
         "verdict": (said.action, said.low, said.high, said.until_ns),
         "clones": (addon.clone() is addon, breaker.clone() is breaker, oracle.clone() is oracle),

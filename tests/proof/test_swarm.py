@@ -145,7 +145,13 @@ def test_a_round_of_the_soak_has_the_mix_and_no_seed_twice() -> None:
     mix = Counter[str]()
     for target, _, ops in jobs_of(0):
         mix[target] += ops
-    assert mix == {"book": 3_600, "ledger": 1_800, "venue": 600, "conserve": 1_000}
+    assert mix == {
+        "book": 3_600,
+        "ledger": 1_800,
+        "venue": 600,
+        "conserve": 1_000,
+        "presets": 1_000,
+    }
 
 
 def test_a_soak_goes_on_where_it_stopped(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ordercascade.errors import InputError
 from ordercascade.exact import PPM
 from ordercascade.margin import Schedule, what_if
-from ordercascade.schedules import Margins, schedule_of
+from ordercascade.schedules import Margins, schedule_of, steps_of
 from ordercascade.tape import Tape
 
 Ints = npt.NDArray[np.int64]
@@ -66,6 +66,11 @@ def _scheduled(said: dict[str, Any]) -> Margin:
     fee = int(said.get("fee_ppm", 0)) if said.get("fee_base", "mark") == "mark" else 0
     if not fee:
         return Margin(made, made, 0)
+    if kind == "steps" and said.get("base") != "entry":
+        numbers = {
+            key: said.pop(key) for key in ("limit", "step", "maintenance_ppm", "initial_ppm")
+        }
+        kind, said["rows"] = "slab", steps_of(numbers)
     if said.get("base") == "entry" or kind not in ("tiers", "slab", "flat"):
         return Margin(made, made, fee)
     whole = dict(said) | {"fee_ppm": 0}

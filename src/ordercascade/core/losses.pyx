@@ -17,7 +17,7 @@ from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, AT_TICK, BY_ACCOUNT_RISK, BY_MARGIN_RATIO, DELEVERAGED,
+    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, RANK_ACCOUNT_RISK, RANK_MARGIN_RATIO,
     Margin, margin_of, Market, need_in,
     NOTE_ADL_EXTERNAL,
     NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
@@ -154,7 +154,7 @@ cdef int _by_rank(const void* a, const void* b) noexcept nogil:
 
 
 cdef bint _ranks_accounts(const State* s) noexcept nogil:
-    return s.rules.adl_rule == BY_ACCOUNT_RISK or s.rules.adl_rule == BY_MARGIN_RATIO
+    return s.rules.adl_rule == RANK_ACCOUNT_RISK or s.rules.adl_rule == RANK_MARGIN_RATIO
 
 
 cdef int64_t counterparties(State* s, int32_t market, bint of_long) except -1 nogil:

@@ -123,8 +123,8 @@ cdef enum:
     SOCIAL_PROFIT = 0
     SOCIAL_GAINS = 1
     SOCIAL_LOTS = 2
-    BY_ACCOUNT_RISK = 4
-    BY_MARGIN_RATIO = 5
+    RANK_ACCOUNT_RISK = 4
+    RANK_MARGIN_RATIO = 5
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ordercascade.schedules import steps_of
+
 PPM = 10**6
 PPT = 10**12
 Row = tuple[int, int, int, int]  # floor, maintenance ppm, amount, initial ppm
@@ -76,11 +78,4 @@ def _rows(kind: str, said: Mapping[str, Any], numbers: Mapping[str, int]) -> lis
         return [(int(f), int(m), 0, int(i)) for f, m, i in said["rows"]]
     if kind != "steps":
         return []
-    first, base = numbers["maintenance_ppm"], numbers["initial_ppm"]
-    rows: list[Row] = [(0, first, 0, base)]
-    for n in range(1, min(4096, PPM // first)):
-        floor = numbers["limit"] + (n - 1) * numbers["step"] + 1
-        if floor > 2**60 or base + n * first > PPM:
-            break
-        rows.append((floor, first * (1 + n), 0, base + n * first))
-    return rows
+    return [(floor, rate, 0, initial) for floor, rate, initial in steps_of(numbers)]
