@@ -47,19 +47,23 @@ def stages_of(plan: VenuePlan) -> dict[str, Any]:
     return found | {"stages": dict(stages)} if stages else found
 
 
-def changed_rules(plan: VenuePlan) -> dict[str, Any]:
+def rules_of(plan: VenuePlan, seed: int) -> dict[str, Any]:
+    """Return a venue's rules as the engine takes them, mechanisms fresh."""
+    rules = plan.arguments | stages_of(plan) | plan.guards()
+    if rules["adl_rule"] == AdlRule.RANDOM:
+        closing = import_module("ordercascade.mechanisms.closing")
+        rules["backstop"] = closing.Deleverage(AdlRule.RANDOM, seed=seed)
+    return rules
+
+
+def changed_rules(plan: VenuePlan, seed: int) -> dict[str, Any]:
     """Return a venue's rules as `core.changing.change` takes them in a running world."""
-    found = plan.arguments | stages_of(plan) | plan.guards()
-    return found | {"impacts": impacts(plan.collaterals)}
+    return rules_of(plan, seed) | {"impacts": impacts(plan.collaterals)}
 
 
 def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     """Add a planned venue with its markets and fund to an engine's world; return its door."""
-    rules = plan.arguments | stages_of(plan) | plan.guards()
-    if rules["adl_rule"] == AdlRule.RANDOM:
-        rules["backstop"] = import_module("ordercascade.mechanisms.closing").Deleverage(
-            AdlRule.RANDOM, seed=seed
-        )
+    rules = rules_of(plan, seed)
     at = world.add_venue(asset_count=1 + len(plan.collaterals), **rules)
     venue = world.venue(at)
     for item in plan.markets:

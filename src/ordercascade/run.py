@@ -116,7 +116,7 @@ class World:
                 else new.oracle(scenario.seed, after.name)
                 for old, new in zip(before.markets, after.markets, strict=True)
             ]
-            rules = changed_rules(after)
+            rules = changed_rules(after, scenario.seed)
             if before.breakers == after.breakers:
                 rules["breakers"] = "keep"
             if before.surcharges == after.surcharges:

@@ -305,8 +305,10 @@ def adl_key(venue: Venue, scope: int, market: int) -> tuple[int, Fraction]:
     cost = venue.ledger.position(scope, market).cost
     profit = Fraction(value - cost, max(1, abs(cost)))
     if rule == AdlRule.ACCOUNT_RISK:
-        money, asked = venue.ledger.collateral(scope), venue.maintenance(scope)
-        return 0, -Fraction(max(0, equity - money), max(1, money)) * Fraction(asked, equity)
+        legs = venue.ledger.legs(scope)
+        gain = sum(venue.value(scope, market) - position.cost for market, position in legs)
+        money, asked = equity - gain, venue.maintenance(scope)
+        return 0, -Fraction(max(0, gain), max(1, money)) * Fraction(asked, equity)
     if rule == AdlRule.MARGIN_RATIO:
         ratio = Fraction(equity, max(1, venue.maintenance(scope)))
         return 0, -(profit / ratio if profit > 0 else profit * ratio)

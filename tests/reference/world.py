@@ -234,7 +234,7 @@ class World:
     ) -> None:
         """Plan interest payments of a venue, each for the time since the one before."""
         self.venues[venue].lending = terms
-        self._plan(time_ns, FUNDING, venue, asset, 0, (every_ns, times, INTEREST))
+        self._plan(time_ns, FUNDING, venue, -1, 0, (every_ns, times, INTEREST, asset))
 
     def drop_cooldown(self, venue: int, scope: int) -> None:
         """Forget the wake-up of a scope, if there is one."""
@@ -267,8 +267,8 @@ class World:
                 if times > 1:
                     later = (every, times - 1, *rate)
                     self._plan(time_ns + every, FUNDING, venue.id, item.market, 0, later)
-                if rate == [INTEREST]:
-                    yield pay_interest(venue, item.market, every, time_ns)
+                if rate[:1] == [INTEREST]:
+                    yield pay_interest(venue, rate[1], every, time_ns)
                 else:
                     yield fund(venue, item.market, rate[0] if rate else None, time_ns)
             elif item.kind == TRANSFER:

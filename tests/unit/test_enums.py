@@ -73,7 +73,6 @@ PAIRS: list[tuple[str, str, type[IntEnum], bool]] = [
     ("core/state.pxd", "ADL_ON_", AdlTrigger, True),
     ("core/state.pxd", "WHEN_", AdlWhen, True),
     ("core/state.pxd", "BY_", Takeover, True),
-    ("core/state.pxd", "RANK_", AdlRule, False),
     ("core/state.pxd", "TAKE_", TakeoverWhen, True),
     ("core/state.pxd", "AT_", PriceMode, True),
     ("core/state.pxd", "SOCIAL_", SocialRule, True),

@@ -444,6 +444,10 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return int(hand.read(world, cell, row)) > 0
     if cell.startswith("Order.") and cell != "Order.generation":
         return int(hand.read(world, "Order.size", row)) > 0
+    if cell in ("Scope.adl_maintenance", "Scope.adl_money"):  # Frozen for one deleveraging.
+        inside = rows(world, "steps", "kind")[-1] == (StepKind.ADL,)
+        latest = hand.read(world, "State.adl_event", 0)
+        return inside and latest == hand.read(world, "Scope.adl_event", row)
     if cell == "Market.dispose_at":  # Without stages nobody reads it.
         return bool(hand.read(world, "Stages.on", 0))
     if cell == "State.backlog":  # Without an oracle that asks for it nobody reads it.

@@ -121,7 +121,7 @@ cdef inline void called_digest(const void* calls, int64_t holders, Digest* d) no
     """Who is called and who would answer how; triggers decide nothing and are left out."""
     cdef const Calls* c = <const Calls*>calls
     cdef int64_t i
-    if c == NULL or not c.on:
+    if c == NULL:
         return
     digest_word(d, c.call_ppm)
     digest_word(d, c.release_ppm)

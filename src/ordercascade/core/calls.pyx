@@ -19,6 +19,7 @@ from ordercascade.core.called cimport (
     ANSWER_ADD, ANSWER_NOTHING, ANSWER_REDUCE, Answer, Calls, FROM_CROSS, Posted, called_new,
     called_touch,
 )
+from ordercascade.core.collateral cimport pledge_moves
 from ordercascade.core.due cimport ANSWER as BY_ANSWER, Item, ORDER, TRANSFER
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move
@@ -97,6 +98,10 @@ cdef int set_calls(State* s, object given) except -1:
     c.call_ppm = call
     c.release_ppm = release
     c.on = call > 0
+    if not c.on:                # Who is below when they come back is called then.
+        c.gathered = c.due_count = c.cursor = 0
+        for i in range(c.called_capacity):
+            c.called[i] = 0
     for i in range(s.ledger.holder_count):
         if s.ledger.holders[i].kind == SCOPE:
             called_touch(c, <int32_t>i)
@@ -188,6 +193,8 @@ cdef int _arm(State* s, Calls* c, int32_t scope, const Margin* at) except -1 nog
     cdef const Market* m
     cdef Wide room = <Wide>at.equity * PPM - <Wide>level * larger(1, at.maintenance)
     cdef Tick tick
+    if s.pledges != NULL and pledge_moves(s, scope, NIL):   # The mark moves more than its legs.
+        return called_touch(c, scope)
     while p != NIL:
         position = &s.ledger.positions[p]
         if position.size != 0:
@@ -351,7 +358,8 @@ cdef int answer_step(State* s, int32_t scope, int64_t step, int64_t action) exce
     cdef int64_t row = step_begin(s, STEP_AGENTS, NIL, scope, NIL, 0, NIL)
     cdef int64_t done = 0
     cdef int32_t market = NIL
-    if c.on and not m.flat and _below(&m, c.release_ppm):
+    cdef bint meant = c.answers[account].action == action   # Another answer since: then none.
+    if c.on and meant and not m.flat and _below(&m, c.release_ppm):
         if action == ANSWER_ADD:
             done = _add(s, &c.answers[account], scope, &m, row)
         else:
@@ -423,7 +431,8 @@ cdef Lot _reduce(State* s, const Answer* answer, int32_t scope, int64_t step,
     order.tif = IOC
     order.side = 1 if p.size > 0 else 0
     order.account = s.ledger.holders[scope].account
-    order.size = larger(1, div_floor(<Wide>absolute(p.size) * <Wide>answer.ppm, PPM))
+    order.size = larger(1, smaller(
+        absolute(p.size), div_floor(<Wide>absolute(p.size) * <Wide>answer.ppm, PPM)))
     where[0] = market
     if valve_refuses(s, market, &order):
         result = REJECT_HALTED

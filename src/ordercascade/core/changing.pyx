@@ -1,6 +1,7 @@
 """Other rules for a venue of a running world: what a branch of a run differs in."""
 
 from ordercascade.core.arriving cimport set_oracle
+from ordercascade.core.collateral cimport stages_convert
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
@@ -31,6 +32,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     cdef State* s = &v.s
     cdef bint settling = s.settling
     cdef Oracle oracle
+    cdef Venue judged
     world._idle()
     v.untouched = False
     rules = by_numbers(rules, limit, adl_rule, fraction_ppm, min_value, cooldown_ns, then_all)
@@ -44,7 +46,8 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
         if each is not None and i < len(made):
             made[i] = each if each == "keep" else instance("oracles", Oracle, each)
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
-    Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # judges them all at once
+    judged = Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # all at once
+    stages_convert(s, &judged.s.stages)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):

@@ -180,8 +180,15 @@ cdef int _settles(const State* s, str name, int32_t asset) except -1:
     return 0
 
 
+cdef int stages_convert(const State* s, const Stages* g) except -1:
+    if s.pledges != NULL and (
+            g.takeover or g.insured or g.adl_overlap or g.variation or g.search_ppm):
+        raise ConfigError("collateral", "cannot be run with a takeover, insured fills, an overlap "
+                          "check, variation or margin levels yet: they would have to convert it")
+    return 0
+
+
 cdef int collateral_priced(const State* s) except -1:
-    cdef const Stages* g = &s.stages
     cdef int32_t i
     if s.pledges == NULL:
         return 0
@@ -192,10 +199,7 @@ cdef int collateral_priced(const State* s) except -1:
                 s.markets[s.pledges[i].market].index == 0):
             raise ConfigError(f"collateral[{i}].market", "index not set: it needs one to be valued",
                               s.pledges[i].market)
-    if g.takeover or g.insured or g.adl_overlap or g.variation or g.search_ppm:
-        raise ConfigError("collateral", "cannot be run with a takeover, insured fills, an overlap "
-                          "check, variation or margin levels yet: they would have to convert it")
-    return 0
+    return stages_convert(s, &s.stages)
 
 
 # --- prices ------------------------------------------------------------------------------------
@@ -246,24 +250,31 @@ cdef Cash pledge_lost(const State* s, int32_t purse, Cash amount) noexcept nogil
 
 # --- the trigger of a scope whose collateral moves with its market -----------------------------
 
-cdef Wide _slack(const State* s, int32_t scope, const Position* position, const Market* m,
-                 Wide base, Tick price) noexcept nogil:
-    """Equity less maintenance, were this the market's mark; `base` is without collateral."""
-    cdef Cash value = value_of(m, position.size, price)
+cdef Wide pledged_under(const State* s, int32_t scope, int32_t market, Tick price) noexcept nogil:
+    """pledged(), were this the market's mark."""
     cdef const Holder* h = &s.ledger.holders[scope]
     cdef const Holder* purse
     cdef const Pledge* p
+    cdef Wide sum = 0
     cdef int32_t i = s.ledger.accounts[h.account]
     while i != NIL:
         purse = &s.ledger.holders[i]
         p = &s.pledges[purse.asset]
         if p.on and p.backs == h.asset and purse.collateral > 0:
-            base = base + pledge_worth(
+            sum = sum + pledge_worth(
                 p, pledge_weighted(p, purse.collateral),
-                price if p.source == FROM_MARK and p.market == position.market
+                price if p.source == FROM_MARK and p.market == market
                 else pledge_tick(s, p, False), p.stood_ppm)
         i = purse.next
-    return base + value - need_in(m, position.size, value, position.cost)
+    return sum
+
+
+cdef Wide _slack(const State* s, int32_t scope, const Position* position, const Market* m,
+                 Wide base, Tick price) noexcept nogil:
+    """Equity less maintenance, were this the market's mark; `base` is without collateral."""
+    cdef Cash value = value_of(m, position.size, price)
+    return (base + pledged_under(s, scope, position.market, price) + value
+            - need_in(m, position.size, value, position.cost))
 
 
 cdef bint pledge_moves(const State* s, int32_t scope, int32_t market) noexcept nogil:

@@ -7,6 +7,7 @@ A scope that fails pays with what backs it before anybody else pays for it. The 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.book cimport book_best, book_clear, book_next, book_size_at, book_take
+from ordercascade.core.brakes cimport Brakes, CALLING, HALTED
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.events cimport FILL_COLUMNS, ORDER_COLUMNS, T_FILLS, T_ORDERS, log_append
 from ordercascade.core.ledger cimport EXTERNAL, Holder, ledger_flat, ledger_holder, ledger_post
@@ -133,13 +134,20 @@ cdef int _through_book(State* s, int64_t step, int32_t scope, int32_t purse,
     return _exchange(s, step, scope, purse, lots * lot, brings)
 
 
+cdef bint _trades(const State* s, int32_t market) noexcept nogil:
+    """No breaker halts it: else its collateral goes at the standing price."""
+    cdef const Brakes* b = <const Brakes*>s.brakes
+    return b == NULL or market >= b.valve_count or (
+        b.valves[market].phase != HALTED and b.valves[market].phase != CALLING)
+
+
 cdef int _sell(State* s, int64_t step, int32_t scope, int32_t purse, Cash wanted) except -1 nogil:
     """Turn a purse into money, what its book does not take at its price; `wanted` 0: all of it."""
     cdef const Pledge* p = &s.pledges[s.ledger.holders[purse].asset]
     cdef Tick price = pledge_tick(s, p, False)
     cdef int32_t desk = ledger_holder(&s.ledger, EXTERNAL, p.backs)
     cdef Cash amount
-    if p.spot != NIL:
+    if p.spot != NIL and _trades(s, p.spot):
         _through_book(s, step, scope, purse, wanted)
         if wanted:
             wanted = -s.ledger.holders[scope].collateral

@@ -12,7 +12,7 @@ cdef enum:                  # agenda ranks
     ENDING = 3              # `side` of an expiry: FUNDING by its rank, after the last payment
 
 cdef enum:
-    INTEREST = 4            # `side` of a FUNDING item: interest, `market` is the asset
+    INTEREST = 4            # `side` of a FUNDING item: interest, `a` is the asset
 
 ctypedef struct Item:       # something that is due at a time
     TimeNs time_ns

@@ -6,9 +6,10 @@ refused one changes nothing. spec/MARGIN.md §6.9; docs/adr/0011-gates-stand-bef
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
+from ordercascade.core.collateral cimport pledge_lost, pledge_owner
 from ordercascade.core.ledger cimport ledger_flat
 from ordercascade.core.records cimport REJECT_GATED
-from ordercascade.core.slab cimport slab_grow
+from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport Gates, LIMITERS, Limiter, Margin, Room, State, margin_of
 from ordercascade.core.units cimport (
     Cash, PPM as PARTS, Wide, absolute, div_floor, larger, mul_ppm_up, smaller,
@@ -122,14 +123,19 @@ cdef Cash _left(const State* s, int32_t asset, int32_t rate) noexcept nogil:
 
 cdef int64_t gates_refuse(const State* s, int32_t scope, Cash amount) noexcept nogil:
     cdef int32_t i
+    cdef int32_t owner = scope
+    cdef Cash lost = amount
     cdef Margin m
     if not s.gates.on or not s.running:
         return 0
     if _stopped(s):
         return REJECT_GATED
+    if s.pledges != NULL and pledge_owner(s, scope) not in (NIL, scope):
+        owner = pledge_owner(s, scope)      # What is in a purse backs another scope's exposure.
+        lost = pledge_lost(s, scope, amount)
     if s.gates.stays_ppm:
-        m = margin_of(s, scope, False)
-        if m.equity - amount < mul_ppm_up(m.exposure, s.gates.stays_ppm):
+        m = margin_of(s, owner, False)
+        if m.equity - lost < mul_ppm_up(m.exposure, s.gates.stays_ppm):
             return REJECT_GATED
     for i in range(s.gates.limiter_count):
         if amount > _left(s, s.ledger.holders[scope].asset, i):

@@ -3,6 +3,7 @@
 from libc.string cimport memset
 from ordercascade.core.due cimport FUNDING, INTEREST, Item
 from ordercascade.core.interest cimport set_lending
+from ordercascade.core.slab cimport NIL
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.world cimport World
 
@@ -25,7 +26,8 @@ def schedule_interest(World world not None, time_ns, venue, *, asset=0, every_ns
     item.venue = v.s.venue
     item.kind = FUNDING
     item.side = INTEREST
-    item.market = whole("asset", asset, 0, v.s.ledger.asset_count - 1)
+    item.market = NIL           # before what ends a market in the same instant
+    item.a = whole("asset", asset, 0, v.s.ledger.asset_count - 1)
     item.b = whole("every_ns", every_ns, 1, min(SPAN_NS_MAX, 31_536_000_000_000_000))
     item.c = whole("times", times, 1, 10**6)
     world._idle()

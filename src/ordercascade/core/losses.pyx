@@ -17,7 +17,7 @@ from ordercascade.core.mechanism cimport Backstop
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, RANK_ACCOUNT_RISK, RANK_MARGIN_RATIO,
+    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED,
     Margin, margin_of, Market, need_in,
     NOTE_ADL_EXTERNAL,
     NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
@@ -153,10 +153,6 @@ cdef int _by_rank(const void* a, const void* b) noexcept nogil:
     return (x.rank > y.rank) - (x.rank < y.rank)
 
 
-cdef bint _ranks_accounts(const State* s) noexcept nogil:
-    return s.rules.adl_rule == RANK_ACCOUNT_RISK or s.rules.adl_rule == RANK_MARGIN_RATIO
-
-
 cdef int64_t counterparties(State* s, int32_t market, bint of_long) except -1 nogil:
     """Everybody on the other side of a leg, by scope id, external last."""
     cdef int64_t count = 0
@@ -179,13 +175,12 @@ cdef int64_t counterparties(State* s, int32_t market, bint of_long) except -1 no
         at = margin_of(s, position.scope, False)
         c.equity = at.equity
         c.maintenance = at.maintenance
-        c.money = s.ledger.holders[position.scope].collateral
+        c.money = at.equity - at.pnl
         scope = &s.scopes[position.scope]
         if scope.adl_event == s.adl_event:      # an earlier leg changed them
             c.equity = scope.adl_equity
-            if _ranks_accounts(s):
-                c.maintenance = scope.adl_maintenance
-                c.money = scope.adl_money
+            c.maintenance = scope.adl_maintenance
+            c.money = scope.adl_money
         c.taken = 0
         c.rank = 0
         count += 1
@@ -238,9 +233,8 @@ cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const
     if s.scopes[c.scope].adl_event != s.adl_event:
         s.scopes[c.scope].adl_event = s.adl_event
         s.scopes[c.scope].adl_equity = c.equity
-        if _ranks_accounts(s):
-            s.scopes[c.scope].adl_maintenance = c.maintenance
-            s.scopes[c.scope].adl_money = c.money
+        s.scopes[c.scope].adl_maintenance = c.maintenance
+        s.scopes[c.scope].adl_money = c.money
     enter(s, step, c.scope, market, sign * c.taken, c.cost)
     touch(s, c.scope)
     row[0] = step

@@ -11,6 +11,7 @@ from ordercascade.core.flock cimport fetch
 from ordercascade.core.ledger cimport (
     EXTERNAL, SCOPE, ledger_deposit, ledger_enter, ledger_holder, ledger_position,
 )
+from ordercascade.core.rating cimport own_schedules
 from ordercascade.core.slab cimport NIL, push
 from ordercascade.core.state cimport (
     cost_of, ARMED, HOT, LOOSE, Margin, PARKED, State, liquidatable, margin_of,
@@ -47,7 +48,7 @@ cdef class Monitor:
         if not venue.s.running or venue.s.busy:
             raise InputError("venue", "not started", "must come from a world after its start()")
         state_copy(&self.s, &venue.s)
-        self.schedules = list(venue.schedules)
+        self.schedules = own_schedules(&self.s, venue.schedules)
         self.s.log = NULL
         self.s.policy = NULL
         self.s.backstop = NULL

@@ -21,6 +21,7 @@ def set_answers(World world not None, venue, first, count=1, **answer):
     cdef Venue v
     world._idle()
     v = world.venue(venue)
+    v.untouched = False
     most = v.s.ledger.account_count - 1
     first = whole("first", first, 1, most)
     count = whole("count", count, 1, most - first + 1)

@@ -14,6 +14,7 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.arriving cimport sooner
+from ordercascade.core.collateral cimport pledge_moves, pledged_under
 from ordercascade.core.ledger cimport Position, SCOPE
 from ordercascade.core.margin cimport maintenance_wide
 from ordercascade.core.mechanism cimport ADD_FEE, ADD_MAINTENANCE, Surcharge
@@ -25,7 +26,7 @@ from ordercascade.core.schedule cimport BY_LOTS, BY_VALUE, Plan, Schedule
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     Margin, Market, NOTE_RATE, STEP_RATES, State, liquidatable, margin_of, market_view, need_in,
-    step_begin, value_of,
+    step_begin, value_of, pledged,
 )
 from ordercascade.core.steps cimport finish, generation_of, note
 from ordercascade.core.units cimport (
@@ -61,6 +62,7 @@ cdef list set_surcharges(State* s, surcharges, list schedules):
     if r == NULL:
         r = rates_new()
         s.rates = r
+    if r.surcharge_count == 0:  # Interest may have made the rates: the schedules are shared yet.
         schedules = own_schedules(s, schedules)
     rates_reserve(r, s.market_count)
     r.surcharge_count = len(surcharges)
@@ -325,5 +327,8 @@ cdef void _count(const State* s, int32_t handle, Tick low, Tick high, Crowd* out
     after = value_of(m, p.size, high if short else low)
     at.equity += after - before
     at.maintenance += need_in(m, p.size, after, p.cost) - need_in(m, p.size, before, p.cost)
+    if s.pledges != NULL and pledge_moves(s, p.scope, p.market):
+        at.equity += <Cash>(pledged_under(s, p.scope, p.market, high if short else low)
+                            - pledged(s, p.scope, False))
     if liquidatable(s, &at):
         out.near[short] += absolute(p.size)

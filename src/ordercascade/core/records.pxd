@@ -187,6 +187,6 @@ ctypedef struct Candidate:  # one possible counterparty of a deleveraging, in on
     Cash value
     Cash equity             # of its scope
     Cash maintenance        # of its scope
-    Cash money              # of its scope, in the settlement asset
+    Cash money              # of its scope: equity less open profit
     Lot taken               # filled in by the rule
     int64_t rank            # filled in by the rule: 0 is first

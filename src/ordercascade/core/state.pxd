@@ -123,8 +123,6 @@ cdef enum:
     SOCIAL_PROFIT = 0
     SOCIAL_GAINS = 1
     SOCIAL_LOTS = 2
-    RANK_ACCOUNT_RISK = 4
-    RANK_MARGIN_RATIO = 5
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round
@@ -259,7 +257,7 @@ ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are 
     int64_t moved_step          # the step that last changed its position; NIL
     int64_t adl_event           # the latest ADL in which it took over lots; 0 = none
     Cash adl_equity             # its equity just before that ADL: ranks are frozen for the event
-    Cash adl_maintenance        # the same of its maintenance and money, where ranks ask for them
+    Cash adl_maintenance        # the same of its maintenance, and of its equity less open profit
     Cash adl_money
 
 ctypedef struct Entry:          # one order planned for this round

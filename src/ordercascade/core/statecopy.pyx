@@ -337,9 +337,6 @@ cdef void _digest_scope(const Log* log, const Scope* sc, Digest* d) noexcept nog
     _digest_step(log, sc.moved_step, d)
     digest_word(d, sc.adl_event)
     digest_word(d, sc.adl_equity)
-    if sc.adl_maintenance or sc.adl_money:
-        digest_word(d, sc.adl_maintenance)
-        digest_word(d, sc.adl_money)
     digest_word(d, (sc.watch << 2) | (sc.pending << 1) | sc.listed)
 
 
@@ -445,6 +442,9 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
         _digest_market(s.log, &s.markets[i], d)
     for i in range(s.ledger.holder_count):
         _digest_scope(s.log, &s.scopes[i], d)
+        if s.sub == SUB_ADL and s.scopes[i].adl_event == s.adl_event:
+            digest_word(d, s.scopes[i].adl_maintenance)
+            digest_word(d, s.scopes[i].adl_money)
     for i in range(s.ledger.position_count):
         digest_word(d, triggers_tick(&s.triggers, <int32_t>i)
                     if triggers_armed(&s.triggers, <int32_t>i) else NIL)

@@ -194,6 +194,9 @@ cdef Cash _fee(State* s, int64_t step, int32_t scope, Cash value, Ppm rate,
     if s.rates != NULL:
         fund = ledger_holder(&s.ledger, FUND, s.ledger.holders[scope].asset)
         part = fund_part(s.rates, fee, s.ledger.holders[fund].collateral)
+        if scope == fund:       # What it disposes of pays it nothing: its share is not charged.
+            fee -= part
+            part = 0
     if fee != part:
         ledger_post(&s.ledger, scope, fees, fee - part)
         write_posting(s, step, scope, fees, fee - part, reason)

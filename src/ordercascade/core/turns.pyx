@@ -63,7 +63,7 @@ cdef int turns_perform(State* s, const Item* item) except -1 nogil:
     if item.side == ENDING:
         return expiry_step(s, item.market)
     if item.side == INTEREST:
-        return interest_step(s, item.market, item.b)
+        return interest_step(s, <int32_t>item.a, item.b)
     if item.kind == PRICE_TICK:
         return price_tick(s, item.market, item.a, item.b)
     if item.kind == FUNDING:
