@@ -46,11 +46,11 @@ TESTS = [
     "vectors",
     *(f"unit/test_{name}.py" for name in (
         "account_ledger adl_ranks admission agenda_and_queue ahead_keys auction"
-        " between_settlements book book_ids book_snapshot book_views bounds brakes calls change"
-        " checks collateral desk doors edges events expiry faces feeds flock funding gates interplay inverse"
-        " ladder levels margin mechanisms monitor populate populations quanto run scalar scenario"
-        " schedule slices stage_corners stages state_hash_fields tape tape_file tranches"
-        " surcharges interest triggers turned_leg waterfall"
+        " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
+        " change checks collateral desk doors edges events expiry faces feeds flock funding"
+        " gates interplay inverse ladder levels margin mechanisms monitor populate populations"
+        " quanto run scalar scenario schedule slices stage_corners stages state_hash_fields"
+        " tape tape_file tranches surcharges interest triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.
