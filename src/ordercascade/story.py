@@ -51,7 +51,9 @@ def tell(tape: Tape, *, top: int = 3) -> str:
             continue
         lines += [*_between(f, quiet), *_cascade(f, span, top)]
         quiet = []
-    return "\n".join([*lines, *_between(f, quiet), "", *calling.end_lines(f), *ending_lines(f)])
+    head, *ending = ending_lines(f)
+    ends = [f"  {line}" for line in calling.end_lines(f)]
+    return "\n".join([*lines, *_between(f, quiet), "", head, *ends, *ending])
 
 
 def settlements(f: Figures) -> Iterator[Pair]:
@@ -162,6 +164,10 @@ def _event(f: Figures, step: int) -> list[str]:
     """Tell one outside event: its orders, its money, what it did to the mark."""
     head = f"t = {seconds(f.cell('steps', 'time_ns', step))}, step {step}:"
     venue = f.venue(step)
+    if f.cell("steps", "kind", step) == StepKind.AGENTS and (
+        answer := calling.answer_line(f, step)
+    ):
+        return [f"{head} {answer}", *_marked(f, step)]
     lines = []
     for row in f.within("orders", (step, step + 1)).tolist():
         lines += _order(f, venue, row, head)

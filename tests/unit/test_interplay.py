@@ -21,16 +21,19 @@ from ordercascade.duties import CallAction, CollateralSource, ExpiryRule
 from ordercascade.enums import (
     AdlRule,
     BreakerAction,
+    BreakerKind,
     NoteKind,
     PostReason,
     PriceSource,
     Reject,
+    ReleaseRule,
     Side,
     StepKind,
     Takeover,
     TakeoverWhen,
 )
 from ordercascade.errors import ConfigError, MechanismError
+from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.plugins import PluginBackstop, PluginBreaker, PluginSurcharge, Rival
 from ordercascade.mechanisms.surcharges import VolatilityFee
 from unit.test_surcharges import SCENARIO
@@ -344,3 +347,36 @@ def test_changing_to_the_same_rules_keeps_the_random_start_of_deleveraging() -> 
             assert len(tape.adl)
             ends.add(tuple(tape.adl["scope_to"].tolist()))
     assert len(ends) == 1
+
+
+@pytest.mark.parametrize("release", [ReleaseRule.AUCTION, ReleaseRule.AT_ONCE])
+def test_a_market_that_ended_in_a_halt_trades_no_more(release: ReleaseRule) -> None:
+    """A bid and an ask wait outside, the market ends: both are refused when it would reopen."""
+    second = 10**9
+    halt = Breaker(
+        BreakerKind.HALT, band_ppm=50_000, halt_ns=60 * second, everybody=True, release=release
+    )
+    world = World(1)
+    world.add_venue(breakers=[halt])
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, brackets=BRACKETS)
+    for price, size in {99: 5, 90: 5, 80: 50}.items():
+        venue.seed_level(0, Side.BID, price, size)
+    venue.seed_level(0, Side.ASK, 101, 5)
+    holding(venue, 10, 100, 10**6)
+    for time, side, size, limit in ((1, 1, 11, 0), (2, 0, 7, 120), (3, 1, 7, 60)):
+        world.schedule_shock(time * second, 0, 0, Side(side), size=size, limit=limit)
+    schedule_expiry(world, 10 * second, 0, 0, rule=ExpiryRule.MARK)
+    world.start()
+    run_checked(world)
+    assert StepKind.AUCTION not in kinds(world)
+    end = kinds(world).index(StepKind.EXPIRY)
+    assert not [step for (step,) in rows(world, "fills", "step") if step > end]
+    late = [result for step, result in rows(world, "orders", "step", "result") if step > end]
+    assert late == [Reject.EXPIRED_MARKET] * 2
+
+
+def test_maintenance_and_fee_of_more_than_the_value_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"schedule.fee_ppm: must leave .* 950000 ppm in row 0"):
+        Schedule.flat(maintenance_ppm=950_000, initial_ppm=10**6, fee_ppm=60_000)
+    Schedule.flat(maintenance_ppm=950_000, initial_ppm=10**6, fee_ppm=50_000)

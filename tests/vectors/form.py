@@ -27,8 +27,6 @@ ELSEWHERE = {
     "close_factor": "lending",
     "interest_rate": "lending",
     "auction_price": "lending",
-    "mark_price": "the oracles",
-    "price_band": "the safeguards",
 }
 ELSEWHERE_KEYS = {
     ("trigger", "cusp"): "lending",
@@ -87,6 +85,8 @@ def unmade(vector: Vector) -> tuple[str, str]:
     for key in vector["inputs"]:
         if (kind, key) in ELSEWHERE_KEYS:
             return "not applicable", f"belongs to {ELSEWHERE_KEYS[kind, key]}"
+    if kind == "mark_price" and find(vector) is None:
+        return "not yet", "no oracle has the funding basis"
     if kind in ELSEWHERE:
         return "not applicable", f"belongs to {ELSEWHERE[kind]}"
     if venue in LENDING:

@@ -41,7 +41,9 @@ def test_a_vector(vector: dict[str, Any], how: dict[str, dict[str, str]]) -> Non
     row = how[vector["id"]]
     result = run.judge(vector)
     assert result.outcome != "failed", result.why
-    if row["issue"] != "margin":
+    if row["issue"] == "safeguards":
+        assert result.outcome == ("not yet" if vector["id"] == "binance-mark" else "passed")
+    elif row["issue"] != "margin":
         assert result.outcome == "not applicable"
     elif row["how"] == "optional" or vector["id"] in NOT_YET:
         assert result.outcome in ("passed", "not yet")

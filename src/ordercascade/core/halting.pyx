@@ -17,6 +17,7 @@ from ordercascade.core.brakes cimport (
     BREAKERS_MAX, Brakes, CALLING, CUT_BAND, CUT_HALT, DRIPPING, HALTED, OPEN_VALVE, Valve,
     Waiting, brakes_free, brakes_new, brakes_reserve,
 )
+from ordercascade.core.ending cimport ended
 from ordercascade.core.mechanism cimport CircuitBreaker
 from ordercascade.core.records cimport (
     ALLOW, AMEND, CANCEL, HOLD, LIMIT, MarketView, Message, RELEASE_AUCTION, RELEASE_DRIP, STOP,
@@ -132,8 +133,8 @@ cdef int valve_step(State* s) except -1 nogil:
         return _turn(s, market, STEP_HALT, s.markets[market].trade_step)
     if v.low != g.low or v.high != g.high:
         _release(s, market, CUT_BAND)
-    elif v.action != g.action:
-        _release(s, market, 0)
+    elif v.action != g.action or (ended(s, market) and _waits(b, market)):
+        _release(s, market, 0)  # At an end what waits is tried once more, and refused.
     g.action = v.action
     g.everybody = v.everybody
     g.low = v.low
@@ -158,7 +159,7 @@ cdef int _turn(State* s, int32_t market, int kind, int64_t parent) except -1 nog
 cdef void _reopen(State* s, int32_t market) noexcept nogil:
     cdef Valve* g = &(<Brakes*>s.brakes).valves[market]
     g.phase = OPEN_VALVE
-    if g.release == RELEASE_AUCTION:
+    if g.release == RELEASE_AUCTION and not ended(s, market):
         g.phase = CALLING
     elif g.release == RELEASE_DRIP and g.back > 0:
         g.phase = DRIPPING

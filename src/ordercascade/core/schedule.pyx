@@ -109,6 +109,10 @@ cdef class Schedule:
         if p.kind in (BY_VALUE, BY_LOTS):
             self._read_rows(list(rows), kind)
         self._read_numbers(kind, numbers)
+        for k in range(p.count):
+            if p.rows[k].maintenance_ppm + (p.fee_ppm if p.fee_base == AT_MARK else 0) > PPM:
+                raise ConfigError("schedule.fee_ppm", "must leave maintenance and fee at most the "
+                                  f"value: {p.rows[k].maintenance_ppm} ppm in row {k}", fee_ppm)
 
     def __dealloc__(self):
         free(self.plan.rows)
