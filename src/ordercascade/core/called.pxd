@@ -123,7 +123,7 @@ cdef inline void called_digest(const void* calls, int64_t holders, Digest* d) no
     cdef int64_t i
     if c == NULL:
         return
-    digest_word(d, c.call_ppm)
+    digest_word(d, (c.call_ppm << 1) | c.on)
     digest_word(d, c.release_ppm)
     for i in range(holders):
         if i < c.called_capacity and c.called[i]:
