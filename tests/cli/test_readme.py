@@ -91,6 +91,19 @@ def test_the_pictures_shown_are_there_and_small() -> None:
         assert len(content) < 300_000
 
 
+def test_what_stands_around_the_rules_are_keys_that_a_scenario_takes() -> None:
+    (found,) = (text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+                if "stETH" in text)  # fmt: skip
+    (venue,) = Scenario.from_toml(f'schema = 1\nname = "s"\n{found}').venues
+    assert {"calls", "gates", "breakers", "surcharges"} <= set(venue.guards())
+    assert venue.markets[0].expiry is not None
+    assert [each.name for each in venue.collaterals] == ["stETH"]
+    for name in re.findall(r"`([a-z-]+)`", README.partition("`ordercascade run depeg --story`")[2])[
+        :4
+    ]:
+        assert name in scenarios.names()
+
+
 def test_the_stages_shown_are_keys_that_a_scenario_takes(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
