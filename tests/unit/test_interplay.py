@@ -380,3 +380,25 @@ def test_maintenance_and_fee_of_more_than_the_value_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"schedule.fee_ppm: must leave .* 950000 ppm in row 0"):
         Schedule.flat(maintenance_ppm=950_000, initial_ppm=10**6, fee_ppm=60_000)
     Schedule.flat(maintenance_ppm=950_000, initial_ppm=10**6, fee_ppm=50_000)
+
+
+def test_the_contagion_buffer_s_crowd_has_coins_that_fall_with_the_market() -> None:
+    """Long 10 on 160 coins at the mark: at 90 the coins are worth 14,400, so it is near."""
+
+    class Looks(Same):
+        seen: Any = None
+
+        def addon(self, *asked: Any) -> int:
+            self.seen = asked[2]
+            return 0
+
+    looks = Looks()
+    world, venue = at_index(asset_count=2, surcharges=[PluginSurcharge(looks, reach_ppm=100_000)])
+    world.add_collateral(0, 1, source=CollateralSource.MARK, market=0, multiplier=1)
+    account = venue.open_account()
+    venue.deposit(account, 1, 160)
+    venue.open_position(account, 0, 10, 100_000)
+    world.start()
+    world.run()
+    assert looks.seen.longs == 10
+    assert venue.liquidation_price(venue.scope_of(account, 0), 0) == 90
