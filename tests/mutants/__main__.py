@@ -77,6 +77,7 @@ ENGINE = [
     *("unit/test_tranches.py", "unit/test_gates.py", "unit/test_brakes.py", "unit/test_feeds.py"),
     *("unit/test_funding.py", "unit/test_inverse.py", "unit/test_slices.py", "mechanism"),
     *("unit/test_surcharges.py", "unit/test_interest.py", "unit/test_collateral.py"),
+    *("unit/test_adl_ranks.py", "unit/test_interplay.py"),
     *("unit/test_calls.py", "unit/test_expiry.py", "property/test_calls_and_expiries.py"),
     *("property/test_breakers.py", "property/test_invariants.py", "vectors"),
 ]

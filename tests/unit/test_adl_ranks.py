@@ -12,6 +12,7 @@ Four shorts at the mark of 50, multiplier 100; maintenance 5 % of value, 20 % be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,9 @@ STEPPED = [(0, 50_000, 0, 100_000), (30_000, 200_000, 4_500, 400_000)]
 SHORTS = {"A": (100, 20_000, 6), "B": (100, 30_000, 8), "C": (45, 8_000, 6), "D": (120, 50_000, 8)}
 
 
-def dealt(lots: int = 28, **rules: object) -> tuple[str, str]:
+def dealt(
+    lots: int = 28, shorts: Mapping[str, tuple[int, int, int]] = SHORTS, **rules: object
+) -> tuple[str, str]:
     """Return who took over lots of a bankrupt long, first rank first, and the state's hash."""
     world = World(1)
     world.add_venue(**rules)
@@ -37,7 +40,7 @@ def dealt(lots: int = 28, **rules: object) -> tuple[str, str]:
     venue.seed_level(0, Side.ASK, 201, 5)
     venue.seed_level(0, Side.BID, 50, 1)
     long = holding(venue, lots, 100, 100 * lots)
-    named = {holding(venue, -n, entry, money): k for k, (entry, money, n) in SHORTS.items()}
+    named = {holding(venue, -n, entry, money): k for k, (entry, money, n) in shorts.items()}
     world.schedule_shock(0, 0, 0, Side.ASK, size=1)
     world.start()
     run_checked(world)
@@ -64,6 +67,13 @@ def dealt(lots: int = 28, **rules: object) -> tuple[str, str]:
 )
 def test_the_order_is_that_of_the_rule(rule: AdlRule, order: str) -> None:
     assert dealt(adl_rule=rule)[0] == order
+
+
+def test_of_two_losers_the_one_nearer_to_liquidation_for_its_loss_comes_first() -> None:
+    """-(4/96)(3,000/500) = -0.25 and -(8/392)(20,000/3,500) = -0.117; without the maintenance the
+    order would be the other."""
+    losers = {"L": (48, 3_400, 2), "M": (49, 20_800, 8)}
+    assert dealt(10, losers, adl_rule=AdlRule.MARGIN_RATIO)[0] == "ML"
 
 
 def test_the_first_in_the_order_are_closed_before_anybody_else_is_asked() -> None:
