@@ -56,10 +56,10 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact margin keys venuekeys record market data stagekeys config collaterals safeguards"
-        " toml override presets surcharges books populations staging schedules marks brakes slices"
-        " policies ahead marketplan plan agenda scenario scenarios tables frames handed backed"
-        " summary tape_file tape engine venue progress run",
+        "exact progress margin keys venuekeys record market data stagekeys config collaterals"
+        " safeguards toml override presets surcharges books populations staging schedules marks"
+        " brakes slices policies ahead marketplan plan agenda scenario scenarios tables frames"
+        " handed backed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

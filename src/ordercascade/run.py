@@ -19,7 +19,7 @@ from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
-from ordercascade.progress import Bar, Progress, wanted
+from ordercascade.progress import Progress, bar
 from ordercascade.scenario import Scenario, hash_of
 from ordercascade.venue import Owners, Venue
 
@@ -196,13 +196,12 @@ def run(scenario: Scenario, *, progress: Progress | bool | None = None, engine: 
     """
     wall, cpu = time.perf_counter(), time.process_time()
     with World(scenario, engine=engine) as world:
-        bar = progress if callable(progress) else Bar(shown=wanted(progress))
-        started = time.process_time()
-        while written := world.run(CHUNK):
-            bar(written)
-        if isinstance(bar, Bar):
-            bar.close()
-        ended = time.process_time()
+        with bar(False if callable(progress) else progress, unit=" steps") as shown:
+            tell = progress if callable(progress) else shown.update
+            started = time.process_time()
+            while written := world.run(CHUNK):
+                tell(written)
+            ended = time.process_time()
         spent = {
             "wall_s": round(time.perf_counter() - wall, 6),
             "cpu_s": round(ended - cpu, 6),

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import ordercascade as oc
 from data import typed
 from data.typed import put
+from ordercascade import progress
 from ordercascade.data import source
 from ordercascade.data.lobster import lobster_messages
 from ordercascade.data.numbers import Place, lots, nanoseconds, ticks
@@ -102,7 +103,7 @@ def test_progress_is_shown_on_a_terminal_after_a_while(
     patience: float,
     shown: bool,
 ) -> None:
-    monkeypatch.setattr(source, "PATIENCE_S", patience)
+    monkeypatch.setattr(progress, "PATIENCE_S", patience)
     monkeypatch.setattr(source, "BLOCK", 40)
     monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: terminal, raising=False)
     place = put(tmp_path, typed.LOBSTER_MESSAGES, "long.csv")

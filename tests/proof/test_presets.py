@@ -1,7 +1,8 @@
 """Random operations of every kind under each preset that runs, audited after each: 0 units.
 
 The operations and both checks are those of test_conservation; swarm/presets.py raises the venues.
-ORDERCASCADE_PROOF_OPS says how many operations a preset gets; 10^6 of them take about a minute.
+ORDERCASCADE_PROOF_OPS says how many operations a preset gets; 10^6 of them take from half a
+minute (Synthetix) to several (Bybit inverse).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import ordercascade as oc
 from ordercascade.enums import StepKind
+from unit.plain_crowd import SALE, plain_crowd
 
 SEEDS = range(1, 51)
 BAND = 'venue[0].breaker=[{{kind="price_band", band_pct={}, ref_window_s=0}}]'
@@ -24,33 +25,7 @@ FUND = (
     "venue[0].fund.position_cap=1",
     "venue[0].market[0].book.levels=120",  # Some find nobody to sell to.
 )
-PLAIN = oc.Scenario.from_toml("""
-schema = 1
-name = "direction"
-seed = 1
-[[venue]]
-name = "perp"
-preset = "simple"
-limit = "market"
-[[venue.market]]
-name = "BTCUSDT"
-tick_size = 1
-lot_size = 0.001
-settle = "USDT"
-decimals = 6
-brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 125 }]
-book = { kind = "ladder", mid = 60_000.5, step = 20, levels = 250, size = 0.2 }
-[[venue.population]]
-market = "BTCUSDT"
-accounts = 100
-long_share = 0.8
-leverage = { values = [10, 50, 100] }
-notional = { kind = "lognormal", median = 24_000, sigma = 1 }
-[[shock]]
-at_s = 1
-side = "ask"
-notional = 300_000
-""")
+PLAIN = oc.Scenario.from_toml(plain_crowd("direction", seed=1, accounts=100, median=24_000) + SALE)
 
 
 class Told(NamedTuple):

@@ -17,36 +17,11 @@ from ordercascade import safeguards
 from ordercascade.analysis import Ablation, ablation
 from ordercascade.analysis.compared import METRICS, numbers
 from ordercascade.analysis.statistics import interval, t_quantile
+from unit.plain_crowd import SALE, plain_crowd
 
 pytest.importorskip("ordercascade.core.world")
 
-SMALL = """
-schema = 1
-name = "small"
-seed = 3
-[[venue]]
-name = "perp"
-preset = "simple"
-limit = "market"
-[[venue.market]]
-name = "BTCUSDT"
-tick_size = 1
-lot_size = 0.001
-settle = "USDT"
-decimals = 6
-brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 125 }]
-book = { kind = "ladder", mid = 60_000.5, step = 20, levels = 250, size = 0.2 }
-[[venue.population]]
-market = "BTCUSDT"
-accounts = 200
-long_share = 0.8
-leverage = { values = [10, 50, 100] }
-notional = { kind = "lognormal", median = 12_000, sigma = 1 }
-[[shock]]
-at_s = 1
-side = "ask"
-notional = 300_000
-"""
+SMALL = plain_crowd("small", seed=3, accounts=200, median=12_000) + SALE
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from ordercascade.enums import HolderKind, NoteKind, OrderType, Reject, Side, St
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from ordercascade.story import tell
+from unit.plain_crowd import SALE, plain_crowd
 from unit.worlds import BRACKETS, holding, make, rows, run_checked
 
 SECOND = 10**9
@@ -414,30 +415,11 @@ def test_a_margin_that_cannot_rise_changes_nothing() -> None:
 
 # A few lines of TOML.
 
-SCENARIO = """
-schema = 1
-name = "moving margins"
-seed = 3
-[[venue]]
-name = "perp"
-preset = "simple"
-limit = "market"
-fees = { taker = 0.0005 }
-[[venue.market]]
-name = "BTCUSDT"
-tick_size = 1
-lot_size = 0.001
-settle = "USDT"
-decimals = 6
-brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 125 }]
-book = { kind = "ladder", mid = 60_000.5, step = 20, levels = 250, size = 0.2 }
-[[venue.population]]
-market = "BTCUSDT"
-accounts = 100
-long_share = 0.8
-leverage = { values = [10, 50, 100] }
-notional = { kind = "lognormal", median = 12_000, sigma = 1 }
-[[venue.surcharge]]
+SCENARIO = (
+    plain_crowd(
+        "moving margins", seed=3, accounts=100, median=12_000, rules="fees = { taker = 0.0005 }"
+    )
+    + """[[venue.surcharge]]
 kind = "volatility_margin"
 k = 3
 mpor_s = 600
@@ -454,11 +436,9 @@ kind = "contagion_buffer"
 reach = 0.02
 cap = 0.05
 apply_to = "new"
-[[shock]]
-at_s = 1
-side = "ask"
-notional = 300_000
 """
+    + SALE
+)
 
 
 REBATE = "taker = 0.0005, external_taker = 0.0005, maker = -0.0004"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ordercascade.data.numbers import INT_MAX
-from ordercascade.data.source import Bar, Source, digest_of, opened
+from ordercascade.data.source import Source, digest_of, opened, reading
 from ordercascade.errors import DataFileError, MissingExtraError, show
 
 GROUPS_MAX = 2**16
@@ -33,7 +33,7 @@ def parquet_chunks(
     The file must have the columns `wanted`; with `extra` it may have others, which are not read.
     """
     pyarrow, module = _library()
-    with opened(source) as handle, Bar(source) as bar:
+    with opened(source) as handle, reading(source) as shown:
         if source.sha256 is not None:
             digest_of(source, handle)
         _whole(source, handle)
@@ -47,7 +47,7 @@ def parquet_chunks(
             _judge_schema(source, file, wanted, extra=extra)
             first = 0
             for batch in file.iter_batches(batch_size=chunk, columns=list(wanted)):
-                bar.at(handle.tell())
+                shown.update(handle.tell() - shown.n)
                 yield first, _columns(source, batch, wanted, first)
                 first += batch.num_rows
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:

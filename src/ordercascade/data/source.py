@@ -11,8 +11,6 @@ import io
 import os
 import re
 import stat
-import sys
-import time
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -21,11 +19,11 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from ordercascade.errors import DataFileError, MissingExtraError
+from ordercascade.progress import bar
 
 LIMIT = 2**30  # bytes, packed and unpacked
 BLOCK = 2**18
 LINE_MAX = 65_536
-PATIENCE_S = 2.0  # before a progress bar appears
 GZIP, ZSTD, LZ4 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 _PACKED = {GZIP: "gzip", ZSTD: "zstd", LZ4: "lz4"}
 _MAGIC = {
@@ -118,7 +116,7 @@ def digest_of(source: Source, handle: IO[bytes]) -> str:
 
 def blocks(source: Source) -> Iterator[bytes]:
     """Yield a text file's bytes, unpacked, block by block; gzip, zstd and lz4 by their magic."""
-    with opened(source) as handle, Bar(source) as bar:
+    with opened(source) as handle, reading(source) as shown:
         if source.sha256 is not None:
             digest_of(source, handle)
         packed = bool(_packing(handle.read(8)))
@@ -133,7 +131,7 @@ def blocks(source: Source) -> Iterator[bytes]:
             if first:
                 not_text(source, block)
                 first = False
-            bar.at(handle.tell())
+            shown.update(handle.tell() - shown.n)
             yield block
 
 
@@ -332,36 +330,7 @@ class _Fixed(io.RawIOBase):
         return self._handle.tell()
 
 
-class Bar:
-    """A tqdm bar of bytes read, for a file that takes more than two seconds."""
-
-    def __init__(self, source: Source) -> None:
-        wanted = source.progress
-        self._shown = sys.stderr.isatty() if wanted is None else wanted
-        self._source, self._start = source, time.monotonic()
-        self._bar: Any = None
-
-    def __enter__(self) -> Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def at(self, byte: int) -> None:
-        if self._bar is None and self._shown and time.monotonic() - self._start > PATIENCE_S:
-            self._bar = self._made()
-        if self._bar is not None:
-            self._bar.update(byte - self._bar.n)
-
-    def _made(self) -> Any:
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            self._shown = False
-            return None
-        total = os.stat(self._source.path).st_size
-        title = self._source.name
-        return tqdm(
-            total=total, unit="B", unit_scale=True, desc=title, file=sys.stderr, leave=False
-        )
+def reading(source: Source) -> Any:
+    """Return a bar of the bytes that are read of a file."""
+    total = os.stat(source.path).st_size
+    return bar(source.progress, total=total, unit="B", unit_scale=True, desc=source.name)
