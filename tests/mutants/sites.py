@@ -186,16 +186,16 @@ def is_oracle(function: str) -> bool:
 def sites_of(group: str, file: str, text: str) -> Iterator[Site]:
     """Yield every possible mutant of a file, of functions that are no checks themselves."""
     code, plain = code_of(text).splitlines(), text.splitlines()
+    seen: Counter[tuple[str, str]] = Counter()  # methods of several classes may share a name
     for function, first, last in bodies(code_of(text)):
-        seen: Counter[str] = Counter()
         if is_oracle(function):
             continue
         whole = "\n".join(plain[first : last + 1])
         text_id = hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
         for number in range(first, last + 1):
             before = plain[number].strip()
-            again = seen[before]
-            seen[before] += 1
+            again = seen[function, before]
+            seen[function, before] += 1
             if "oc_check(" in code[number] or "raise " in code[number] or not code[number].strip():
                 continue
             found = [
