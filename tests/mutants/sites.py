@@ -43,7 +43,7 @@ GROUPS = {
     ),
     "schedules": (
         12,
-        ["schedule.pxd", "answers.pyx", "contracts.pxd", "levels.pyx", "initial.pyx"],
+        ["schedule.pxd", "answers.pyx", "contracts.pxd", "levels.pyx"],
     ),
     "stages": (
         20,
