@@ -175,7 +175,7 @@ class Copy:
         self.called: dict[str, set[str]] = {}  # C functions that a module calls, by source
         for source in sorted((self.place / "src" / "ordercascade").glob("*/*.pyx")):
             name = str(source.relative_to(self.place))
-            c = (ROOT / "build" / "cython-release" / name).with_suffix(".c")
+            c = (ROOT / "build" / "cython" / name).with_suffix(".c")
             self.called[name] = called(c.read_text("utf-8"), f"_{len(source.stem)}{source.stem}_")
 
     def modules_of(self, site: Site) -> list[str]:
