@@ -392,6 +392,15 @@ def test_a_row_out_of_bounds_is_refused_where_many_prices_or_sizes_are_asked_for
         )  # fmt: skip
 
 
+def test_a_refused_question_leaves_the_caller_s_arrays_as_they_were() -> None:
+    flat = Schedule.flat(maintenance_ppm=5_000, initial_ppm=10_000)
+    out = np.full((1, 2), 7), np.full((1, 2), 8)
+    with pytest.raises(oc.InputError, match=r"size must be in .*\(row 0\)"):
+        what_if(flat, 5, np.array([2**41, 1]), 1, 1, out=out)
+    assert out[0].tolist() == [[7, 7]]
+    assert out[1].tolist() == [[8, 8]]
+
+
 def test_margins_of_many_positions_are_those_of_each() -> None:
     risk = Schedule.risk(long_ppm=100_000, short_ppm=200_000, slippage_ppm=50_000)
     sizes, bids = np.array([2, -3, 0]), np.array([1, 0, 4])
