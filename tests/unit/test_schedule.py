@@ -419,6 +419,9 @@ def test_a_share_of_negative_equity_is_floored() -> None:
     asked = {"other_maintenance": 50, "price": 300}
     assert bankruptcy_price(flat, 10, 5_000, 1_000, digits=1, **asked) == 3_858  # (3000 + 858) / 10
     assert bankruptcy_price(flat, 10, 5_000, 1_000, **asked) == 386
+    # With 100 elsewhere it is -750 without a rest: 3,750 / 10.
+    asked["other_maintenance"] = 100
+    assert bankruptcy_price(flat, 10, 5_000, 1_000, digits=1, **asked) == 3_750
 
 
 def test_a_bankruptcy_price_stays_within_the_ticks_there_are() -> None:
