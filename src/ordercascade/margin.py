@@ -37,10 +37,12 @@ __all__ = [
     "bankruptcy_price",
     "bankruptcy_quote",
     "entry_price",
+    "fair_price",
     "fillable_price",
     "funding_margin",
     "insurance_fee_ppm",
     "leverage_row",
+    "liability_transfer",
     "liquidation_price",
     "liquidation_range",
     "loss_grid",
@@ -186,6 +188,47 @@ def funding_margin(
         premium = max(premium, Fraction(low) * spot)
     payment = Fraction(mark) - spot + premium
     return payment, factor * max(Fraction(0), payment), factor * max(Fraction(0), -payment)
+
+
+def fair_price(index: Fraction, rate: Fraction, left: Fraction, interval: Fraction) -> Fraction:
+    """Return index (1 + funding rate * time to the payment / interval); times in one unit.
+
+    spec/MARGIN.md §5: BitMEX's fair price [BM1], Binance's early mark [BN2]. An oracle of the kind
+    `funding` says the same in ticks.
+
+    >>> fair_price(Fraction(10_000), Fraction("0.0003"), Fraction(4), Fraction(8))
+    Fraction(20003, 2)
+    """
+    if not 0 <= left <= interval or interval <= 0:
+        raise InputError("left", str(left), "must lie within an interval that is above 0")
+    return Fraction(index) * (1 + Fraction(rate) * Fraction(left) / Fraction(interval))
+
+
+def liability_transfer(
+    shortage: Fraction,
+    price: Fraction,
+    *,
+    asset_weight: Fraction,
+    liability_weight: Fraction,
+    asset_multiplier: Fraction = Fraction(1),
+    liability_multiplier: Fraction = Fraction(1),
+    fund_fee: Fraction = Fraction(0),
+) -> tuple[Fraction, Fraction, Fraction]:
+    """Return (base units, margin a unit's value frees, what its fee takes of that).
+
+    Where a liquidator takes over a liability of one asset for collateral in another, one value
+    moved frees liability weight - asset weight * asset multiplier / liability multiplier (its
+    product is floored to 10^-5, as that venue does), less liability weight * fund fee:
+    base = shortage / (price * that). spec/MARGIN.md §6.2 [DR2].
+    """
+    taken = Fraction(asset_weight) * Fraction(asset_multiplier) / Fraction(liability_multiplier)
+    freed = Fraction(liability_weight) - Fraction(math.floor(taken * 10**5), 10**5)
+    cost = Fraction(liability_weight) * Fraction(fund_fee)
+    if freed <= cost or price <= 0 or shortage < 0:
+        raise InputError(
+            "asset_weight", str(asset_weight), "must leave a transfer that frees margin"
+        )
+    return Fraction(shortage) / (Fraction(price) * (freed - cost)), freed, cost
 
 
 # Portfolios: arrays of profit and loss over one grid of scenarios.
