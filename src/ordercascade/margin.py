@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from statistics import NormalDist
 
 from ordercascade.core.answers import (
     bankruptcy_price,
@@ -45,6 +46,8 @@ __all__ = [
     "liability_transfer",
     "liquidation_price",
     "liquidation_range",
+    "lognormal_bounds",
+    "lognormal_factors",
     "loss_grid",
     "margin_required",
     "max_size",
@@ -229,6 +232,42 @@ def liability_transfer(
             "asset_weight", str(asset_weight), "must leave a transfer that frees margin"
         )
     return Fraction(shortage) / (Fraction(price) * (freed - cost)), freed, cost
+
+
+def lognormal_factors(
+    *, risk_aversion: float, tau_years: float, mu: float, sigma: float
+) -> tuple[float, float]:
+    """Return (long, short) risk factors: expected shortfall of a lognormal price over `tau`.
+
+    With s = sigma sqrt(tau) and z the quantile of the risk aversion a: 1 - e^(mu tau) N(z - s) / a
+    for longs, e^(mu tau) N(z + s) / a - 1 for shorts. MARGIN §2.1.7 names them [V1]; the formula is
+    that of a lognormal's tail mean. Floats: factors are rounded up to ppm where they are used.
+    """
+    if not 0 < risk_aversion < 1 or tau_years < 0 or sigma < 0:
+        rule = "must be in (0, 1), with tau_years and sigma at least 0"
+        raise InputError("risk_aversion", risk_aversion, rule)
+    normal, spread = NormalDist(), sigma * math.sqrt(tau_years)
+    drift, quantile = math.exp(mu * tau_years), normal.inv_cdf(risk_aversion)
+    return (
+        1 - drift * normal.cdf(quantile - spread) / risk_aversion,
+        drift * normal.cdf(quantile + spread) / risk_aversion - 1,
+    )
+
+
+def lognormal_bounds(
+    price: float, *, horizon_s: float, probability: float, mu: float, sigma: float
+) -> tuple[float, float]:
+    """Return the prices between which a lognormal stays over a horizon with a probability.
+
+    Price monitoring, MARGIN §6.9 [V7]; a year has 365.25 days.
+    """
+    if price <= 0 or horizon_s < 0 or not 0 < probability < 1 or sigma < 0:
+        rule = "must be in (0, 1), with price above 0, horizon_s and sigma at least 0"
+        raise InputError("probability", probability, rule)
+    years = horizon_s / (365.25 * 86_400)
+    reach = NormalDist().inv_cdf((1 + probability) / 2) * sigma * math.sqrt(years)
+    middle = (mu - sigma * sigma / 2) * years
+    return price * math.exp(middle - reach), price * math.exp(middle + reach)
 
 
 # Portfolios: arrays of profit and loss over one grid of scenarios.
