@@ -53,7 +53,7 @@ class Desk:
         source: PriceSource = PriceSource.INDEX,
         **rules: Any,
     ) -> None:
-        self.unit, self.markets = unit, markets
+        self.unit, self.markets, self.rules = unit, markets, rules
         self.world = World(1)
         self.world.add_venue(**rules)
         self.venue: Venue = self.world.venue(0)

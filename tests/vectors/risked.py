@@ -13,7 +13,9 @@ from typing import Any
 
 from ordercascade import margin
 from ordercascade.core.book import OrderBook
+from ordercascade.core.changing import change
 from ordercascade.enums import (
+    BreakerAction,
     CancelPolicy,
     HolderKind,
     OrderType,
@@ -23,6 +25,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.margin import Schedule
+from ordercascade.mechanisms.plugins import PluginBreaker
 from ordercascade.mechanisms.tranches import Tranches
 from vectors.engine import HIGHEST, ONE, Desk, Terms, ppm, stages
 from vectors.form import NotYet, Vector, engine, exact, form
@@ -42,6 +45,10 @@ ORDER = {
     *("party", "market id", "side", "volume", "price", "resulting trades"),
     *("tif", "type", "reference", "expires in"),
 }
+UPDATED = {
+    *("id", "linear slippage factor", "quadratic slippage factor"),
+    "liquidation strategy",
+}
 PEGGED = {
     *("party", "market id", "peak size", "minimum visible size", "side", "pegged reference"),
     *("volume", "offset", "reference", "tif", "resulting trades"),
@@ -55,6 +62,19 @@ TIFS = {
 }
 
 
+class Monitor:
+    """Bounds of prices: what would trade beyond them waits. A plug-in of the engine."""
+
+    def __init__(self, low: int, high: int) -> None:
+        self.low, self.high = low, high
+
+    def judge(self, market: int, view: Any, time_ns: int) -> tuple[BreakerAction, int, int, int]:
+        return BreakerAction.HOLD, self.low, self.high, 0
+
+    def state(self) -> bytes:
+        return f"{self.low} {self.high}".encode()
+
+
 def up_ppm(factor: float) -> int:
     return math.ceil(factor * 10**6 - 1e-9)
 
@@ -66,6 +86,8 @@ class Risked(House):
         super().__init__(defaults)
         self.rows: list[Row] = []
         self.models: dict[str, tuple[int, int]] = {}
+        self.lognormal: dict[str, Row] = {}
+        self.reference = self.middle = 0
         self.scalings: dict[str, dict[str, Any]] = {}
         self.monitors: dict[str, list[Row]] = {}
         self.commits: dict[str, Row] = {}
@@ -73,6 +95,7 @@ class Risked(House):
         self.opened: dict[str, list[tuple[int, Fraction]]] = {}
         self.expires: list[int] = []
         self.cleared = 0
+        self.told: dict[str, tuple[int, int, int]] = {}
 
     # Steps that set up.
 
@@ -89,6 +112,7 @@ class Risked(House):
 
     def lognormal_risk_model(self, name: str, rows: list[Row]) -> None:
         (row,) = rows
+        self.lognormal[name] = row
         self.models[name] = self.factors(row)
 
     def factors(self, row: Row) -> tuple[int, int]:
@@ -157,15 +181,22 @@ class Risked(House):
         }
 
     def update_market(self, rows: list[Row]) -> None:
-        if self.desk is not None:
-            raise NotYet("an update of a market that trades")
-        kept = {"id", "linear slippage factor", "quadratic slippage factor"}
         for row in rows:
-            if set(row) - kept:
-                raise NotYet(f"an update of {', '.join(sorted(set(row) - kept))}")
+            if more := set(row) - UPDATED:
+                raise NotYet(f"an update of {', '.join(sorted(more))}")
             for market in self.rows:
                 if market["id"] == row["id"]:
-                    market |= row
+                    self.update(market, row)
+
+    def update(self, market: Row, row: Row) -> None:
+        factors = [key for key in row if key.endswith("factor")]
+        if self.desk is not None and any(exact(row[key]) != exact(market[key]) for key in factors):
+            raise NotYet("other slippage in a market that trades")
+        market |= row
+        if self.desk is not None and market is self.market:
+            levels = tuple(self.scaling()[name] for name in LEVELS)
+            said = self.desk.rules | {"stages": stages(self.strategy(), levels)}
+            change(self.desk.world, 0, **said | {"breakers": "keep"})
 
     def lp_commit(self, rows: list[Row]) -> None:
         if self.desk is not None:
@@ -203,7 +234,8 @@ class Risked(House):
         price = book.uncross()
         if price is None:
             raise NotYet("an opening auction without a trade")
-        desk = self.desk = self.made(int(price))
+        self.reference = int(price)
+        desk = self.desk = self.made(self.reference)
         for row in self.deposits:
             self.pay_in(desk, row)
         for row in self.early:
@@ -246,9 +278,14 @@ class Risked(House):
             raise NotYet("commitments at several fees")
         flat = [(0, ppm(min(ONE, slippage)), 0, ppm(min(ONE, slippage)))]
         terms = Terms(ONE, ONE, flat, price, HIGHEST, table, ppm(max(fees, default=Fraction(0))))
+        breakers = []
+        if self.market["price monitoring"] != "default-none":
+            lows, highs = zip(*((low, high) for _, low, high in self.bounds()), strict=True)
+            breakers = [PluginBreaker(Monitor(max(lows), min(highs)))]
         return Desk(
             ONE,
             terms,
+            breakers=breakers,
             source=PriceSource.LAST,
             policy=Tranches(),
             cancel=CancelPolicy.MARKET,
@@ -258,11 +295,25 @@ class Risked(House):
     def bonds(self, desk: Desk) -> None:
         for party, row in self.commits.items():
             amount = int(row["commitment amount"])
+            if self.pegs and self.short_of_bond(desk, party, amount):
+                raise NotYet("bonds that pay for margin")
             if desk.venue.withdraw(desk.accounts[party], 0, amount):
                 raise NotYet("commitments that their party cannot pay")
             name = f"bond of {party}"
             desk.accounts[name] = desk.venue.open_account()
             desk.venue.deposit(desk.accounts[name], 0, amount)
+
+    def short_of_bond(self, desk: Desk, party: str, amount: int) -> bool:
+        """Say whether what is left would not carry the pegged orders at the opening's price."""
+        free = desk.venue.collateral(desk.venue.cross_scope(desk.accounts[party])) - amount
+        lots = {Side.BID: 0, Side.ASK: 0}
+        for row, _ in self.pegs:
+            if row["party"] == party:
+                lots[SIDES[row["side"]]] += int(row["volume"])
+        long, short = self.model(self.market)
+        factors = lots[Side.BID] * long, lots[Side.ASK] * short
+        need = Fraction(max(factors) * self.reference, 10**6) * exact(self.scaling()[LEVELS[1]])
+        return free < need
 
     # Steps that act.
 
@@ -275,9 +326,7 @@ class Risked(House):
         kind: OrderType = OrderType.LIMIT,
         tif: TimeInForce = TimeInForce.GTC,
     ) -> int:
-        answer = self.open.venue.submit(
-            self.open.accounts[party], 0, side, price, size, kind, tif
-        )
+        answer = self.open.venue.submit(self.open.accounts[party], 0, side, price, size, kind, tif)
         if answer < 0:
             raise ValueError(f"the order of {party} was refused: {answer}")
         return int(answer)
@@ -311,12 +360,25 @@ class Risked(House):
         best = self.open.venue.depth(0, Side(1 - side), 1)
         if not best or (int(row["price"]) - best[0][0]) * (1 - 2 * side) < 0:
             return
-        for bound in self.bounds():
-            if not bound["min"] <= best[0][0] <= bound["max"]:
+        for _, low, high in self.bounds():
+            if not low <= best[0][0] <= high:
                 raise NotYet("auctions on price bounds")
 
-    def bounds(self) -> Iterator[dict[str, int]]:
-        raise NotYet("auctions on price bounds")
+    def bounds(self) -> Iterator[tuple[str, int, int]]:
+        """Yield (horizon, lowest, highest tick) around the price of the opening. [V7]"""
+        name = self.market["risk model"]
+        model = self.lognormal.get(name) or NAMED.get(name)
+        if model is None or self.market["price monitoring"] not in self.monitors:
+            raise NotYet("price monitoring without its numbers")
+        for row in self.monitors[self.market["price monitoring"]]:
+            low, high = margin.lognormal_bounds(
+                float(self.reference),
+                horizon_s=float(row["horizon"]),
+                probability=float(row["probability"]),
+                mu=float(model["mu"]),
+                sigma=float(model["sigma"]),
+            )
+            yield row["horizon"], math.ceil(low), math.floor(high)
 
     def amend(self, rows: list[Row]) -> None:
         for row in rows:
@@ -347,8 +409,6 @@ class Risked(House):
 
     def repeg(self) -> None:
         """Place pegged orders anew at their references, which do not count themselves."""
-        if not self.pegs:
-            return
         venue = self.open.venue
         for row, numbers in self.pegs:
             for number in numbers:
@@ -357,6 +417,7 @@ class Risked(House):
         bids, asks = (venue.depth(0, side, 1) for side in Side)
         if not bids or not asks:
             return
+        self.middle = (bids[0][0] + asks[0][0]) // 2
         places = {"BID": Fraction(bids[0][0]), "ASK": Fraction(asks[0][0])}
         places["MID"] = (places["BID"] + places["ASK"]) / 2
         for row, numbers in self.pegs:
@@ -368,10 +429,37 @@ class Risked(House):
                 numbers.append(self.send(row["party"], side, price, int(row["volume"])))
 
     def block(self) -> None:
+        """The end of a block, where everybody is settled; then the next begins, with disposals.
+
+        What a disposal did to positions is told at the end of its block.
+        """
+        # Just before the next one, and a little earlier each time: so what is taken over now is
+        # disposed of at the beginning of a block, never at the end of one.
+        self.open.settle(self.time + 1 - Fraction(self.time + 1, 10**9))
+        self.told = {party: self.account(party) for party in self.parties()}
         super().block()
         if any(self.time >= at for at in self.expires):
             raise NotYet("orders that expire")
         self.repeg()
+
+    def account(self, party: str) -> tuple[int, int, int]:
+        """Return (volume, unrealised, realised)."""
+        if party not in self.told and party != "network" and self.open.scope(party) < 0:
+            return 0, 0, 0
+        holder = self.holder(party)
+        size = self.standing(party)[0]
+        gain = round(size * (self.open.venue.marks()[0] - self.entry(holder)))
+        return size, gain, self.gained(holder) - gain
+
+    def assert_pnl(self, rows: list[Row]) -> None:
+        for row in rows:
+            party = row["party"]
+            # The network's is told at once.
+            told = self.told.get(party) if party != "network" else None
+            told = told or self.account(party)
+            keys = ("volume", "unrealised pnl", "realised pnl")
+            for key, got in zip(keys, told, strict=True):
+                self.same(f"{key} of {party}", row[key], got)
 
     def clear_trades(self, *_: Any) -> None:
         self.cleared = len(self.open.rows("steps", "step"))
@@ -389,6 +477,12 @@ class Risked(House):
                 elif key == "open interest":
                     sizes = [self.standing(party)[0] for party in self.parties()]
                     self.same(key, want, sum(size for size in sizes if size > 0))
+                elif key == "static mid price":
+                    self.same(key, want, self.middle)
+                elif key in ("horizon", "min bound", "max bound"):
+                    wanted = row["horizon"], int(row["min bound"]), int(row["max bound"])
+                    if wanted not in list(self.bounds()):
+                        raise ValueError(f"bounds {wanted}: {list(self.bounds())}")
                 else:
                     raise NotYet(f"market data with {key}")
 
@@ -396,7 +490,16 @@ class Risked(House):
         named = [party for party in self.open.accounts if not party.startswith("bond of ")]
         return [*named, "network"]
 
+    def assert_book(self, *given: Any) -> None:
+        rows: list[Row] = next(each for each in given if isinstance(each, list))
+        for row in rows:
+            found = dict(self.open.venue.depth(0, SIDES[row["side"]], HIGHEST))
+            self.same(f"volume of {row}", row["volume"], found.get(int(row["price"]), 0))
+
     def assert_total_money(self, amount: str) -> None:
+        if self.desk is None:
+            self.same("all money", amount, sum(int(row["amount"]) for row in self.deposits))
+            return
         held = sum(self.open.venue.balance(k) for k in range(self.open.venue.holders))
         self.same("all money", amount, held)
 
