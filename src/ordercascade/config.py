@@ -97,12 +97,17 @@ class FeesConfig(Strict, frozen=True, kw_only=True):
 class OracleConfig(Strict, frozen=True, kw_only=True):
     """Where a mark comes from; `index` is the outside price at the start. See marks.py."""
 
-    kind: Literal["last", "mid", "index", "twap", "ema", "median3"] | None = None
+    kind: Literal["last", "mid", "index", "twap", "ema", "median3", "basis3", "funding"] | None = (
+        None
+    )
     own_book_weight: Exact | None = None
     index: Exact | None = None
     of: Literal["last", "mid"] | None = None
     window_s: Exact | None = None
     ema_tau_s: Exact | None = None
+    funding_rate: Exact | None = None
+    funding_every_s: Exact | None = None
+    funding_at_s: Exact | None = None
     latency_s: Exact | None = None
     latency_sigma: Exact | None = None
     congestion: Exact | None = None

@@ -202,12 +202,15 @@ class PriceSource(IntEnum):
 
 class FeedKind(IntEnum):
     """How an oracle with a memory computes its price: as it is, a mean over a window, the index
-    plus a smoothed basis, or the median of that, the book's own median and the index."""
+    plus a smoothed basis, or the median of that, the book's own median and the index; the index
+    with the basis of funding, or the median of that, the index plus smoothed basis, and last."""
 
     SPOT = 0
     TWAP = 1
     EMA = 2
     MEDIAN3 = 3
+    BASIS3 = 4
+    FUNDING = 5
 
 
 class Told(IntEnum):

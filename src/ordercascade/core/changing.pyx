@@ -7,6 +7,7 @@ from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
+from ordercascade.core.units cimport larger
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.world cimport World
 
@@ -53,12 +54,17 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
         for i in range(s.market_count):
             check_rows(s, i)
     s.settling = False
+    pace = s.stages.dispose_ns
     try:
         v._set_rules(**rules)
         if wanted is not None:
             v.set_fund(wanted)
     finally:
         s.settling = settling
+    for i in range(s.market_count):     # The next disposal is a step after the last one.
+        if s.stages.dispose_ns != pace and s.markets[i].dispose_at > s.time_ns:
+            s.markets[i].dispose_at = larger(
+                s.time_ns + 1, s.markets[i].dispose_at + s.stages.dispose_ns - pace)
     set_impacts(s, terms)
     for i, each in enumerate(made):
         if isinstance(each, str):

@@ -5,6 +5,7 @@ from ordercascade.core.book cimport book_open
 from ordercascade.core.collateral cimport pledge_lost, pledge_owner
 from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
 from ordercascade.core.records cimport REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT
+from ordercascade.core.reserve cimport by_risk, reserves, risk_initial
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport Market, State, initial_in, margin_of
 from ordercascade.core.units cimport Cash, Lot, absolute, larger, mul_ppm_up, smaller
@@ -29,6 +30,10 @@ cdef Cash initial_margin(const State* s, int32_t scope, int32_t market, Lot bids
     for i in range(<int32_t>s.market_count):
         m = &s.markets[i]
         if m.asset != h.asset or ledger_scope(&s.ledger, h.account, i, h.asset) != scope:
+            continue
+        if by_risk(s, i):
+            sum += risk_initial(s, scope, i, bids if i == market else 0,
+                                asks if i == market else 0)
             continue
         held = _held(s, scope, i)
         worst = larger(
@@ -78,7 +83,7 @@ cdef int64_t refusal(const State* s, int32_t account, int32_t market, int side,
     open = book_open(&m.book, account, side)
     if held + open + size > m.size_max:
         return REJECT_POSITION_LIMIT
-    if size <= -held - open:
+    if size <= -held - open or reserves(s, scope, market):
         return 0
     asked = initial_margin(s, scope, market, size if side == 0 else 0, size if side == 1 else 0)
     if s.stages.on:

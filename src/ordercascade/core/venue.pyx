@@ -28,6 +28,7 @@ from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited,
     liquidation_price, margin_at, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
+from ordercascade.core.reserve cimport maintenance_with
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport Funding, margin_of, Market
 from ordercascade.core.schedule cimport Schedule
@@ -528,9 +529,9 @@ cdef class Venue:
         """Collateral plus value minus cost, on the standing marks."""
         return margin_of(&self.s, self._scope(scope), False).equity
 
-    def maintenance(self, scope):
-        """Maintenance margin on the standing marks."""
-        return margin_of(&self.s, self._scope(scope), False).maintenance
+    def maintenance(self, scope, *, orders=False):
+        """Maintenance on the standing marks; `orders`: with open ones where risk factors ask it."""
+        return maintenance_with(&self.s, self._scope(scope), bool(orders))
 
     def initial(self, scope):
         """Initial margin on the standing marks, open orders counted on their worse side."""
