@@ -46,7 +46,8 @@ CORRIDORS = [
     (
         2,
         "mechanisms core.brakes core.rates core.called core.state core.ending core.collateral"
-        " core.funds core.statecopy core.bounds core.arriving core.initial core.gates core.flock core.watch"
+        " core.funds"
+        " core.statecopy core.bounds core.arriving core.initial core.gates core.flock core.watch"
         " core.opening core.steps core.conversion core.halting core.outside core.users core.bulk"
         " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
         " core.stages core.listing core.questions core.closeout core.reopening core.rating"

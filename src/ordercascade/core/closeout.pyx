@@ -105,6 +105,11 @@ cdef Tick bankruptcy_display(State* s, int32_t scope, int32_t leg) except? -1 no
     return price_of(&s.markets[leg], p.handover, p.size)
 
 
+cdef bint _must_convert(State* s, int32_t scope, const Margin* at) noexcept nogil:
+    """A taker or a fund that insures fills comes only after what backs the scope. ADR 25"""
+    return (s.stages.insured or takes_below(s, scope, at)) and pledge_held(s, scope)
+
+
 cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) except -1 nogil:
     """What goes before an order where the venue has stages: how many lots; 0: no order."""
     cdef const Scope* sc = &s.scopes[entry.scope]
@@ -210,6 +215,9 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
         lots = _before_valve(s, &braked, lots)
     if lots == 0:
         return 0
+    if s.pledges != NULL and _must_convert(s, scope, &at):
+        s.cursor -= 1           # tested again with what it brings
+        return convert(s, scope)
     if s.stages.on:
         lots = _staged(s, entry, &at, lots)
         if lots == 0:
