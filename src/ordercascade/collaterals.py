@@ -201,10 +201,13 @@ def impacts(found: Sequence[Collateral]) -> list[tuple[int, int, int]]:
 
 
 def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: str) -> None:
-    """Refuse collaterals where stages would have to convert them in ways that cannot be run."""
-    for key in ("takeover", "insured", "adl_overlap", "variation", "search_ppm"):
+    """Refuse collaterals where stages would convert or count them in ways that nobody states."""
+    for key, words, why in (
+        ("variation", "settle_to_mark", "who owes would have to convert in the middle of it"),
+        ("day_ns", "social.mode 'day'", "their worth would count as profit"),
+    ):
         if found and stages.get(key):
-            rule = f"cannot be run at a venue whose rules say {key}: it would have to convert them"
+            rule = f"cannot be run at a venue whose rules say {words}: {why}"
             raise ConfigError(f"{path}.collateral", rule, found[0].name)
 
 

@@ -65,10 +65,11 @@ LATER_VALUES = frozenset(
 
 
 class FundConfig(Strict, frozen=True, kw_only=True):
-    """The insurance fund of a venue, in the settlement asset."""
+    """The insurance fund of a venue, in the settlement asset; or one for each market."""
 
-    balance: Exact | None = None
-    scope: Literal["venue"] | None = None
+    balance: Exact | None = None  # of each fund
+    scope: Literal["venue", "asset", "market"] | None = None
+    balances: dict[str, Exact] | None = None  # scope `market`: of the funds of these
     block_loss_cap: Exact | None = None  # most that it pays for one order
     position_cap: Exact | None = None  # value that the taker may hold, of its balance
 
@@ -80,7 +81,9 @@ class AdlConfig(Strict, frozen=True, kw_only=True):
         Literal["queue", "pro_rata", "scope_id", "account_risk", "margin_ratio", "growth", "random"]
         | None
     ) = None
-    trigger: Literal["shortfall", "unfilled", "untouched", "never"] | None = None
+    trigger: Literal["shortfall", "unfilled", "untouched", "never", "fund_drawdown"] | None = None
+    drawdown: Exact | None = None  # `fund_drawdown`: how far below its high the fund stops
+    window_s: Exact | None = None  # `fund_drawdown`: the high of so long
     price: Literal["bankruptcy", "tick", "mark", "previous_mark"] | None = None
     overlap_check: bool | None = None
 

@@ -44,3 +44,11 @@ class ExpiryRule(IntEnum):
     AVERAGE_MARK = 2
     AVERAGE_INDEX = 3
     STATED = 4
+
+
+class LotSide(IntEnum):
+    """Whose lots a loss is spread over."""
+
+    BOTH = 0
+    LONGS = 1
+    SHORTS = 2

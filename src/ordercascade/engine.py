@@ -74,7 +74,9 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
             venue.set_funding(number, **terms)
     for asset in plan.collaterals:
         world.add_collateral(at, asset.asset, **asset.terms)
-    if plan.fund:
+    for number, amount in enumerate(plan.funds):
+        venue.fund_deposit(0, amount, market=number)
+    if plan.fund and not plan.funds:
         venue.fund_deposit(0, plan.fund)
     return venue
 

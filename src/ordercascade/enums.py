@@ -370,11 +370,12 @@ class TakeoverWhen(IntEnum):
 
 class SocialRule(IntEnum):
     """Who shares a loss: holders in profit; winners of this settlement to the mark, exactly
-    pro rata; everybody, by the lot."""
+    pro rata; everybody, by the lot; those who gained since the day began."""
 
     PROFIT = 0
     GAINS = 1
     LOTS = 2
+    DAY = 3
 
 
 class TrancheRule(IntEnum):

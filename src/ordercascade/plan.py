@@ -47,6 +47,7 @@ from ordercascade.enums import (
 )
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, Exact, located, name, plain, ppm
+from ordercascade.funds import opening_balances
 from ordercascade.market import Market
 from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
@@ -78,6 +79,7 @@ class VenuePlan(NamedTuple):
     planned: Slices | None = None
     collaterals: tuple[Collateral, ...] = ()
     ahead: Ahead = Ahead()
+    funds: tuple[int, ...] = ()  # by market, where each has its own; `fund` is their sum
 
     def guards(self) -> Arguments:
         """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
@@ -117,12 +119,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     )
     first = markets[0].market if markets else None
     arguments = _rules(config, path) | tranche(config, first, path)
-    balance = config.fund.balance if config.fund is not None else None
-    fund = 0
-    if balance and first:
-        fund = located(f"{path}.fund.balance", first.to_amount, balance)
-        if fund < 0:
-            raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
+    funds = opening_balances(config.fund, [m.market for m in markets], path)
     said = [account.name for account in config.account]
     units = [item.market for item in markets]
     judge(config.population, units, said, path)
@@ -149,13 +146,14 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         path,
         arguments,
         markets,
-        fund,
+        sum(funds),
         stages,
         breakers,
         more,
         planned,
         backing,
         warned,
+        funds if config.fund is not None and config.fund.scope == "market" else (),
     )
 
 

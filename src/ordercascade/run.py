@@ -102,6 +102,9 @@ class World:
                 raise ConfigError(f"venue[{index}].trigger_strict", "must stay as it is in a run")
             _same_stages(before, after, f"venue[{index}]")
             fund = None
+            if after.funds != before.funds:
+                rule = "must be the same: balances of markets' own funds do not change in a run"
+                raise ConfigError(f"venue[{index}].fund.balances", rule)
             if after.fund != before.fund:
                 venue = self._open().venue(index)
                 fund = max(0, venue.balance(venue.holder(HolderKind.FUND, 0)))

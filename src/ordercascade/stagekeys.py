@@ -94,8 +94,11 @@ class DisposalConfig(Strict, frozen=True, kw_only=True):
 class SocialConfig(Strict, frozen=True, kw_only=True):
     """Who shares what nobody paid. MARGIN §6.8; `social = true` is mode `profit`."""
 
-    mode: Literal["profit", "gains", "lots"] = "profit"
+    mode: Literal["profit", "gains", "lots", "day"] = "profit"
     step: Exact | None = None  # `lots`: what a lot is charged is a multiple of it
+    side: Literal["both", "longs", "shorts"] | None = None  # `lots`: whose
+    day_s: Exact | None = None  # `day`: its length, 86,400
+    day_at_s: Exact | None = None  # `day`: when it begins, so long into a day; 0
 
 
 class LevelsConfig(Strict, frozen=True, kw_only=True):

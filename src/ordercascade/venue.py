@@ -20,7 +20,7 @@ from ordercascade.checks import CASH_MAX, check_order, member, once, whole
 from ordercascade.collaterals import held_of, paid_in
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
-from ordercascade.enums import HolderKind, OrderFlag, OrderType, Reject, Side, TimeInForce
+from ordercascade.enums import OrderFlag, OrderType, Reject, Side, TimeInForce
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
@@ -211,11 +211,10 @@ class Venue:
         return self._units(market).to_price(self._marks()[self._market(market)])
 
     def fund(self) -> Decimal:
-        """Return what the insurance fund has."""
+        """Return what the insurance fund has; what they have together, if each market has one."""
         if self._world is None:
             return self._settled().to_money(self._plan.fund)
-        holder = self._venue.holder(HolderKind.FUND, 0)
-        return self._settled().to_money(self._venue.balance(holder))
+        return self._settled().to_money(self._venue.fund)
 
     def position(self, account: int | str, market: str) -> Decimal:
         """Return a position's signed size."""

@@ -464,16 +464,16 @@ def test_an_inverse_market_values_nothing() -> None:
         world.add_collateral(0, 1, source=CollateralSource.MARK, market=0)
 
 
-def test_a_start_needs_the_index_that_values_and_no_takeover() -> None:
+def test_a_start_needs_the_index_that_values_and_no_settlement_to_the_mark() -> None:
     world, _ = backed()
     world.add_collateral(0, 1, source=CollateralSource.INDEX, market=0)
     with pytest.raises(oc.ConfigError, match="index not set"):
         world.start()
     world = World()
-    world.add_venue(asset_count=2, stages={"takeover": oc.Takeover.FUND})
+    world.add_venue(asset_count=2, stages={"variation": True})
     world.venue(0).add_market(last=5)
     world.add_collateral(0, 1, price=1)
-    with pytest.raises(oc.ConfigError, match="cannot be run with a takeover"):
+    with pytest.raises(oc.ConfigError, match="cannot be run with variation"):
         world.start()
 
 

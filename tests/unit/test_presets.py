@@ -190,7 +190,8 @@ def test_a_preset_says_every_rule(name: str) -> None:
         stages = {"scope", "price", "overlap_check"} if name == "simple" else set()
         if field == "oracle":  # A memory of prices is an oracle's own; without one there is none.
             missing &= {"kind", "own_book_weight"}
-        assert missing <= {"block_loss_cap", "position_cap"} | stages
+        trigger = {"drawdown", "window_s"} if preset.adl.trigger != "fund_drawdown" else set()
+        assert missing <= {"block_loss_cap", "position_cap", "balances"} | trigger | stages
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

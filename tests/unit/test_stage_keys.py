@@ -40,7 +40,8 @@ VALUES = {  # a lawful value of every key of LEGAL
     **{key: "10" for key in ("min", "block_cap", "cooldown_s", "ramp_s", "window_s", "step")},
     **{key: "2" for key in ("target", "tiers", "capacity", "skew_max")},
     **{"rounding": '"up"', "whole": '"market"', "when": '"below"', "threshold": "0.5"},
-    **{"price": '"mark"', "collateral": "true"},
+    **{"price": '"mark"', "collateral": "true", "side": '"longs"'},
+    **{"day_s": "100", "day_at_s": "7"},
 }
 
 
@@ -138,6 +139,10 @@ def test_every_stage_of_the_engine_can_be_said() -> None:
         "adl = { trigger = 'untouched', price = 'bankruptcy', overlap_check = true }",
         "social = { mode = 'lots', step = 1 }\nsettle_to_mark = true\n"
         "levels = { search = 1, initial = 1, release = 1 }",
+        "social = { mode = 'lots', side = 'shorts' }\nfund = { scope = 'market' }\n"
+        "takeover = { mode = 'fund', threshold = 1 }\n"
+        "adl = { trigger = 'fund_drawdown', drawdown = 0.3, window_s = 5 }",
+        "social = { mode = 'day', day_s = 9, day_at_s = 4 }",
     ):
         found |= set(stages_of(scenario(rules).venues[0])["stages"])
     assert found == set(STAGES)

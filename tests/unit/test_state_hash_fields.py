@@ -28,8 +28,10 @@ from ordercascade.enums import (
     PriceSource,
     ShortfallAt,
     Side,
+    SocialRule,
     StepKind,
     Takeover,
+    TakeoverWhen,
     Told,
     TrancheRule,
 )
@@ -141,6 +143,9 @@ NOT_HASHED = {
     "Calls.posted": "empty between two steps: the agenda has them",
     "Calls.posted_count": "empty between two steps: the agenda has them",
     "State.endings": ROWS,
+    "State.highs": ROWS,
+    "Highs.rows": ROWS,
+    "Highs.capacity": ROOM,
     "Endings.rows": ROWS,
     "Endings.capacity": ROOM,
     "Ending.sum": "128 bits: both parts are hashed; the hand flips 64 at most",
@@ -416,6 +421,24 @@ def surcharged() -> World:
     return world
 
 
+def funded() -> World:
+    """Stop where a market's own fund has fallen, in the second of its days."""
+    stages = {
+        **{"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.UNFILLED},
+        **{"social_rule": SocialRule.DAY, "day_ns": 10, "day_at_ns": 3, "fund_market": True},
+        **{"drawdown_ppm": 300_000, "drawdown_ns": 50},
+    }
+    world, venue = make(bids={90: 20}, stages=stages, social=True)
+    holding(venue, 10, 100, 5_200)
+    holding(venue, 10, 100, 100_000)
+    venue.fund_deposit(0, 3_000, market=0)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while not rows(world, "funds", "step")[-1][0] >= 0:
+        assert world.step() >= 0
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -430,6 +453,7 @@ def worlds() -> list[World]:
         backed(),
         surcharged(),
         calling(),
+        funded(),
     ]
 
 
@@ -450,6 +474,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return inside and latest == hand.read(world, "Scope.adl_event", row)
     if cell == "Market.dispose_at":  # Without stages nobody reads it.
         return bool(hand.read(world, "Stages.on", 0))
+    if cell == "Scope.moved_market":  # Only where each market has a fund of its own.
+        return bool(hand.read(world, "Stages.fund_market", 0))
     if cell == "State.backlog":  # Without an oracle that asks for it nobody reads it.
         return bool(hand.read(world, "State.fed", 0))
     if cell.startswith("Funding."):  # Without a rule nobody reads it.

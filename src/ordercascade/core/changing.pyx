@@ -2,6 +2,7 @@
 
 from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.collateral cimport stages_convert
+from ordercascade.core.funds cimport funds_stay
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
@@ -49,6 +50,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     judged = Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # all at once
     stages_convert(s, &judged.s.stages)
+    funds_stay(s, &judged.s.stages)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):

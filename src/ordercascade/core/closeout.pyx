@@ -13,9 +13,10 @@ from ordercascade.core.events cimport (
     LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
     log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
 )
+from ordercascade.core.funds cimport loss_fund
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
-    FEES, FUND, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
+    FEES, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
 from ordercascade.core.halting cimport valve_lots, valve_sent
 from ordercascade.core.insured cimport Insured, insured_take
@@ -66,8 +67,9 @@ cdef void remember_markets(State* s, int32_t scope) noexcept nogil:
 cdef Cash charge(State* s, int64_t step, int32_t scope, Cash value, Cash equity) except? -1 nogil:
     """The liquidation fee, never more than what is left. SEMANTICS §5.4."""
     cdef Cash fee = smaller(mul_ppm_up(value, s.rules.liquidation_fee_ppm), larger(0, equity))
-    cdef int kind = FUND if s.rules.liquidation_fee_to == FEE_TO_FUND else FEES
-    cdef int32_t to = ledger_holder(&s.ledger, kind, s.ledger.holders[scope].asset)
+    cdef int32_t to = ledger_holder(&s.ledger, FEES, s.ledger.holders[scope].asset)
+    if s.rules.liquidation_fee_to == FEE_TO_FUND:
+        to = loss_fund(s, scope)
     if fee > 0:
         ledger_post(&s.ledger, scope, to, fee)
         write_posting(s, step, scope, to, fee, REASON_FEE_LIQUIDATION)
@@ -101,6 +103,11 @@ cdef Tick bankruptcy_display(State* s, int32_t scope, int32_t leg) except? -1 no
     fix_handover(s, scope)
     p = &s.ledger.positions[ledger_find(&s.ledger, scope, leg)]
     return price_of(&s.markets[leg], p.handover, p.size)
+
+
+cdef bint _must_convert(State* s, int32_t scope, const Margin* at) noexcept nogil:
+    """A taker or a fund that insures fills comes only after what backs the scope. ADR 25"""
+    return (s.stages.insured or takes_below(s, scope, at)) and pledge_held(s, scope)
 
 
 cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) except -1 nogil:
@@ -208,6 +215,9 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
         lots = _before_valve(s, &braked, lots)
     if lots == 0:
         return 0
+    if s.pledges != NULL and _must_convert(s, scope, &at):
+        s.cursor -= 1           # tested again with what it brings
+        return convert(s, scope)
     if s.stages.on:
         lots = _staged(s, entry, &at, lots)
         if lots == 0:

@@ -181,10 +181,12 @@ cdef int _settles(const State* s, str name, int32_t asset) except -1:
 
 
 cdef int stages_convert(const State* s, const Stages* g) except -1:
-    if s.pledges != NULL and (
-            g.takeover or g.insured or g.adl_overlap or g.variation or g.search_ppm):
-        raise ConfigError("collateral", "cannot be run with a takeover, insured fills, an overlap "
-                          "check, variation or margin levels yet: they would have to convert it")
+    if s.pledges != NULL and g.day_ns:
+        raise ConfigError("collateral", "cannot be run with losses shared by the day's winners: "
+                          "its worth would count as profit")
+    if s.pledges != NULL and g.variation:
+        raise ConfigError("collateral", "cannot be run with variation: who owes a settlement to "
+                          "the mark would have to convert in the middle of it")
     return 0
 
 

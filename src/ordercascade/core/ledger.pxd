@@ -20,7 +20,7 @@ ctypedef struct Holder:
     Cash collateral
     int32_t account         # -1 for the venue's own; 0 for external
     int32_t asset
-    int32_t market          # isolated scope, clearing: the market; else -1
+    int32_t market          # isolated scope, clearing, market's own fund: it; else -1
     int32_t first           # its first position, by market; NIL
     int32_t next            # the account's next scope; NIL
     int8_t kind
@@ -68,8 +68,10 @@ cdef int ledger_init(Ledger* l, int64_t assets) except -1 nogil
 cdef void ledger_free(Ledger* l) noexcept nogil
 cdef int ledger_copy(Ledger* to, const Ledger* l) except -1 nogil
 
-# Set-up. Markets first, then accounts: holder ids are 5 an asset, 1 a market, then scopes.
+# Set-up. Markets first, then accounts: holder ids are 5 an asset, 1 a market (2 where its fund is
+# its own), then scopes.
 cdef int32_t ledger_add_market(Ledger* l, int32_t asset) except -2 nogil
+cdef int32_t ledger_add_fund(Ledger* l, int32_t market) except -2 nogil
 cdef int32_t ledger_add_account(Ledger* l) except -2 nogil
 cdef int32_t ledger_add_scope(Ledger* l, int32_t account, int32_t asset,
                               int32_t market) except -2 nogil
@@ -93,6 +95,14 @@ cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -
 cdef int ledger_open(Ledger* l) except -1 nogil
 cdef Cash ledger_enter(Ledger* l, int32_t position, Lot size, Cash cost) except? -1 nogil
 cdef Cash ledger_settle(Ledger* l, int32_t position, Cash value) except? -1 nogil
+
+
+cdef inline int32_t ledger_fund(const Ledger* l, int32_t market) noexcept nogil:
+    """The fund that answers for a market: its own, which follows its clearing, or its asset's."""
+    cdef int32_t own = l.clearing[market] + 1
+    if own < l.holder_count and l.holders[own].kind == FUND:
+        return own
+    return l.holders[own - 1].asset * 5 + FUND - EXTERNAL
 
 
 cdef inline Entered entered(Lot before, Cash held, Lot size, Cash cost) noexcept nogil:

@@ -101,6 +101,12 @@ cdef int32_t ledger_add_market(Ledger* l, int32_t asset) except -2 nogil:
     return market
 
 
+cdef int32_t ledger_add_fund(Ledger* l, int32_t market) except -2 nogil:
+    """Give the market added last a fund of its own; returns the holder id."""
+    oc_check(l.clearing[market] == l.holder_count - 1)
+    return _add_holder(l, FUND, -1, l.holders[l.clearing[market]].asset, market)
+
+
 cdef int32_t ledger_add_account(Ledger* l) except -2 nogil:
     """A new account without scopes; returns its id, 0 for the first (external)."""
     l.accounts = <int32_t*>slab_grow(
@@ -409,6 +415,8 @@ cdef void ledger_audit(const Ledger* l, Wide* off) noexcept nogil:
         h = &l.holders[i]
         cell = off + AUDIT_ASSET * h.asset
         cell[0] = cell[0] + h.collateral
+        if h.kind == FUND and h.market != NIL:
+            cell[1] = smaller(cell[1], h.collateral)
     for i in range(l.position_count):
         p = &l.positions[i]
         cell = off + AUDIT_ASSET * l.asset_count + AUDIT_MARKET * p.market
@@ -492,9 +500,10 @@ cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
             return 8
     if listed != sized:
         return 7
-    for i in range(l.asset_count):
-        if l.holders[ledger_holder(l, FUND, <int32_t>i)].collateral < 0:
+    for p in range(<int32_t>l.holder_count):
+        if l.holders[p].kind == FUND and l.holders[p].collateral < 0:
             return 5
+    for i in range(l.asset_count):
         if l.holders[ledger_holder(l, BAD_DEBT, <int32_t>i)].collateral > 0:
             return 6
     return 0

@@ -8,7 +8,7 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks)
 cdef object liquidation_price(const State* s, int32_t scope, int32_t market)
 cdef object bankruptcy_price(State* s, int32_t scope, int32_t market)
 # (size, cost, maintenance) of what a taker took over in a market.
-cdef tuple inherited(const State* s, int32_t holder, int32_t market)
+cdef tuple inherited(const State* s, int kind, int32_t market)
 # Scopes liquidatable at a peek, by id.
 cdef list scopes_at_risk(const State* s)
 # (price, size) pairs, best first.

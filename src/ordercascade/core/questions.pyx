@@ -3,7 +3,9 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.collateral cimport pledge_trigger, pledged_at
-from ordercascade.core.ledger cimport Position, ledger_find
+from ordercascade.core.ledger cimport (
+    FUND, Position, VAULT, ledger_find, ledger_fund, ledger_holder,
+)
 from ordercascade.core.losses cimport fix_handover
 from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.state cimport (
@@ -36,7 +38,16 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks):
     return equity, maintenance
 
 
-cdef tuple inherited(const State* s, int32_t holder, int32_t market):
+cdef tuple inherited(const State* s, int kind, int32_t market):
+    cdef int32_t holder = ledger_holder(&s.ledger, VAULT, s.markets[market].asset)
+    if kind == FUND:
+        holder = ledger_fund(&s.ledger, market)
+    elif kind != VAULT:
+        return 0, 0, 0
+    return _inherited(s, holder, market)
+
+
+cdef tuple _inherited(const State* s, int32_t holder, int32_t market):
     cdef int32_t p = ledger_find(&s.ledger, holder, market)
     if p < 0:
         return 0, 0, 0

@@ -31,8 +31,8 @@ from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
     price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
-    SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
-    need_in, step_begin, tick_in,
+    SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, day_take, liquidatable,
+    margin_of, need_in, step_begin, tick_in,
 )
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
@@ -53,6 +53,8 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
+    if s.day_next and time_ns >= s.day_next:
+        day_take(s)
     valves_begin(s)
     rates_begin(s)
     calls_begin(s)

@@ -18,7 +18,7 @@ from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
 from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigger_of
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.triggers cimport Triggers
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger, smaller,
@@ -123,6 +123,10 @@ cdef enum:
     SOCIAL_PROFIT = 0
     SOCIAL_GAINS = 1
     SOCIAL_LOTS = 2
+    SOCIAL_DAY = 3
+    LOTS_OF_BOTH = 0
+    LOTS_OF_LONGS = 1
+    LOTS_OF_SHORTS = 2
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round
@@ -157,11 +161,17 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     int8_t adl_overlap          # counterparties are taken one by one, if they can afford it
     int8_t social_rule
     int8_t variation            # positions are settled to the mark every round
+    int8_t fund_market          # 1: each market has a fund of its own
+    int8_t social_side          # SOCIAL_LOTS: whose lots
     Ppm takeover_ppm            # of maintenance
     Ppm takeover_cap_ppm        # value the taker may hold, of its balance; 0: no cap
     Ppm insured_fee_ppm         # most that a fill pays, of its value
     Cash insured_most           # most that the fund pays for one order
     Cash social_step            # SOCIAL_LOTS: what a lot is charged is a multiple of it
+    TimeNs day_ns               # SOCIAL_DAY: a day has so many ...
+    TimeNs day_at_ns            # ... and begins so late in them
+    Ppm drawdown_ppm            # a fund so far below its high takes nothing over; 0: however far
+    TimeNs drawdown_ns          # its high of the last so many
     Ppm order_ppm               # of initial margin, that a new order must find
     Ppm search_ppm              # isolated margin below this is topped up ...
     Ppm initial_ppm             # ... to this
@@ -255,6 +265,7 @@ ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are 
     int64_t order_step          # its last liquidation order; NIL
     int64_t order_clock         # the venue's clock just before it
     int64_t moved_step          # the step that last changed its position; NIL
+    int32_t moved_market        # the market it was in; NIL
     int64_t adl_event           # the latest ADL in which it took over lots; 0 = none
     Cash adl_equity             # its equity just before that ADL: ranks are frozen for the event
     Cash adl_maintenance        # the same of its maintenance, and of its equity less open profit
@@ -310,6 +321,7 @@ ctypedef struct State:
     void* rates                 # Rates of core/rates.pxd; NULL: no surcharges
     void* calls                 # Calls of core/called.pxd; NULL: no margin calls
     void* endings               # Endings of core/ending.pxd; NULL: no market expires
+    void* highs                 # Highs of core/funds.pxd; NULL: nobody asks how far a fund fell
     Ppm depth_ppm               # the policy asks for the depth within this; 0: it does not
     Log* log                    # the world's
     int32_t venue
@@ -360,10 +372,14 @@ ctypedef struct State:
     Entry* queue
     int64_t queue_count
     int64_t queue_capacity
-    Cash* written               # balances of fund, vault and bad debt as last written, 3 an asset
+    Cash* written               # balances as last written: fund, vault and bad debt an asset, then
+                                # 1 a market whose fund is its own
     int64_t written_capacity
     TimeNs* since               # by holder: when its liquidation began; only with stages
     int64_t since_capacity
+    Cash* day_base              # by holder: equity at the day's start, and money brought since
+    int64_t day_capacity
+    TimeNs day_next             # when the next day begins; 0: no days
     Cash* variation             # by position: realised since it was last settled to the mark
     int64_t variation_capacity
     # scratch
@@ -514,12 +530,37 @@ cdef inline void market_view(const State* s, const Market* m, MarketView* view) 
     view.queue = s.backlog
 
 
+cdef inline int day_take(State* s) except -1 nogil:
+    """A day begins: remember everybody's equity on the standing marks. ADR 24."""
+    cdef int64_t i
+    s.day_base = <Cash*>slab_grow(
+        s.day_base, &s.day_capacity, s.ledger.holder_count, sizeof(Cash))
+    for i in range(s.ledger.holder_count):
+        s.day_base[i] = 0
+        if s.ledger.holders[i].kind == SCOPE:
+            s.day_base[i] = margin_of(s, <int32_t>i, False).equity
+    s.day_next = (div_floor(s.time_ns - s.stages.day_at_ns, s.stages.day_ns) + 1) * (
+        s.stages.day_ns) + s.stages.day_at_ns
+    return 0
+
+
+cdef inline int day_moved(State* s, int32_t holder, Cash amount) except -1 nogil:
+    """Money that a scope was brought (> 0) or took away is no profit of its day."""
+    if s.day_next and holder != NIL:
+        s.day_base = <Cash*>slab_grow(
+            s.day_base, &s.day_capacity, s.ledger.holder_count, sizeof(Cash))
+        s.day_base[holder] += amount
+    return 0
+
+
 cdef inline int64_t step_begin(State* s, int kind, int32_t market, int32_t scope, int64_t parent,
                                int64_t generation, int32_t cause_market) except -1 nogil:
     """Append a row of the step table; what follows belongs to it until step_end()."""
     cdef int64_t row[STEP_COLUMNS]
     cdef int64_t levels = log_rows(s.log, T_LEVELS)
     cdef int64_t fills = log_rows(s.log, T_FILLS)
+    if s.day_next and s.time_ns >= s.day_next:
+        day_take(s)
     row[0] = log_rows(s.log, T_STEPS)
     row[1] = s.time_ns
     row[2] = s.venue
@@ -554,6 +595,9 @@ cdef inline int write_posting(State* s, int64_t step, int32_t source, int32_t ta
     row[4] = amount
     row[5] = reason
     log_append(s.log, T_POSTINGS, row)
+    if REASON_TRANSFER <= reason <= REASON_WITHDRAWAL:
+        day_moved(s, source, -amount)
+        day_moved(s, target, amount)
     return 0
 
 

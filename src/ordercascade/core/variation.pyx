@@ -10,8 +10,8 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_cancel_all
 from ordercascade.core.initial cimport open_orders
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, EXTERNAL, FUND, Holder, Position, SCOPE, ledger_holder, ledger_post, ledger_scope,
-    ledger_settle,
+    BAD_DEBT, EXTERNAL, Holder, Position, SCOPE, ledger_fund, ledger_holder, ledger_post,
+    ledger_scope, ledger_settle,
 )
 from ordercascade.core.reserve cimport reserved, reserves
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -68,9 +68,10 @@ cdef bint _short(const State* s, int64_t holder, int32_t asset) noexcept nogil:
     return h.collateral < 0 and h.asset == asset and h.kind == SCOPE
 
 
-cdef Cash _collect(State* s, int64_t step, int32_t asset) except? -1 nogil:
+cdef Cash _collect(State* s, int64_t step, int32_t market) except? -1 nogil:
     """Losers pay out of their cross scopes, then the fund pays; return what is missing."""
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, market)
+    cdef int32_t asset = s.markets[market].asset
     cdef int64_t i
     cdef int32_t h, cross
     cdef Cash missing = 0
@@ -90,9 +91,9 @@ cdef Cash _collect(State* s, int64_t step, int32_t asset) except? -1 nogil:
     return missing - smaller(0, s.ledger.holders[fund].collateral)
 
 
-cdef Cash _share(State* s, int64_t step, int32_t asset, Cash missing) except? -1 nogil:
+cdef Cash _share(State* s, int64_t step, int32_t market, Cash missing) except? -1 nogil:
     """Charge the winners so that each keeps floor(gain * collected / owed); return the charges."""
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, market)
     cdef int64_t i
     cdef int64_t last = NIL
     cdef Wide owed = 0
@@ -129,15 +130,15 @@ cdef Cash _share(State* s, int64_t step, int32_t asset, Cash missing) except? -1
 cdef int settle_market(State* s, int32_t market, int64_t step) except -1 nogil:
     """Realise, collect, share, pay: afterwards nobody is below zero. Part of a given step."""
     cdef int32_t asset = s.markets[market].asset
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, market)
     cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, asset)
     cdef Cash missing, gap
     cdef int64_t i
     _realise(s, market, step)
-    missing = _collect(s, step, asset)
+    missing = _collect(s, step, market)
     if missing == 0:
         return 0
-    missing -= _share(s, step, asset, missing)
+    missing -= _share(s, step, market, missing)
     _pay(s, step, debt, fund, missing, REASON_BAD_DEBT)
     for i in range(s.ledger.holder_count):
         if _short(s, i, asset):

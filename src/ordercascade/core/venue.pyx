@@ -13,6 +13,7 @@ from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.bulk cimport below_zero, fits, open_many
 from ordercascade.core.calls cimport calls_check, set_calls
 from ordercascade.core.funding cimport set_terms
+from ordercascade.core.funds cimport fund_total, funds_market
 from ordercascade.core.gates cimport set_gates
 from ordercascade.core.halting cimport set_breakers, valves_open
 from ordercascade.core.initial cimport initial_margin
@@ -20,8 +21,8 @@ from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT)
+    CLEARING, EXTERNAL, ledger_add_account, ledger_add_market, ledger_deltas,
+    ledger_find, ledger_fund, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
 from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
 from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
@@ -55,7 +56,6 @@ from ordercascade.mechanisms.tranches import Tranches
 
 cdef int32_t ORDERS_MAX = 1 << 26
 INT64 = 2**63 - 1
-NS_MAX = 2**62
 
 
 cdef class Venue:
@@ -217,6 +217,7 @@ cdef class Venue:
         if schedule is not None:
             m.plan = &(<Schedule>schedule).plan
         ledger_add_market(&self.s.ledger, asset)
+        funds_market(&self.s, market)
         triggers_add_market(&self.s.triggers, price_max)
         scopes_reserve(&self.s)
         self.torn = False
@@ -291,10 +292,15 @@ cdef class Venue:
         self.torn = False
         return scope
 
-    def fund_deposit(self, asset, amount):
-        """Add to the insurance fund from outside."""
+    def fund_deposit(self, asset, amount, *, market=None):
+        """Add to the asset's insurance fund from outside, or to the one of a market."""
         self._idle()
-        self._outside(self.holder(HolderKind.FUND, asset), self._int("amount", amount, 0, 2**60))
+        holder = self.holder(HolderKind.FUND, asset) if market is None else self.fund_of(market)
+        self._outside(holder, self._int("amount", amount, 0, 2**60))
+
+    def fund_of(self, market):
+        """The holder of the fund that answers for a market: its own, or its asset's."""
+        return ledger_fund(&self.s.ledger, self._market(market))
 
     cdef int priced(self) except -1:
         """Refuse a start without a mark in every market."""
@@ -378,8 +384,7 @@ cdef class Venue:
     def _account(self, account):
         number = self._int("account", account, 0, self.s.ledger.account_count - 1)
         if number == 0:
-            raise InputError("account", number, "must not be 0: account 0 is reserved for "
-                             "external")
+            raise InputError("account", number, "must not be 0: account 0 is reserved for external")
         return number
 
     def _scope(self, scope):
@@ -557,10 +562,9 @@ cdef class Venue:
         kind = self._judged(member, "kind", HolderKind, kind)
         if kind == HolderKind.SCOPE:
             raise InputError("kind", kind, "must be a holder of the venue; see scope_of()")
-        if kind == HolderKind.CLEARING:
-            return ledger_holder(&self.s.ledger, kind, self._market(which))
-        return ledger_holder(&self.s.ledger, kind,
-                             self._int("asset", which, 0, self.s.ledger.asset_count - 1))
+        at = self._market(which) if kind == HolderKind.CLEARING else self._int(
+            "asset", which, 0, self.s.ledger.asset_count - 1)
+        return ledger_holder(&self.s.ledger, kind, at)
 
     def scope_of(self, account, market):
         """The scope that holds an account's position in a market, or -1."""
@@ -583,9 +587,7 @@ cdef class Venue:
     def inherited(self, kind, market):
         """(size, cost, maintenance) of what the fund or the vault took over in a market."""
         m = self._market(market)
-        holder = ledger_holder(&self.s.ledger, self._judged(member, "kind", HolderKind, kind),
-                               self.s.markets[m].asset)
-        return inherited(&self.s, holder, m) if kind in (FUND, VAULT) else (0, 0, 0)
+        return inherited(&self.s, self._judged(member, "kind", HolderKind, kind), m)
 
     def liquidation_price(self, scope, market):
         """The tick nearest to safety at which the scope is liquidatable, other marks standing.
@@ -629,8 +631,8 @@ cdef class Venue:
 
     @property
     def fund(self):
-        """Balance of the insurance fund of the first asset."""
-        return self.balance(self.holder(HolderKind.FUND, 0))
+        """Balance of the insurance funds of the first asset, those of its markets among them."""
+        return fund_total(&self.s, 0)
 
     @property
     def bad_debt(self):

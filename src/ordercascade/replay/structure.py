@@ -139,20 +139,22 @@ class _Judge:
         outside = self.kind == HolderKind.EXTERNAL
         owned = np.where(outside, self.owner == 0, np.where(scope, self.owner > 0, self.owner < 0))
         self.hold("accounts", "account", owned, "be 0 for external, -1 for a venue's own")
-        placed = np.where(clears, self.market >= 0, scope | (self.market == -1))
-        self.hold("accounts", "market", placed & (self.market >= -1), "be one for clearing only")
-        which = np.where(clears, self.market, self.asset)
+        apart = (self.kind == HolderKind.FUND) & (self.market >= 0)
+        placed = np.where(clears, self.market >= 0, scope | apart | (self.market == -1))
+        rule = "be one for clearings and funds of markets only"
+        self.hold("accounts", "market", placed & (self.market >= -1), rule)
+        which = np.where(clears | apart, self.market, self.asset)
         seat = np.where(scope, self.owner, -2 - self.kind)
-        where = np.where(scope, self.market, -2)
+        where = np.where(scope, self.market, np.where(apart, -3, -2))
         seats = _fold(self.venue, seat, np.where(scope, self.asset, which), where)
         self.hold("accounts", "kind", _first(seats), "be there once")
         here = _key(self.venue, self.asset)
         for kind in PER_ASSET:
-            there = np.isin(here, here[self.kind == kind])
+            there = np.isin(here, here[(self.kind == kind) & ~apart])
             self.hold("accounts", "asset", there, f"have a holder of kind {kind.name}")
-        isolated = scope & (self.market >= 0)
+        isolated = (scope | apart) & (self.market >= 0)
         fits = self.clearing(self.venue, self.market) == self.asset
-        self.hold("accounts", "market", ~isolated | fits, "be a market of the scope's asset")
+        self.hold("accounts", "market", ~isolated | fits, "be a market of its asset")
 
     def _jumps(self) -> Int64:
         """Return the steps in which only a collateral jumps."""
