@@ -44,3 +44,18 @@ class ExpiryRule(IntEnum):
     AVERAGE_MARK = 2
     AVERAGE_INDEX = 3
     STATED = 4
+
+
+class OptionKind(IntEnum):
+    """What an option gives a right to: mechanisms/options.pxd."""
+
+    CALL = 1
+    PUT = 2
+
+
+class VolMove(IntEnum):
+    """What a scenario does to volatility: core/grids.pxd."""
+
+    DOWN = -1
+    SAME = 0
+    UP = 1

@@ -5,6 +5,7 @@ from ordercascade.core.collateral cimport stages_convert
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.options cimport grids_judge_rules
 from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
 from ordercascade.core.venue cimport Venue
@@ -48,6 +49,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     judged = Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # all at once
     stages_convert(s, &judged.s.stages)
+    grids_judge_rules(s, &judged.s)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):

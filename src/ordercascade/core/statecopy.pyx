@@ -12,6 +12,7 @@ from ordercascade.core.called cimport called_copy, called_digest, called_free
 from ordercascade.core.collateral cimport pledges_digest
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.ending cimport endings_copy, endings_digest, endings_free
+from ordercascade.core.grids cimport grids_copy, grids_digest, grids_free
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
 )
@@ -89,6 +90,7 @@ cdef void state_free(State* s) noexcept nogil:
     brakes_free(s.brakes)
     called_free(s.calls)
     endings_free(s.endings)
+    grids_free(s.grids)
     rates_free(s.rates)
     memset(s, 0, sizeof(State))
 
@@ -126,6 +128,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.brakes = NULL
     s.calls = NULL
     s.endings = NULL
+    s.grids = NULL
     s.rates = NULL
 
 
@@ -171,6 +174,7 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     brakes_copy(&to.brakes, s.brakes)
     called_copy(&to.calls, s.calls)
     endings_copy(&to.endings, s.endings)
+    grids_copy(&to.grids, s.grids)
     rates_copy(&to.rates, s.rates)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
@@ -455,6 +459,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     _digest_brakes(s, d)
     called_digest(s.calls, s.ledger.holder_count, d)
     endings_digest(s.endings, d)
+    grids_digest(s, d)
     _digest_rates(s, d)
     _digest_progress(s, d)
 
