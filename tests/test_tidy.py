@@ -45,15 +45,17 @@ CORRIDORS = [
     # The built-ins stand before the orchestrators: add_venue() makes them from numbers (door 1).
     (
         2,
-        "mechanisms core.brakes core.rates core.called core.state core.ending core.collateral"
+        "mechanisms core.brakes core.rates core.called core.state core.grids core.ending"
+        " core.portfolio core.options core.collateral"
         " core.funds core.statecopy core.bounds core.arriving core.reserve core.initial core.gates"
         " core.flock core.watch"
-        " core.opening core.steps core.conversion core.halting core.outside core.users core.bulk"
+        " core.opening core.steps core.conversion core.halting core.blocks core.outside core.users"
+        " core.bulk"
         " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
         " core.stages core.listing core.questions core.closeout core.reopening core.rating"
         " core.interest core.due"
         " core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
-        " core.changing core.dislocation core.planning core.lending",
+        " core.changing core.dislocation core.planning core.lending core.derivatives",
     ),
     (
         3,

@@ -6,6 +6,7 @@ from ordercascade.core.funds cimport funds_stay
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.options cimport grids_judge_rules
 from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
 from ordercascade.core.units cimport larger
@@ -51,6 +52,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     judged = Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # all at once
     stages_convert(s, &judged.s.stages)
     funds_stay(s, &judged.s.stages)
+    grids_judge_rules(s, &judged.s)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):

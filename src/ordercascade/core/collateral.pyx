@@ -10,6 +10,7 @@ from libc.string cimport memset
 from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_scope
+from ordercascade.core.options cimport grids_judge
 from ordercascade.core.pledges cimport (
     FROM_INDEX, FROM_MARK, FROM_RATE, HAIRCUT_TIERS, PEG_MOST, Pledge, WORTH_MOST, pledge_weighted,
     pledge_worth,
@@ -192,6 +193,7 @@ cdef int stages_convert(const State* s, const Stages* g) except -1:
 
 cdef int collateral_priced(const State* s) except -1:
     cdef int32_t i
+    grids_judge(s)
     if s.pledges == NULL:
         return 0
     for i in range(<int32_t>s.ledger.asset_count):

@@ -8,7 +8,7 @@ from ordercascade.core.bounds cimport fills_fit
 from ordercascade.core.book cimport (
     Book, Order, book_amend, book_cancel, book_clear, book_find, book_submit,
 )
-from ordercascade.core.ending cimport ended
+from ordercascade.core.ending cimport shut
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.halting cimport valve_refuses
@@ -18,9 +18,8 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.records cimport (
-    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_EXPIRED_MARKET, REJECT_HALTED,
-    REJECT_INSUFFICIENT, REJECT_NOT_OWNER, REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN,
-    REJECT_UNKNOWN_ORDER,
+    AMEND, CANCEL, GTC, LIMIT, Message, REJECT_HALTED, REJECT_INSUFFICIENT,
+    REJECT_NOT_OWNER, REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN, REJECT_UNKNOWN_ORDER,
 )
 from ordercascade.core.reserve cimport reserve_asked
 from ordercascade.core.slab cimport NIL
@@ -50,8 +49,8 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
         row.size = result
         _write(s, market, &row, 0, torn, 0)
         return result
-    if ended(s, market):
-        return REJECT_EXPIRED_MARKET
+    if shut(s, market):
+        return shut(s, market)
     if m.type == AMEND:
         order = book_find(book, m.order_id)
         row.side = 0 if order == NULL else order.side   # A change says no side: its order has one.

@@ -24,7 +24,8 @@ from ordercascade.core.ledger cimport (
     CLEARING, EXTERNAL, ledger_add_account, ledger_add_market, ledger_deltas,
     ledger_find, ledger_fund, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
+from ordercascade.core.pairs cimport (bankruptcy_quote, refuse_quote, user_close_pair,
+    user_wind_up)
 from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
     liquidation_price, margin_at, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
@@ -497,6 +498,7 @@ cdef class Venue:
         """What selling (a short: buying back) so many lots must bring in, so that the scope's
         equity is used up by its share of maintenance; rounded up. spec/MARGIN.md §3."""
         self._started()
+        refuse_quote(&self.s)
         p = self._leg(scope, market)
         held = self.s.ledger.positions[p].size
         lots = self._int("lots", lots, 1, absolute(held))
