@@ -44,9 +44,7 @@ HOUSE = {
 
 
 def risk(long: int = 200_000, short: int = 100_000, slip: int = 50_000) -> Schedule:
-    return Schedule.risk(
-        long_ppm=long, short_ppm=short, slippage_ppm=slip, initial_ppm=1_200_000
-    )
+    return Schedule.risk(long_ppm=long, short_ppm=short, slippage_ppm=slip, initial_ppm=1_200_000)
 
 
 def house(
