@@ -18,7 +18,7 @@ from ordercascade.safeguards import Put, Read, Safeguard, register
 from ordercascade.venuekeys import InterestConfig, MarginCallsConfig
 
 # What a planner is given where the venue says nothing of it: five slices over some minutes.
-PLANNED = {
+PLANNED: dict[str, LiquidationConfig] = {
     made.kind: made
     for made in (
         LiquidationConfig(kind="equal", slices=5, cooldown_s=Exact(30)),
@@ -89,7 +89,9 @@ def _clamped(own: OracleConfig, market: MarketConfig, value: Exact | None) -> Or
 
 def _median(venue: VenueConfig) -> str | None:
     own = (_own(venue, market) for market in venue.market)
-    return next((plain(each.ema_tau_s or 150) for each in own if each.kind == "basis3"), None)
+    return next(
+        (plain(each.ema_tau_s or Exact(150)) for each in own if each.kind == "basis3"), None
+    )
 
 
 def _put_median(venue: VenueConfig, value: str | None) -> VenueConfig:
