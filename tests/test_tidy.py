@@ -60,9 +60,9 @@ CORRIDORS = [
     (
         3,
         "exact progress margin keys venuekeys record market data stagekeys config funds collaterals"
-        " safeguards toml override presets surcharges books populations staging schedules marks"
-        " brakes slices policies ahead marketplan plan agenda scenario scenarios tables frames"
-        " handed backed summary tape_file tape engine venue run",
+        " safeguards guards toml override presets surcharges books populations staging schedules"
+        " marks brakes slices policies ahead marketplan plan agenda scenario scenarios tables"
+        " frames handed backed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

@@ -55,7 +55,7 @@ LATER_VALUES = frozenset(
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
         *("liquidator", "pool", "network"),  # takeover.mode
-        *("risk", "scenario"),  # schedule.type
+        *("scenario",),  # schedule.type
         *("underlying",),  # fund.scope
         *("scores",),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format

@@ -207,7 +207,6 @@ def test_a_slab_that_jumps_liquidates_a_long_on_the_way_up() -> None:
             ),
             ConfigError,
         ),
-        (Schedule.risk(long_ppm=1, short_ppm=1, slippage_ppm=1, multiplier=UNIT), ConfigError),
         ("flat", InputTypeError),
     ],
 )

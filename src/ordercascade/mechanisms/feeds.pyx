@@ -290,7 +290,7 @@ cdef class Feed(Oracle):
     cdef TimeNs wake(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
         """The next arrival, or heartbeat while the price may still move by itself; or NIL.
 
-        A funding basis moves with every instant: what it has moved since the last report is no news.
+        A funding basis moves with every instant: its way since the last report is no news.
         """
         cdef TimeNs at = NIL
         cdef int64_t i
@@ -321,7 +321,8 @@ cdef class Feed(Oracle):
             Feed, self.kind, self.source, own_weight_ppm=self.own_weight_ppm,
             price_max=self.price_max, window_ns=self.window_ns, tau_ns=self.tau_ns,
             funding_ppb=self.funding_ppb, funding_at_ns=self.funding_at_ns,
-            funding_every_ns=self.funding_every_ns, latency_ns=self.latency_ns, sigma_ppm=self.sigma_ppm,
+            funding_every_ns=self.funding_every_ns,
+            latency_ns=self.latency_ns, sigma_ppm=self.sigma_ppm,
             congestion_ppm=self.congestion_ppm, heartbeat_ns=self.heartbeat_ns,
             deviation_ppm=self.deviation_ppm, clamp_ppm=self.clamp_ppm,
             clamp_round_ppm=self.clamp_round_ppm, clamp_second_ppm=self.clamp_second_ppm)
