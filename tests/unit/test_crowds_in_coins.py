@@ -128,7 +128,7 @@ def test_shares_that_cannot_be_held_are_refused(assets: str, said: str) -> None:
 
 def test_an_index_that_is_not_set_buys_no_coins(monkeypatch: pytest.MonkeyPatch) -> None:
     text = TEXT.replace('oracle = { kind = "index", index = 2000 }\n', "")
-    monkeypatch.setattr("unit.test_crowds_in_coins.TEXT", text)
+    monkeypatch.setitem(globals(), "TEXT", text)
     made = scenario(price='kind = "index", market = "ETH"')
     with pytest.raises(oc.ConfigError, match="needs a price of the asset at the opening"):
         oc.World(made)
