@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
 from ordercascade.ahead import told as ahead_told
-from ordercascade.collaterals import impacts
+from ordercascade.books import Levels
+from ordercascade.collaterals import impacts, in_coins
 from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
+from ordercascade.populations import Cohort
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
 from ordercascade.surcharges import told as surcharge_told
@@ -79,6 +83,28 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     if plan.fund and not plan.funds:
         venue.fund_deposit(0, plan.fund)
     return venue
+
+
+def open_crowd(venue: Any, plan: VenuePlan, crowd: Cohort, books: Sequence[Levels]) -> int:
+    """Open a population's accounts; return the first one's id."""
+    deposits = crowd.drawn.deposits
+    units: dict[int, list[int]] = {}
+    (config,) = (each for each in plan.config.population if each.name == crowd.name)
+    if config.assets:
+        prices = [
+            (item.opening_mark(book), int(item.arguments["index"]))
+            for item, book in zip(plan.markets, books, strict=True)
+        ]
+        left, units = in_coins(
+            deposits.tolist(), config.assets, plan.collaterals, prices, f"{plan.path}.population"
+        )
+        deposits = np.array(left, dtype=np.int64)
+    first = int(venue.open_accounts(deposits, crowd.drawn.openings))
+    for asset, amounts in units.items():
+        for number, amount in enumerate(amounts):
+            if amount:
+                venue.deposit(first + number, asset, amount)
+    return first
 
 
 def spelt(

@@ -21,6 +21,7 @@ from ordercascade.collaterals import (
     collaterals,
     holdings,
     judge_backing,
+    judge_crowds,
     judge_spots,
 )
 from ordercascade.config import (
@@ -139,6 +140,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     instruments = [item.market for item in markets]
     backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
+    judge_crowds(config.population, backing, path)
     warned = ahead(config, first, path)
     judge_spots(backing, config, path)
     return VenuePlan(

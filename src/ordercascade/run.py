@@ -14,7 +14,14 @@ import msgspec
 from ordercascade.ahead import give_answers, schedule_ends
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
-from ordercascade.engine import changed_rules, default_engine, meta_of, raise_venue, tape_of
+from ordercascade.engine import (
+    changed_rules,
+    default_engine,
+    meta_of,
+    open_crowd,
+    raise_venue,
+    tape_of,
+)
 from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
@@ -238,7 +245,7 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
         said = _open_accounts(venue, plan, scenario.accounts(plan))
         runs = []
         for crowd in scenario.cohorts(plan, books, said):
-            first = int(venue.open_accounts(crowd.drawn.deposits, crowd.drawn.openings))
+            first = open_crowd(venue, plan, crowd, books)
             runs.append((crowd.name, first, len(crowd.drawn.deposits)))
         owners.append(Owners(Names(said, runs)))
         stream, number = f"answer/{plan.name}", len(owners) - 1

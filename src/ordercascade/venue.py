@@ -22,10 +22,12 @@ from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
 from ordercascade.enums import OrderFlag, OrderType, Reject, Side, TimeInForce
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
-from ordercascade.exact import plain
+from ordercascade.exact import plain, time_ns
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
 from ordercascade.populations import Names
+from ordercascade.standing import Standing, stood
+from ordercascade.upcoming import alone, answering, ending, give_answer, plan_end
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -35,21 +37,6 @@ class Owners(NamedTuple):
     """Whose the accounts of a built venue are: ids by name."""
 
     names: Names
-
-
-class Standing(NamedTuple):
-    """A margin scope at some marks: `market` is None for the cross scope."""
-
-    account: int
-    market: str | None
-    equity: Decimal
-    maintenance: Decimal
-    liquidatable: bool
-
-    @property
-    def ratio(self) -> float:
-        """Equity over maintenance; at or below 1 the scope is liquidated."""
-        return float(self.equity / self.maintenance) if self.maintenance else float("inf")
 
 
 class Venue:
@@ -67,7 +54,7 @@ class Venue:
     ) -> None:
         """Open a venue; `rules` are keys of a scenario's [[venue]], `index` outside prices."""
         once(self, hasattr(self, "_plan"))
-        raw = spelt(preset, markets, rules or {}, index or {}, fund)
+        raw = spelt(preset, markets, alone(rules or {}), index or {}, fund)
         try:
             built = toml.build(raw, VenueConfig)
         except ConfigError as error:
@@ -243,7 +230,7 @@ class Venue:
         for account in range(1, self._accounts + 1) if risky else ():
             for scope, at in self._scopes(account):
                 if scope in risky:
-                    found[scope] = self._at(account, scope, at, marks)
+                    found[scope] = stood(self._venue, self._plan, (account, scope, at), marks)
         return [found[scope] for scope in sorted(found)]
 
     def liquidation_price(self, account: int | str, market: str) -> Decimal | None:
@@ -259,10 +246,40 @@ class Venue:
         ticks = self._asked("bankruptcy_price", account, market)
         return None if ticks is None else self._units(market).to_price(ticks)
 
-    def settle(self) -> Tape:
-        """Run the rounds now until nobody is at risk; return the tape of all that happened."""
+    def expire(
+        self,
+        market: str,
+        at_s: Number,
+        *,
+        price: str = "mark",
+        window_s: Number | None = None,
+        stated: Number | None = None,
+    ) -> None:
+        """Plan the end of a market, so many seconds after the beginning; `settle(at_s=)` meets it.
+
+        `price`: mark, index, average_mark, average_index (of the last `window_s`), or stated.
+        """
+        at, units = self._market(market), self._units(market)
+        ends = ending(units, at_s=at_s, price=price, window_s=window_s, stated=stated)
         self._start()
-        self._world.settle()
+        plan_end(self._world, at, ends, self._meta, alone=hasattr(self, "_engine"))
+
+    def answer(self, account: int | str, action: str, **how: Number | str) -> None:
+        """Say what an account does when it is called for margin: add, reduce or ignore.
+
+        `delay_s`; add: `target` (maintenance margins), `wallet`, `source`; reduce: `fraction`.
+        """
+        owner, numbers = self._account(account), answering(self._plan, action, how)
+        self._start()
+        give_answer(self._world, self._venue, owner, numbers)
+
+    def settle(self, at_s: Number | None = None) -> Tape:
+        """Run the rounds until nobody is at risk, now or at a later second of the venue's clock.
+
+        What was planned until then happens first, each at its time. Returns the tape of all.
+        """
+        self._start()
+        self._world.settle(None if at_s is None else time_ns("at_s", at_s))
         return tape_of(self._world, self._meta)
 
     def audit(self) -> dict[str, int]:
@@ -363,25 +380,10 @@ class Venue:
         return sorted(found, key=lambda item: item[0])
 
     def _stood(self, account: int, marks: Sequence[int]) -> list[Standing]:
-        return [self._at(account, scope, at, marks) for scope, at in self._scopes(account)]
-
-    def _at(self, account: int, scope: int, at: int | None, marks: Sequence[int]) -> Standing:
-        """Margin at given marks: SEMANTICS §1, the same whole numbers as the engine's."""
-        equity, maintenance, lots = int(self._venue.collateral(scope)), 0, 0
-        for index, item in enumerate(self._plan.markets):
-            size, cost = self._venue.position(scope, index)
-            value = item.market.worth(size, marks[index])
-            equity += value - cost
-            lots += abs(size)
-            if size:
-                maintenance += item.maintenance(abs(value))
-        if self._plan.collaterals or any(item.margins for item in self._plan.markets):
-            equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
-        strict = self._plan.arguments["trigger_strict"]
-        short = equity < maintenance or (equity == maintenance and not strict)
-        label = None if at is None else self._plan.markets[at].market.name
-        money = self._settled().to_money(equity), self._settled().to_money(maintenance)
-        return Standing(account, label, *money, bool(lots) and short)
+        return [
+            stood(self._venue, self._plan, (account, scope, at), marks)
+            for scope, at in self._scopes(account)
+        ]
 
     def __reduce__(self) -> NoReturn:
         hint = "send the calls that built it, or a Scenario; World.fork() copies a running world"
