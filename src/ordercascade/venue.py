@@ -26,6 +26,7 @@ from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
 from ordercascade.populations import Names
+from ordercascade.portfolios import forget_options, given_marks
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
@@ -234,6 +235,7 @@ class Venue:
         marks = self._marks()
         for market, price in prices.items():
             marks[self._market(market)] = self._units(market).to_ticks(price)
+        forget_options(marks, self._plan.markets, prices)
         return tuple(self._stood(self._account(account), marks))
 
     def at_risk(self) -> list[Standing]:
@@ -350,7 +352,7 @@ class Venue:
         self._start()
         return [
             int(self._venue.marks()[at])
-            if item.feed  # What it remembers is the engine's.
+            if item.feed or item.option  # What it remembers, or works out, is the engine's.
             else item.mark_of(*(int(price) for price in self._venue.prices(at)))
             for at, item in enumerate(self._plan.markets)
         ]
@@ -376,8 +378,9 @@ class Venue:
             lots += abs(size)
             if size:
                 maintenance += item.maintenance(abs(value))
-        if self._plan.collaterals or any(item.margins for item in self._plan.markets):
-            equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
+        asked = self._plan.collaterals or self._plan.portfolio
+        if asked or any(item.margins for item in self._plan.markets):
+            equity, maintenance = self._venue.what_if(scope, given_marks(marks))
         strict = self._plan.arguments["trigger_strict"]
         short = equity < maintenance or (equity == maintenance and not strict)
         label = None if at is None else self._plan.markets[at].market.name

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 
+from ordercascade.core.changing import change
 from ordercascade.core.derivatives import buckets, schedule_volatility, set_portfolio, span
+from ordercascade.core.lending import schedule_interest
 from ordercascade.core.monitor import Monitor
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.duties import OptionKind, VolMove
 from ordercascade.enums import (
     AdlTrigger,
-    BreakerKind,
     MarketKind,
     Outcome,
     PriceSource,
@@ -23,7 +24,7 @@ from ordercascade.enums import (
     StepKind,
 )
 from ordercascade.errors import ConfigError, InputError, InputTypeError
-from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.mechanisms.surcharges import ContagionBuffer
 from unit.test_options import DAY, listed, opened
 from unit.worlds import rows, run_checked
 
@@ -380,13 +381,52 @@ def test_the_hash_tells_terms_apart() -> None:
     [
         ({"queue": QueueOrder.TRIGGER_PRICE}, "trigger_price"),
         ({"calls": {"call_ppm": 2 * PPM}}, "margin calls"),
-        ({"breakers": [Breaker(BreakerKind.BAND, band_ppm=50_000)]}, "breakers"),
+        ({"stages": {"insured": True}}, "insured"),
+        ({"stages": {"adl_overlap": True}}, "overlap"),
+        ({"stages": {"variation": True}}, "variation"),
     ],
 )
 def test_rules_that_ask_single_markets_are_refused(rules: dict[str, Any], word: str) -> None:
     world, _ = listed({"kind": CALL}, **rules)
     with pytest.raises(ConfigError, match=word):
         world.start()
+
+
+def test_interest_and_collaterals_are_refused() -> None:
+    world, _ = listed({"kind": CALL})
+    terms = {"slope_ppb": 1, "steep_ppb": 2, "optimum_ppb": 3}
+    schedule_interest(world, 5, 0, every_ns=1, **terms)
+    with pytest.raises(ConfigError, match="interest"):
+        world.start()
+    world, _ = listed({"kind": CALL}, asset_count=2)
+    world.add_collateral(0, 1, price=1)
+    with pytest.raises(ConfigError, match="collaterals"):
+        world.start()
+
+
+def test_a_running_venue_keeps_to_what_a_portfolio_can_have() -> None:
+    world, venue = listed({"kind": CALL})
+    opened(venue, 10**6)
+    world.start()
+    with pytest.raises(ConfigError, match="trigger_price"):
+        change(world, 0, queue=QueueOrder.TRIGGER_PRICE)
+    change(world, 0, queue=QueueOrder.MARGIN_RATIO)
+
+
+def test_a_contagion_buffer_counts_portfolios_as_they_would_be_there() -> None:
+    """Long 10 with 135,000 falls within 5 % of the mark; a put under each keeps another safe."""
+    buffer = ContagionBuffer(reach_ppm=50_000, cap_ppm=90_000)
+    seen = []
+    for puts in (0, 10):
+        world, venue = listed({"kind": PUT}, surcharges=[buffer])
+        opened(venue, 135_000, (0, 10, 10_000), *([(1, puts, 571)] if puts else []))
+        world.schedule_index(5, 0, 0, 9_999)
+        world.start()
+        world.run()
+        steps = rows(world, "steps", "time_ns", "kind")
+        seen.append([time for time, kind in steps if kind == StepKind.RATES])
+    assert seen[0][0] == 0
+    assert seen[1][0] == 30 * DAY  # when the puts are gone
 
 
 def test_questions_that_a_portfolio_has_no_answer_to_are_refused() -> None:
