@@ -78,7 +78,9 @@ class Drawn:
             groups.append(list(range(first, len(self.markets))))
         self.terms: dict[str, Any] = {
             "underlyings": [grid(draw, group[0], group) for group in groups],
-            "offsets": draw.choice([[], [(0, 1, 400_000)], [(1, 0, 10**6)]]),
+            "offsets": draw.choice(
+                [[], [(0, 1, 400_000)], [(1, 0, 10**6)], [(0, 1, 250_000), (1, 0, 300_000)]]
+            ),
             "maintenance_ppm": draw.choice([800_000, 10**6, 333_333]),
         }
         set_portfolio(self.world, 0, **self.terms)
