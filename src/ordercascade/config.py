@@ -14,6 +14,7 @@ from msgspec import Meta
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.optionkeys import OptionConfig, PortfolioConfig, VolatilityConfig
 from ordercascade.record import Record
 from ordercascade.stagekeys import (
     Schedule,
@@ -261,6 +262,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     book: Book | None = None
     funding: FundingRuleConfig | None = None
     expiry: ExpiryConfig | None = None
+    option: OptionConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -316,6 +318,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     population: tuple[PopulationConfig, ...] = ()
     answer: tuple[AnswerConfig, ...] = ()
     interest: InterestConfig | None = None
+    portfolio: PortfolioConfig | None = None
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):
@@ -379,6 +382,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     transfer: tuple[TransferConfig, ...] = ()
     funding: tuple[FundingConfig, ...] = ()
     jump: tuple[JumpConfig, ...] = ()
+    volatility: tuple[VolatilityConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

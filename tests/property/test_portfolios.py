@@ -19,7 +19,9 @@ from ordercascade.core.derivatives import (
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.duties import OptionKind
-from ordercascade.enums import AdlTrigger, MarketKind, PriceSource, Side, StepKind
+from ordercascade.enums import AdlTrigger, BreakerKind, MarketKind, PriceSource, Side, StepKind
+from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.mechanisms.surcharges import VolatilityFee
 from reference import portfolio as twin
 
 DAY = 86_400 * 10**9
@@ -76,7 +78,9 @@ class Drawn:
             groups.append(list(range(first, len(self.markets))))
         self.terms: dict[str, Any] = {
             "underlyings": [grid(draw, group[0], group) for group in groups],
-            "offsets": draw.choice([[], [(0, 1, 400_000)], [(1, 0, 10**6)]]),
+            "offsets": draw.choice(
+                [[], [(0, 1, 400_000)], [(1, 0, 10**6)], [(0, 1, 250_000), (1, 0, 300_000)]]
+            ),
             "maintenance_ppm": draw.choice([800_000, 10**6, 333_333]),
         }
         set_portfolio(self.world, 0, **self.terms)
@@ -227,7 +231,11 @@ def test_a_random_venue_with_options_loses_no_unit(rule: AdlTrigger) -> None:
     kinds: set[int] = set()
     for seed in range(max(1, OPS // 1000)):
         draw = random.Random(seed)
-        drawn = Drawn(draw, inverse=False, adl_trigger=rule)
+        halt = Breaker(BreakerKind.HALT, band_ppm=60_000, halt_ns=DAY // 8, everybody=True)
+        volatile = {"sample_ns": 10**9, "start_ppb": 10**7, "step_ppm": 10**6}
+        fee = VolatilityFee(base_ppm=0, slope_ppm=1, cap_ppm=2_000, reference_ppb=1, **volatile)
+        guards = {"breakers": [halt], "surcharges": [fee]} if seed % 2 else {}
+        drawn = Drawn(draw, inverse=False, adl_trigger=rule, **guards)
         for market, each in enumerate(drawn.markets):
             if each.option is None:
                 index = drawn.venue.prices(market)[1]

@@ -113,7 +113,7 @@ def listed(
 ) -> tuple[World, Venue]:
     """A future at its index, depth around it, and options on it; multiplier 10; one underlying."""
     world = World(1)
-    world.add_venue(**rules)
+    world.add_venue(rules.pop("asset_count", 1), **rules)
     venue = world.venue(0)
     venue.add_market(
         multiplier=10, price_max=10**6, size_max=10**6, index=index, source=PriceSource.INDEX

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
-from ordercascade.core.derivatives import buckets, schedule_volatility, set_portfolio, span
+from ordercascade.core.changing import change
+from ordercascade.core.derivatives import (
+    buckets,
+    schedule_volatility,
+    set_option,
+    set_portfolio,
+    span,
+)
+from ordercascade.core.lending import schedule_interest
 from ordercascade.core.monitor import Monitor
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.duties import OptionKind, VolMove
 from ordercascade.enums import (
     AdlTrigger,
-    BreakerKind,
     MarketKind,
     Outcome,
     PriceSource,
@@ -23,7 +31,8 @@ from ordercascade.enums import (
     StepKind,
 )
 from ordercascade.errors import ConfigError, InputError, InputTypeError
-from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.margin import loss_grid, requirement
+from ordercascade.mechanisms.surcharges import ContagionBuffer
 from unit.test_options import DAY, listed, opened
 from unit.worlds import rows, run_checked
 
@@ -178,6 +187,17 @@ def test_a_larger_range_or_volatility_never_asks_less() -> None:
         before = 0
 
 
+def test_the_vectors_functions_say_the_same_of_a_future() -> None:
+    """`margin.loss_grid` and `requirement` are exact fractions; here every scenario is whole."""
+    grid = {"reference": 0, "markets": [0], "rows": span(150_000)}
+    world, venue = futures(10_000, grids=[grid])
+    scope = opened(venue, 10**6, (0, -7, 10_000))
+    world.start()
+    shocks = [Fraction(move, PPM) for move, _, _ in span(150_000)]
+    array = loss_grid(Fraction(-7 * 10), Fraction(10_000), shocks)
+    assert requirement([array])[1] == venue.initial(scope) == 105_000
+
+
 # --- orders and questions ------------------------------------------------------------------------
 
 
@@ -212,6 +232,25 @@ def test_money_that_scenarios_need_does_not_leave() -> None:
     world.start()
     assert venue.withdraw(1, 0, 50_001) == Reject.INSUFFICIENT
     assert venue.withdraw(1, 0, 50_000) == 0
+
+
+def test_time_and_volatility_alone_move_what_is_asked() -> None:
+    """On the 20th day, at 90 % volatility, it is what it is on the first of an option of 10."""
+    asked = []
+    for days, vol in ((30, 500_000), (10, 500_000), (10, 900_000)):
+        world, venue = listed({"kind": CALL, "expires_ns": days * DAY, "vol_ppm": vol})
+        scope = opened(venue, 10**7, (0, 10, 10_000), (1, -30, 571))
+        world.schedule_index(20 * DAY, 0, 0, 10_000)
+        schedule_volatility(world, 20 * DAY + 1, 0, 0, factor_ppm=1_800_000)
+        world.start()
+        found = [venue.maintenance(scope)]
+        while days == 30 and world.step() >= 0 and world.time_ns <= 20 * DAY + 1:
+            found.append(venue.maintenance(scope))
+        asked.append(found)
+    (start, *later), (ten,), (wild,) = asked
+    assert ten != start
+    assert ten in later
+    assert abs(later[-1] - wild) <= 8  # a nanosecond less is left
 
 
 def test_what_if_reprices_options_on_the_mark_that_is_given() -> None:
@@ -282,6 +321,57 @@ def test_the_leg_whose_end_relieves_most_goes_first_and_a_hedge_never() -> None:
     assert [market for (market,) in rows(world, "liquidations", "market")] == [0]
     assert venue.position(scope, 0) == (0, 0)
     assert venue.position(scope, 1)[0] == -4
+
+
+def test_a_hedge_of_options_is_not_sold_while_the_scope_has_something() -> None:
+    """Ten calls sold under ten futures: without the futures the calls alone would ask more."""
+    world, venue = listed({"kind": CALL})
+    scope = opened(venue, 70_000, (0, 10, 10_000), (1, -10, 571))
+    bare = opened(venue, 10**7, (1, -10, 571))
+    world.schedule_index(5, 0, 0, 10_001)
+    world.start()
+    assert 70_000 < venue.maintenance(scope) < venue.maintenance(bare)
+    assert scope in venue.at_risk()
+    while world.step() >= 0 and world.time_ns <= DAY:
+        assert venue.position(scope, 0)[0] == 10
+    assert rows(world, "liquidations", "scope") == []
+
+
+def test_two_hedged_futures_are_sold_one_after_the_other() -> None:
+    """Neither's end relieves, and there are books: the scope cannot pay the contingency of both."""
+    grid = {"reference": 0, "markets": [0, 1], "rows": span(150_000), "contingency_ppm": 50_000}
+    world, venue = futures(10_000, 10_000, grids=[grid])
+    scope = opened(venue, 90_000, (0, 10, 10_000), (1, -10, 10_000))
+    for market in range(2):
+        venue.seed_level(market, Side.BID, 9_999, 100)
+        venue.seed_level(market, Side.ASK, 10_001, 100)
+    world.start()
+    assert venue.maintenance(scope) == 100_000
+    world.settle()
+    run_checked(world)
+    assert [market for (market,) in rows(world, "liquidations", "market")] == [0, 1]
+    assert venue.collateral(scope) == 90_000 - 200
+
+
+def test_an_option_s_other_mark_lets_a_pending_scope_try_again() -> None:
+    """Nobody bids for its futures; a jump of volatility changes no mark but the option's."""
+    world = World(1)
+    world.add_venue()
+    venue = world.venue(0)
+    for index in (10_000, 0):
+        venue.add_market(multiplier=10, price_max=10**6, size_max=10**6, index=index,
+                         source=PriceSource.INDEX)  # fmt: skip
+    set_option(world, 0, 1, kind=PUT, underlying=0, strike=9_000, expires_ns=DAY, vol_ppm=500_000)
+    grid = {"reference": 0, "markets": [0, 1], "rows": span(150_000)}
+    set_portfolio(world, 0, underlyings=[grid])
+    opened(venue, 140_000, (0, 10, 10_000), (1, 1, 1))
+    world.schedule_index(5, 0, 0, 10_000)
+    schedule_volatility(world, 7, 0, 1, vol_ppm=2_000_000)
+    world.start()
+    run_checked(world)
+    times = dict(rows(world, "steps", "step", "time_ns"))
+    sent = rows(world, "liquidations", "step", "lots_filled")
+    assert [(times[step], filled) for step, filled in sent] == [(0, 0), (7, 0), (DAY, 0)]
 
 
 def test_options_are_never_sent_as_orders_and_below_zero_they_are_handed_over() -> None:
@@ -380,13 +470,52 @@ def test_the_hash_tells_terms_apart() -> None:
     [
         ({"queue": QueueOrder.TRIGGER_PRICE}, "trigger_price"),
         ({"calls": {"call_ppm": 2 * PPM}}, "margin calls"),
-        ({"breakers": [Breaker(BreakerKind.BAND, band_ppm=50_000)]}, "breakers"),
+        ({"stages": {"insured": True}}, "insured"),
+        ({"stages": {"adl_overlap": True}}, "overlap"),
+        ({"stages": {"variation": True}}, "variation"),
     ],
 )
 def test_rules_that_ask_single_markets_are_refused(rules: dict[str, Any], word: str) -> None:
     world, _ = listed({"kind": CALL}, **rules)
     with pytest.raises(ConfigError, match=word):
         world.start()
+
+
+def test_interest_and_collaterals_are_refused() -> None:
+    world, _ = listed({"kind": CALL})
+    terms = {"slope_ppb": 1, "steep_ppb": 2, "optimum_ppb": 3}
+    schedule_interest(world, 5, 0, every_ns=1, **terms)
+    with pytest.raises(ConfigError, match="interest"):
+        world.start()
+    world, _ = listed({"kind": CALL}, asset_count=2)
+    world.add_collateral(0, 1, price=1)
+    with pytest.raises(ConfigError, match="collaterals"):
+        world.start()
+
+
+def test_a_running_venue_keeps_to_what_a_portfolio_can_have() -> None:
+    world, venue = listed({"kind": CALL})
+    opened(venue, 10**6)
+    world.start()
+    with pytest.raises(ConfigError, match="trigger_price"):
+        change(world, 0, queue=QueueOrder.TRIGGER_PRICE)
+    change(world, 0, queue=QueueOrder.MARGIN_RATIO)
+
+
+def test_a_contagion_buffer_counts_portfolios_as_they_would_be_there() -> None:
+    """Long 10 with 135,000 falls within 5 % of the mark; a put under each keeps another safe."""
+    buffer = ContagionBuffer(reach_ppm=50_000, cap_ppm=90_000)
+    seen = []
+    for puts in (0, 10):
+        world, venue = listed({"kind": PUT}, surcharges=[buffer])
+        opened(venue, 135_000, (0, 10, 10_000), *([(1, puts, 571)] if puts else []))
+        world.schedule_index(5, 0, 0, 9_999)
+        world.start()
+        world.run()
+        steps = rows(world, "steps", "time_ns", "kind")
+        seen.append([time for time, kind in steps if kind == StepKind.RATES])
+    assert seen[0][0] == 0
+    assert seen[1][0] == 30 * DAY  # when the puts are gone
 
 
 def test_questions_that_a_portfolio_has_no_answer_to_are_refused() -> None:

@@ -161,8 +161,6 @@ cdef inline void grids_digest(const State* s, Digest* d) noexcept nogil:
     for i in range(smaller(s.market_count, g.contract_capacity)):
         c = &g.contracts[i]
         digest_word(d, (<int64_t>c.group << 8) | c.known)
-        if not c.known:
-            continue
         digest_word(d, (<int64_t>c.market << 16) | (c.terms.kind << 8) | c.terms.coin)
         digest_word(d, c.terms.per)
         digest_word(d, c.terms.of)

@@ -105,7 +105,7 @@ cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
             position.handover = value
             s.cells[legs] = need_in(m, position.size, value, position.cost)
             if grid_of(s, position.market) != NIL:
-                s.cells[legs] = leg_maintenance(s, position.market, position.size)
+                s.cells[legs] += leg_maintenance(s, position.market, position.size)
             legs += 1
         p = position.next
     split_shares(at.equity, s.cells, legs, s.cells + legs)

@@ -15,6 +15,7 @@ from ordercascade.core.grids cimport (
     Contract, GRIDS_MAX, Grid, Grids, Offset, ROWS_MAX, Seen, grid_of, grids_new, is_option,
 )
 from ordercascade.core.portfolio cimport portfolio_maintenance
+from ordercascade.core.rates cimport Rates
 from ordercascade.core.slab cimport slab_grow
 from ordercascade.core.state cimport Market, QUEUE_TRIGGER_PRICE, State
 from ordercascade.core.units cimport Ppm, Tick, TimeNs, smaller
@@ -296,10 +297,8 @@ cdef int grids_judge_rules(const State* s, const State* rules) except -1:
         grids_refuse(s, "insured fills or an overlap check")
     if rules.stages.variation or rules.stages.search_ppm:
         grids_refuse(s, "variation or margin levels")
-    if rules.rates != NULL:
-        grids_refuse(s, "surcharges or interest")
-    if rules.brakes != NULL:
-        grids_refuse(s, "breakers")
+    if rules.rates != NULL and (<const Rates*>rules.rates).lending.on:
+        grids_refuse(s, "interest")
     if rules.rules.queue == QUEUE_TRIGGER_PRICE:
         grids_refuse(s, "queue = trigger_price: a portfolio has no liquidation price to sort by; "
                      "use margin_ratio or scope_id")

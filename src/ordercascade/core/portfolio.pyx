@@ -23,12 +23,12 @@ from ordercascade.core.book cimport book_open
 from ordercascade.core.contracts cimport INVERSE
 from ordercascade.core.grids cimport (
     Contract, GRIDS_MAX, Grid, Grids, ROWS_MAX, Row, Seen, VOL_DOWN, VOL_SAME, VOL_UP, grid_of,
-    is_option,
+    is_option, priced_by,
 )
 from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
-    LEG_WORST_PNL, Market, State, need_in, price_at, value_of,
+    LEG_WORST_PNL, Margin, Market, State, margin_of, need_in, price_at, value_of,
 )
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger, oc_quotient,
@@ -59,12 +59,22 @@ ctypedef struct Worst:
 
 # --- prices ------------------------------------------------------------------------------------
 
-cdef inline Tick _mark(const State* s, const Ask* a, int32_t market) noexcept nogil:
-    return price_at(&s.markets[market], a.peek) if a.marks == NULL else a.marks[market]
-
-
 cdef inline TimeNs _left(const Grids* g, const Contract* c, bint peek) noexcept nogil:
     return larger(0, c.expires_ns - (g.peeked_ns if peek else g.marked_ns))
+
+
+cdef inline Tick _mark(const State* s, const Ask* a, int32_t market) noexcept nogil:
+    cdef const Grids* g = <const Grids*>s.grids
+    cdef const Contract* c
+    if a.marks != NULL:
+        return a.marks[market]
+    if a.moved == NIL or priced_by(s, market) != a.moved:
+        return price_at(&s.markets[market], a.peek)
+    if market == a.moved:
+        return a.price
+    c = &g.contracts[market]
+    return smaller(s.markets[market].price_max,
+                   option_price(&c.terms, a.price, _left(g, c, a.peek), c.stood_ppm))
 
 
 cdef void _scenarios(const Contract* c, const Grid* grid, const Tick* moves, Tick spot,
@@ -92,7 +102,7 @@ cdef const Tick* _prices(const State* s, const Ask* a, const Grid* grid, const S
     cdef Tick spot = _mark(s, a, c.market)
     cdef Tick reference = _mark(s, a, grid.reference)
     cdef Seen* seen
-    if a.marks != NULL:
+    if a.marks != NULL or a.moved != NIL:
         _scenarios(c, grid, t.moves, spot, left, vol_ppm, room)
         return room
     seen = &g.seen[2 * market + a.peek]
@@ -265,6 +275,7 @@ cdef inline Ask _about(int32_t scope) noexcept nogil:
     memset(&a, 0, sizeof(Ask))
     a.scope = scope
     a.without = NIL
+    a.moved = NIL
     return a
 
 
@@ -283,6 +294,31 @@ cdef Cash portfolio_under(const State* s, int32_t scope, const Tick* marks) noex
     cdef Ask a = _about(scope)
     a.marks = marks
     return _maintained(s, &a)
+
+
+cdef Margin margin_moved(const State* s, int32_t scope, int32_t market, Tick price) noexcept nogil:
+    cdef Margin out = margin_of(s, scope, False)
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    cdef const Market* m
+    cdef Ask a = _about(scope)
+    cdef Cash before, after
+    out.maintenance -= _maintained(s, &a)
+    a.moved = market
+    a.price = price
+    out.maintenance += _maintained(s, &a)
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        p = position.next
+        if position.size == 0 or priced_by(s, position.market) != market:
+            continue
+        m = &s.markets[position.market]
+        before = value_of(m, position.size, m.mark)
+        after = value_of(m, position.size, _mark(s, &a, position.market))
+        out.equity += after - before
+        out.maintenance += (need_in(m, position.size, after, position.cost)
+                            - need_in(m, position.size, before, position.cost))
+    return out
 
 
 cdef Cash leg_maintenance(const State* s, int32_t market, Lot size) noexcept nogil:
@@ -416,7 +452,7 @@ cdef int32_t portfolio_leg(const State* s, int32_t scope) noexcept nogil:
         a.without = position.market
         relief = need_in(&s.markets[position.market], position.size, value, position.cost)
         if grid_of(s, position.market) != NIL:
-            relief = whole - _maintained(s, &a)
+            relief += whole - _maintained(s, &a)
         if option != NIL and relief <= 0:
             continue
         if s.rules.leg == LEG_WORST_PNL:
