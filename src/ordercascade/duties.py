@@ -44,3 +44,18 @@ class ExpiryRule(IntEnum):
     AVERAGE_MARK = 2
     AVERAGE_INDEX = 3
     STATED = 4
+
+
+class Leg(IntEnum):
+    """Which of an account's positions in a market a liquidation closed: ADR 21."""
+
+    NET = 0
+    LONG = 1
+    SHORT = 2
+
+
+class PairRule(IntEnum):
+    """What happens to a hedged scope that holds both legs of a market, before its order."""
+
+    KEPT = 0
+    NET = 1

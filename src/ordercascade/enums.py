@@ -125,6 +125,7 @@ class StepKind(IntEnum):
     RATES = 15
     INTEREST = 16
     EXPIRY = 17
+    NETTING = 18  # both legs of a hedged scope's market, against one another
 
 
 class Outcome(IntEnum):
@@ -175,6 +176,8 @@ class NoteKind(IntEnum):
     MARGIN_CALL = 10  # a: equity; b: maintenance
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
+    HEDGED = 13  # a: account in hedge mode; b: the number that its short legs trade under
+    NETTED = 14  # a: price; b: lots of each leg
 
 
 class MarketKind(IntEnum):

@@ -4,6 +4,7 @@ from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.collateral cimport stages_convert
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
+from ordercascade.core.hedging cimport check_hedged
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
@@ -48,6 +49,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     judged = Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # all at once
     stages_convert(s, &judged.s.stages)
+    check_hedged(s, &judged.s)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):

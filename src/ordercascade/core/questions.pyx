@@ -3,9 +3,11 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.collateral cimport pledge_trigger, pledged_at
-from ordercascade.core.ledger cimport Position, ledger_find
+from ordercascade.core.hedging cimport leg_position, pair_of, pair_trigger
+from ordercascade.core.ledger cimport Position, ledger_find, ledger_leg
 from ordercascade.core.losses cimport fix_handover
 from ordercascade.core.contracts cimport LINEAR
+from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     price_of, value_of, Margin, Market, State, SUB_ADL, liquidatable, margin_of, need_in, tick_in,
 )
@@ -36,6 +38,13 @@ cdef tuple margin_at(const State* s, int32_t scope, dict marks):
     return equity, maintenance
 
 
+cdef tuple position_of(const State* s, int32_t scope, int32_t market, leg):
+    cdef int32_t p = leg_position(s, scope, market, leg)
+    if p < 0:
+        return 0, 0
+    return s.ledger.positions[p].size, s.ledger.positions[p].cost
+
+
 cdef tuple inherited(const State* s, int32_t holder, int32_t market):
     cdef int32_t p = ledger_find(&s.ledger, holder, market)
     if p < 0:
@@ -52,6 +61,8 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     cdef Cash value
     cdef Wide base
     cdef Tick tick
+    if p >= 0 and s.ledger.positions[p].size == 0:
+        p = ledger_leg(&s.ledger, scope, market, s.ledger.holders[scope].hedged)
     if p < 0 or s.ledger.positions[p].size == 0:
         return None
     position = &s.ledger.positions[p]
@@ -60,15 +71,17 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     value = value_of(m, position.size, m.mark)
     base = <Wide>at.equity - value - at.maintenance + need_in(
         m, position.size, value, position.cost)
-    if s.pledges != NULL:
+    if pair_of(s, p) != NIL:
+        pair_trigger(s, p, base, &tick)
+    elif s.pledges != NULL:
         tick = pledge_trigger(s, scope, position, base)
     else:
         tick = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
     return tick if 1 <= tick <= TICK_MAX else None
 
 
-cdef object bankruptcy_price(State* s, int32_t scope, int32_t market):
-    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+cdef object bankruptcy_price(State* s, int32_t scope, int32_t market, leg):
+    cdef int32_t p = leg_position(s, scope, market, leg)
     cdef const Position* position
     if p < 0 or s.ledger.positions[p].size == 0:
         return None

@@ -44,6 +44,7 @@ cdef enum:
     STEP_RATES = 15
     STEP_INTEREST = 16
     STEP_EXPIRY = 17
+    STEP_NETTING = 18
 
 cdef enum:
     OPEN = 0
@@ -85,9 +86,11 @@ cdef enum:
     NOTE_MARGIN_CALL = 10
     NOTE_ANSWER = 11
     NOTE_EXPIRY = 12
+    NOTE_HEDGED = 13
+    NOTE_NETTED = 14
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
-# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
+# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule, PairRule.
 cdef enum:
     REFRESH_ROUND = 0
     REFRESH_ORDER = 1
@@ -123,6 +126,8 @@ cdef enum:
     SOCIAL_PROFIT = 0
     SOCIAL_GAINS = 1
     SOCIAL_LOTS = 2
+    PAIRS_KEPT = 0
+    PAIRS_NET = 1
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round
@@ -144,6 +149,7 @@ ctypedef struct Rules:
     int8_t liquidation_pays_taker
     int8_t adl_trigger
     int8_t adl_rule             # for the tape's adl rows
+    int8_t pairs                # 1: both legs of a market are netted before an order
 
 ctypedef struct Stages:         # what a venue does beside the plain rules; all 0: nothing. ADR 10
     int8_t on                   # 1: any of them
