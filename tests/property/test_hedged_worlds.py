@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import random
+from typing import Any
+
 import pytest
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from ordercascade.duties import PairRule
+from ordercascade.enums import Side, StepKind
 from property.test_world_against_twin import WorldMachine, both, draw
 from reference import hedged
 from reference.scripts import Call, assert_same, play, show
 from reference.world import World as Twin
+from unit.worlds import make, rows
 
 compiled = pytest.importorskip("ordercascade.core.world")
 
@@ -72,3 +79,45 @@ class HedgedMachine(WorldMachine):
 
 TestHedgedCallsAgainstTwin = HedgedMachine.TestCase
 TestHedgedCallsAgainstTwin.settings = settings(max_examples=40, stateful_step_count=25)
+
+
+def test_random_operations_leave_no_unit_over() -> None:
+    """Orders, cancellations, money, shocks and settlements of hedged and net accounts."""
+    rng, left = random.Random(11), int(os.environ.get("ORDERCASCADE_PROOF_OPS", "6000"))
+    done = {StepKind.NETTING: 0, StepKind.ADL: 0, StepKind.LIQUIDATION: 0}
+    while left > 0:
+        world, venue = make(pairs=PairRule(rng.getrandbits(1)), liquidation_fee_ppm=1_000)
+        modes = {}
+        for _ in range(11):
+            hedge = bool(rng.getrandbits(1))
+            account = venue.open_account(hedge=hedge)
+            modes[account] = hedge
+            venue.deposit(account, 0, rng.randint(20_000, 90_000))
+        for price in range(70, 100):
+            venue.seed_level(0, Side.BID, price, rng.randint(1, 9))
+            venue.seed_level(0, Side.ASK, 201 - price, rng.randint(1, 9))
+        world.start()
+        for _ in range(min(left, 1_000)):
+            left -= 1
+            operate(world, venue, modes, rng)
+            assert not any(venue.audit().values())
+        world._check()
+        for kind in done:
+            done[kind] += sum(found == kind for (found,) in rows(world, "steps", "kind"))
+    assert all(done.values()), done
+
+
+def operate(world: Any, venue: Any, modes: dict[int, bool], rng: random.Random) -> None:
+    """Make one random call."""
+    account, roll = rng.choice(list(modes)), rng.random()
+    side, price, size = Side(rng.getrandbits(1)), rng.randint(85, 116), rng.randint(1, 30)
+    if roll < 0.8:
+        leg = rng.choice(["long", "short"]) if modes[account] else None
+        venue.submit(account, 0, side, price, size, leg=leg)
+    elif roll < 0.85:
+        venue.deposit(account, 0, rng.randint(1, 3_000))
+    elif roll < 0.9:
+        venue.withdraw(account, 0, rng.randint(1, 3_000))
+    else:
+        world.schedule_shock(world.time_ns, 0, 0, side, size=40)
+        world.settle()
