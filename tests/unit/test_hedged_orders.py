@@ -8,7 +8,6 @@ import pytest
 
 from ordercascade.core.changing import change
 from ordercascade.core.planning import schedule_expiry
-from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.duties import ExpiryRule, Leg, PairRule
@@ -310,7 +309,7 @@ def test_rules_that_cannot_be_run_with_legs_are_refused_by_name(
     assert world.state_hash() == before
 
 
-def test_collateral_and_schedules_without_a_slope_are_refused_with_legs() -> None:
+def test_other_collateral_is_refused_with_legs() -> None:
     world = World()
     world.add_venue(2)
     venue = world.venue(0)
@@ -319,10 +318,3 @@ def test_collateral_and_schedules_without_a_slope_are_refused_with_legs() -> Non
     world.add_collateral(0, 1, price=1)
     with pytest.raises(ConfigError, match="collateral"):
         world.start()
-    world = World()
-    world.add_venue()
-    venue = world.venue(0)
-    steps = Schedule("slab", rows=[(0, 10_000, 0, 20_000), (500, 30_000, 0, 60_000)])
-    venue.add_market(price_max=1_000, size_max=100, last=100, schedule=steps)
-    with pytest.raises(ConfigError, match=r"market\[0\].schedule"):
-        venue.open_account(hedge=True)

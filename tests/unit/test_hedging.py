@@ -10,6 +10,7 @@ import pytest
 
 from ordercascade.core.events import SCHEMA
 from ordercascade.core.monitor import Monitor
+from ordercascade.core.schedule import Schedule
 from ordercascade.core.world import World
 from ordercascade.duties import Leg
 from ordercascade.enums import (
@@ -221,3 +222,35 @@ def test_a_hedged_account_with_one_leg_gives_the_tape_of_a_net_one(away: int) ->
         tapes.append((tables, notes, venue.equity(venue.scope_of(account, 0))))
     assert tapes[0] == tapes[1]
     assert tapes[0][0]["liquidations"]
+
+
+@pytest.mark.parametrize(("long", "short"), [(9, 4), (4, 9), (5, 5)])
+@pytest.mark.parametrize("kind", ["slab", "entry"])
+def test_under_other_schedules_the_price_is_found_by_halves(
+    kind: str, long: int, short: int
+) -> None:
+    """Liquidatable at the tick, safe one tick toward the mark; scanned, so never found late."""
+    rows_ = [(0, 20_000, 0, 40_000), (60_000, 60_000, 0, 90_000)]
+    schedule = Schedule("slab", rows=rows_, multiplier=100)
+    if kind == "entry":
+        schedule = Schedule("flat", rows=rows_[:1], base="entry", multiplier=100)
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    venue.add_market(
+        multiplier=100, price_max=1_000, size_max=99, schedule=schedule,
+        source=PriceSource.INDEX, index=100,
+    )  # fmt: skip
+    scope = pair(venue, 9_000, (long, 100), (short, 100), 100)
+    world.start()
+    tick = venue.liquidation_price(scope, 0)
+    if long == short and kind == "entry":
+        assert tick is None
+        return
+    toward = 1 if long > short else -1
+    for at, safe in ((tick, False), (tick + toward, True)):
+        equity, asked = venue.what_if(scope, {0: at})
+        assert (equity >= asked) == safe
+        venue.set_index(0, at)
+        assert venue.at_risk() == ([] if safe else [scope])
+        world._check()

@@ -23,7 +23,7 @@ from ordercascade.core.steps cimport (
     book_touched, cancel_own, enter_leg, finish, generation_of, note,
 )
 from ordercascade.core.units cimport (
-    Lot, PPM, TICK_MAX, Tick, Wide, absolute, smaller,
+    Cash, Lot, PPM, TICK_MAX, Tick, Wide, absolute, smaller,
 )
 from ordercascade.core.watch cimport touch
 
@@ -157,12 +157,44 @@ cdef Tick _boundary(const Pair* of, Tick top, bint falls) noexcept nogil:
     return out
 
 
+cdef int _halved(const State* s, const Position* p, const Position* other, Wide base,
+                 Tick* tick) noexcept nogil:
+    """Under a schedule that jumps, or asks by entry or size, slack may have several tops: by
+    halves, from the mark if that is safe, on the side where the larger leg loses."""
+    cdef const Market* m = &s.markets[p.market]
+    cdef bint falls = p.size + other.size > (0 if m.kind == LINEAR else -1)
+    cdef Tick low = 0
+    cdef Tick high = m.price_max + 1
+    cdef Tick middle
+    cdef Wide floor = 0 if s.rules.trigger_strict else 1
+    while high - low > 1:
+        middle = low + (high - low) / 2
+        if low == 0 and high > m.price_max:
+            middle = m.mark         # First of all: is it safe?
+        if (base + _left(m, p, middle) + _left(m, other, middle) < floor) == falls:
+            low = middle
+        else:
+            high = middle
+    tick[0] = low if falls else (high if high <= m.price_max else TICK_MAX + 1)
+    return 1 if falls else -1
+
+
+cdef Cash _left(const Market* m, const Position* p, Tick price) noexcept nogil:
+    """A leg's value less its maintenance at a price."""
+    cdef Cash value = value_of(m, p.size, price)
+    return value - need_in(m, p.size, value, p.cost)
+
+
 cdef int pair_trigger(const State* s, int32_t position, Wide base, Tick* tick) noexcept nogil:
     cdef const Position* p = &s.ledger.positions[position]
     cdef const Position* other = &s.ledger.positions[pair_of(s, position)]
     cdef Pair of
     cdef Tick top
     of.m = &s.markets[p.market]
+    base = base - value_of(of.m, other.size, of.m.mark) + need_in(
+        of.m, other.size, value_of(of.m, other.size, of.m.mark), other.cost)
+    if of.m.plan != NULL and not sloped(of.m.plan):
+        return _halved(s, p, other, base, tick)
     of.rows = of.m.brackets
     of.count = of.m.bracket_count
     if of.m.plan != NULL:
@@ -170,8 +202,7 @@ cdef int pair_trigger(const State* s, int32_t position, Wide base, Tick* tick) n
         of.count = of.m.plan.count
     of.bought = absolute(other.size if p.leg else p.size)
     of.sold = absolute(p.size if p.leg else other.size)
-    of.base = base - value_of(of.m, other.size, of.m.mark) + need_in(
-        of.m, other.size, value_of(of.m, other.size, of.m.mark), other.cost)
+    of.base = base
     of.floor = 0 if s.rules.trigger_strict else 1
     top = _peak(&of)
     tick[0] = _boundary(&of, top, of.m.mark <= top)
@@ -316,11 +347,6 @@ cdef int check_hedged(const State* s, const State* rules) except -1:
 cdef int _check_hedged(const State* s, const State* rules) except -1:
     """`rules` are those that the venue is to have: its own, or others for a running world."""
     cdef const Stages* g = &rules.stages
-    cdef int32_t i
-    for i in range(<int32_t>s.market_count):
-        if s.markets[i].plan != NULL and not sloped(s.markets[i].plan):
-            raise ConfigError(f"market[{i}].schedule", "must be of marginal tiers at the mark "
-                              "where accounts are in hedge mode")
     for name, unfit in (
             ("stages.insured", g.insured), ("stages.adl_overlap", g.adl_overlap),
             ("stages.variation", g.variation), ("stages.release_ppm", g.release_ppm != 0),
