@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.arriving cimport sooner
 from ordercascade.core.collateral cimport pledge_moves, pledged_under
+from ordercascade.core.hedging cimport pair_of
 from ordercascade.core.ledger cimport Position, SCOPE
 from ordercascade.core.margin cimport maintenance_wide
 from ordercascade.core.grids cimport is_option
@@ -317,12 +318,19 @@ cdef void _crowd(const State* s, int32_t market, Ppm reach, Crowd* out) noexcept
         price = book_next(&m.book, 1, price)
 
 
+cdef void _move(const Market* m, const Position* p, Tick price, Margin* at) noexcept nogil:
+    """What a position adds to its scope's margin if its market's mark moves there."""
+    cdef Cash before = value_of(m, p.size, m.mark)
+    cdef Cash after = value_of(m, p.size, price)
+    at.equity += after - before
+    at.maintenance += need_in(m, p.size, after, p.cost) - need_in(m, p.size, before, p.cost)
+
+
 cdef void _count(const State* s, int32_t handle, Tick low, Tick high, Crowd* out) noexcept nogil:
     """Add a user's lots to those near, if its scope would be liquidatable there."""
     cdef const Position* p = &s.ledger.positions[handle]
     cdef const Market* m = &s.markets[p.market]
     cdef int short = p.size < 0
-    cdef Cash before, after
     cdef Margin at
     if s.ledger.holders[p.scope].kind != SCOPE or p.size == 0:
         return
@@ -332,10 +340,9 @@ cdef void _count(const State* s, int32_t handle, Tick low, Tick high, Crowd* out
             out.near[short] += absolute(p.size)
         return
     at = margin_of(s, p.scope, False)
-    before = value_of(m, p.size, m.mark)
-    after = value_of(m, p.size, high if short else low)
-    at.equity += after - before
-    at.maintenance += need_in(m, p.size, after, p.cost) - need_in(m, p.size, before, p.cost)
+    _move(m, p, high if short else low, &at)
+    if s.ledger.holders[p.scope].hedged and pair_of(s, handle) != NIL:
+        _move(m, &s.ledger.positions[pair_of(s, handle)], high if short else low, &at)
     if s.pledges != NULL and pledge_moves(s, p.scope, p.market):
         at.equity += <Cash>(pledged_under(s, p.scope, p.market, high if short else low)
                             - pledged(s, p.scope, False))
