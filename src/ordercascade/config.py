@@ -33,6 +33,7 @@ from ordercascade.venuekeys import (
     InterestConfig,
     JumpConfig,
     MarginCallsConfig,
+    PluginConfig,
 )
 
 # Keys of later work and the valid key nearest to each.
@@ -313,6 +314,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     population: tuple[PopulationConfig, ...] = ()
     answer: tuple[AnswerConfig, ...] = ()
     interest: InterestConfig | None = None
+    plugin: tuple[PluginConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

@@ -53,6 +53,7 @@ from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.plugged import Plugged, fitted, plugged
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.schedules import brackets_like, judge_laws, margins
@@ -79,6 +80,7 @@ class VenuePlan(NamedTuple):
     planned: Slices | None = None
     collaterals: tuple[Collateral, ...] = ()
     ahead: Ahead = Ahead()
+    plugs: tuple[Plugged, ...] = ()
 
     def guards(self) -> Arguments:
         """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
@@ -89,7 +91,7 @@ class VenuePlan(NamedTuple):
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
         if self.surcharges:
             made["surcharges"] = [surcharge_made(numbers) for numbers in self.surcharges]
-        return made
+        return fitted(self.plugs, made)
 
 
 class Account(NamedTuple):
@@ -157,6 +159,11 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         planned,
         backing,
         warned,
+        plugged(
+            config,
+            [hook for hook, has in (("liquidation", planned or stages.policy),) if has],
+            path,
+        ),
     )
 
 
