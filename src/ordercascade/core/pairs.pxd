@@ -1,5 +1,6 @@
 # Handing lots over pair by pair, at the price at which the bankrupt's equity is just used up.
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.events cimport EventLog
 from ordercascade.core.state cimport State
 from ordercascade.core.units cimport Cash, Lot
 
@@ -15,3 +16,6 @@ cdef int64_t user_close_pair(State* s, int32_t scope, int32_t market, int32_t ot
                              bint* torn) except -1 nogil
 # The market ends: every position in it is closed against the others, by scope id.
 cdef int user_wind_up(State* s, int32_t market, bint* torn) except -1 nogil
+# The same, tried on a copy first where a Python plug-in is asked: if it fails, nothing happened.
+cdef int whole_wind_up(State* s, object backstop, EventLog events, int32_t market,
+                       bint* torn) except -1

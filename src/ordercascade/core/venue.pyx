@@ -23,7 +23,7 @@ from ordercascade.core.ledger cimport (
     BAD_DEBT, CLEARING, EXTERNAL, FUND, ledger_add_account, ledger_add_market, ledger_deltas,
     ledger_find, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE, VAULT)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
+from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, whole_wind_up
 from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
     liquidation_price, margin_at, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
@@ -512,7 +512,7 @@ cdef class Venue:
         """End a market: close every position against the others, by scope id; who is below zero
         at its bankruptcy quote, others at the mark."""
         self._started()
-        user_wind_up(&self.s, self._market(market), &self.torn)
+        whole_wind_up(&self.s, self.backstop, self.events, self._market(market), &self.torn)
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
