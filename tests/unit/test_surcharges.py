@@ -278,9 +278,9 @@ def test_liquidation_prices_follow_a_rate_that_grows_with_the_size(sign: int) ->
 
 
 def test_an_addition_to_a_rate_by_size_stays_within_the_value() -> None:
-    """A base of 40 % and a cap of 100 %: 60 % are added and no more, and 30 % to the initial rate."""
+    """Of 40 % up to 100 %: 60 % are added and no more, and 30 % to the initial rate."""
     made = Schedule.size(
-        """Of 40 % up to 100 %: 60 % are added and no more, and 30 % to the initial rate."""
+        maintenance_ppm=400_000, initial_ppm=700_000, increment_ppt=10**6, multiplier=100
     )
     world = World()
     world.add_venue(surcharges=[margin(floor_ppm=10**6, cap_ppm=10**6)])
