@@ -50,7 +50,7 @@ TESTS = [
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
         " gates interplay inverse ladder levels margin mechanisms monitor populate populations"
         " quanto reserve run scalar scenario schedule slices stage_corners stages state_hash_fields"
-        " tape tape_file tranches surcharges interest triggers turned_leg waterfall"
+        " tape tape_file tranches surcharges interest triggers turned_leg waterfall wind_up"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

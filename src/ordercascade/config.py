@@ -34,6 +34,7 @@ from ordercascade.venuekeys import (
     InterestConfig,
     JumpConfig,
     MarginCallsConfig,
+    PluginConfig,
 )
 
 # Keys of later work and the valid key nearest to each.
@@ -319,6 +320,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     answer: tuple[AnswerConfig, ...] = ()
     interest: InterestConfig | None = None
     portfolio: PortfolioConfig | None = None
+    plugin: tuple[PluginConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

@@ -24,6 +24,7 @@ from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
+from ordercascade.plugged import told as plugs_told
 from ordercascade.populations import Cohort
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
@@ -56,7 +57,7 @@ def rules_of(plan: VenuePlan, seed: int) -> dict[str, Any]:
     rules = plan.arguments | stages_of(plan) | plan.guards()
     if rules["adl_rule"] == AdlRule.RANDOM:
         closing = import_module("ordercascade.mechanisms.closing")
-        rules["backstop"] = closing.Deleverage(AdlRule.RANDOM, seed=seed)
+        rules.setdefault("backstop", closing.Deleverage(AdlRule.RANDOM, seed=seed))
     return rules
 
 
@@ -226,6 +227,8 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
     told |= ahead_told(venue.ahead.rules)
     if venue.portfolio:
         told["portfolio"] = True
+    if venue.plugs:
+        told["plugins"] = plugs_told(venue.plugs)
     if venue.config.interest is not None:
         told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})

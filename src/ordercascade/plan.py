@@ -55,6 +55,7 @@ from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.plugged import Plugged, fitted, plugged
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.portfolios import (
@@ -90,6 +91,7 @@ class VenuePlan(NamedTuple):
     ahead: Ahead = Ahead()
     funds: tuple[int, ...] = ()  # by market, where each has its own; `fund` is their sum
     portfolio: Arguments = {}  # noqa: RUF012  (never changed)
+    plugs: tuple[Plugged, ...] = ()
 
     def guards(self) -> Arguments:
         """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
@@ -100,7 +102,7 @@ class VenuePlan(NamedTuple):
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
         if self.surcharges:
             made["surcharges"] = [surcharge_made(numbers) for numbers in self.surcharges]
-        return made
+        return fitted(self.plugs, made)
 
 
 class Account(NamedTuple):
@@ -171,6 +173,11 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         warned,
         funds if config.fund is not None and config.fund.scope == "market" else (),
         portfolio_terms(config.portfolio, units, path),
+        plugged(
+            config,
+            [hook for hook, has in (("liquidation", planned or stages.policy),) if has],
+            path,
+        ),
     )
 
 

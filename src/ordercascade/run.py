@@ -363,7 +363,9 @@ def _same_index(before: Scenario, after: Scenario) -> None:
 
 
 def _same_stages(before: VenuePlan, after: VenuePlan, path: str) -> None:
-    """Refuse other stages, and what would forget the past of a window."""
+    """Refuse other stages, and what would forget the past of a window or of a plug-in."""
+    if before.plugs or after.plugs:
+        raise ConfigError(f"{path}.plugin", "must go without: rules beside it stay in a run")
     for key, was, will in (
         ("takeover", before.staged.stages, after.staged.stages),
         ("mm_base", [m.margins for m in before.markets], [m.margins for m in after.markets]),

@@ -25,7 +25,7 @@ from ordercascade.core.rates cimport (
     Rates, RateRow, SURCHARGES_MAX, rates_new, rates_reserve,
 )
 from ordercascade.core.records cimport Bracket, Crowd, MarketView
-from ordercascade.core.schedule cimport BY_LOTS, BY_VALUE, Plan, Schedule
+from ordercascade.core.schedule cimport BY_LOTS, BY_VALUE, Plan, RISK, SIZED, Schedule
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     Margin, Market, NOTE_RATE, STEP_RATES, State, liquidatable, margin_of, market_view, need_in,
@@ -76,14 +76,18 @@ cdef list set_surcharges(State* s, surcharges, list schedules):
     return schedules
 
 
-cdef inline bint has_rows(const Plan* p) noexcept nogil:
-    return p.kind == BY_VALUE or p.kind == BY_LOTS
+cdef inline bint moves(const Plan* p) noexcept nogil:
+    """Rows of rates, or a rate that grows with the size from a base: a constant can be added."""
+    return p.kind == BY_VALUE or p.kind == BY_LOTS or p.kind == SIZED
 
 
 cdef int check_rows(const State* s, int64_t market) except -1:
-    if s.markets[market].plan != NULL and not has_rows(s.markets[market].plan):
-        raise ConfigError(f"market[{market}].schedule", "must have rows where a venue has "
-                          "surcharges: flat, tiers, slab, steps or interest")
+    cdef const Plan* p = s.markets[market].plan
+    if p != NULL and not moves(p):
+        why = ("its initial margin is a multiple of maintenance, open orders included"
+               if p.kind == RISK else "its maintenance is a share of its initial rate")
+        raise ConfigError(f"market[{market}].schedule", "must be flat, tiers, slab, steps, size or "
+                          f"interest where a venue has surcharges: {why}")
     return 0
 
 
@@ -98,7 +102,7 @@ cdef list own_schedules(State* s, list schedules):
         if (<Rates*>s.rates).surcharge_count:
             check_rows(s, i)
         made = schedules[i]
-        if made is not None and has_rows(&made.plan):
+        if made is not None and moves(&made.plan):
             made = _copied(made)
             s.markets[i].plan = &made.plan
         kept.append(made)
@@ -125,11 +129,13 @@ cdef Schedule _copied(Schedule of):
     p[0] = q[0]
     p.rows = p.trigger = NULL
     p.low = p.high = NULL
+    made.kind, made.by = of.kind, of.by
+    if q.count == 0:
+        return made
     p.rows = <Bracket*>_slab(q.rows, q.count * sizeof(Bracket))
     p.trigger = <Bracket*>_slab(q.trigger, q.count * sizeof(Bracket))
     p.low = <Cash*>_slab(q.low, q.count * sizeof(Cash))
     p.high = <Cash*>_slab(q.high, q.count * sizeof(Cash))
-    made.kind, made.by = of.kind, of.by
     return made
 
 
@@ -210,7 +216,13 @@ cdef void _bounded(const State* s, int32_t market, RateRow* asked) noexcept nogi
     cdef const RateRow* now = &(<Rates*>s.rates).rows[market]
     cdef const Bracket* rows = m.brackets if m.plan == NULL else m.plan.trigger
     cdef int32_t count = m.bracket_count if m.plan == NULL else m.plan.count
+    cdef Bracket base
     cdef int32_t i
+    if m.plan != NULL and m.plan.kind == SIZED:     # as it asks of the smallest position
+        base.maintenance_ppm = div_ceil(m.plan.rate_long, PPM)
+        base.initial_ppm = div_ceil(m.plan.initial, PPM)
+        rows = &base
+        count = 1
     for i in range(count):
         asked.maintenance_ppm = larger(0, smaller(
             asked.maintenance_ppm, PPM - (rows[i].maintenance_ppm - now.maintenance_ppm)))
@@ -254,6 +266,10 @@ cdef void _shift(Market* m, Ppm maintenance, Ppm initial) noexcept nogil:
         m.brackets[i].maintenance_ppm += maintenance
         m.brackets[i].initial_ppm += initial
     if p == NULL:
+        return
+    if p.kind == SIZED:
+        p.rate_long += maintenance * PPM
+        p.initial += initial * PPM
         return
     for i in range(p.count):
         p.rows[i].maintenance_ppm += maintenance

@@ -24,7 +24,7 @@ from ordercascade.core.events cimport EventLog
 from ordercascade.core.ledger cimport (CLEARING, EXTERNAL, ledger_add_market, ledger_deltas,
     ledger_find, ledger_fund, ledger_holder, ledger_scope, SCOPE)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.pairs cimport bankruptcy_quote, refuse_quote, user_close_pair, user_wind_up
+from ordercascade.core.pairs cimport bankruptcy_quote, refuse_quote, user_close_pair, whole_wind_up
 from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
     liquidation_price, margin_at, position_of, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
@@ -519,7 +519,7 @@ cdef class Venue:
         at its bankruptcy quote, others at the mark."""
         self._started()
         refuse_hedged(&self.s)
-        user_wind_up(&self.s, self._market(market), &self.torn)
+        whole_wind_up(&self.s, self.backstop, self.events, self._market(market), &self.torn)
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
