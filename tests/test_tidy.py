@@ -50,8 +50,8 @@ CORRIDORS = [
         " core.statecopy core.bounds core.arriving core.initial core.gates core.flock core.watch"
         " core.opening core.steps core.conversion core.halting core.outside core.users core.bulk"
         " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
-        " core.stages core.listing core.questions core.closeout core.reopening core.rating"
-        " core.interest core.due"
+        " core.stages core.listing core.closefee core.questions core.closeout core.reopening"
+        " core.rating core.interest core.due"
         " core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
         " core.changing core.dislocation core.planning core.lending",
     ),

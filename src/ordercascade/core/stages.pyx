@@ -3,7 +3,7 @@
 from libc.string cimport memset
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.schedule cimport (
-    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, Plan, RISK, Schedule,
+    Plan, RISK, Schedule,
 )
 from ordercascade.core.state cimport BY_FUND, BY_NOBODY, Stages
 
@@ -43,9 +43,6 @@ cdef int check_plan(str name, object schedule, int32_t kind, int64_t multiplier,
     if p.kind == RISK:
         raise ConfigError(f"{name}.schedule", "must not be of risk factors: open orders would "
                           "count, which cannot be run yet")
-    if p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
-        raise ConfigError(f"{name}.schedule", "must take its fee at the mark: another base cannot "
-                          "be run yet")
     if p.multiplier != multiplier:
         raise ConfigError(f"{name}.schedule", f"must have the market's multiplier, {multiplier}",
                           p.multiplier)
