@@ -50,7 +50,7 @@ TESTS = [
         " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
         " gates interplay inverse ladder levels margin mechanisms monitor populate populations"
-        " quanto run scalar scenario schedule slices stage_corners stages state_hash_fields"
+        " quanto reserve run scalar scenario schedule slices stage_corners stages state_hash_fields"
         " tape tape_file tranches surcharges interest triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip

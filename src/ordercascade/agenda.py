@@ -19,7 +19,9 @@ from ordercascade.errors import ConfigError
 from ordercascade.exact import located, plain, ppb, ppm, time_ns
 from ordercascade.market import Market
 from ordercascade.marketplan import MarketPlan
+from ordercascade.optionkeys import VolatilityConfig
 from ordercascade.plan import VenuePlan, price_of, word
+from ordercascade.portfolios import VOL_HIGH
 from ordercascade.venuekeys import FundingConfig, InterestConfig, JumpConfig
 
 YEAR_NS = 365 * 86_400 * 10**9
@@ -95,6 +97,15 @@ class Interest(NamedTuple):
     terms: dict[str, int]
 
 
+class Volatility(NamedTuple):
+    """Another volatility of an option, or of all options on a market."""
+
+    time_ns: int
+    venue: int
+    market: int
+    change: dict[str, int]
+
+
 class Agenda(NamedTuple):
     """All of it, in the order of the file."""
 
@@ -105,6 +116,7 @@ class Agenda(NamedTuple):
     fundings: tuple[Funding, ...] = ()
     jumps: tuple[Jump, ...] = ()
     interest: tuple[Interest, ...] = ()
+    volatilities: tuple[Volatility, ...] = ()
 
 
 def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
@@ -125,6 +137,7 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
             for i, venue in enumerate(venues)
             if venue.config.interest is not None
         ),
+        tuple(_volatility(venues, v, f"volatility[{i}]") for i, v in enumerate(config.volatility)),
     )
 
 
@@ -184,6 +197,19 @@ def _jump(venues: Sequence[VenuePlan], item: JumpConfig, path: str) -> Jump:
     names = [each.name for each in found]
     asset = found[_pick(f"{path}.collateral", "collateral", item.collateral, names)]
     return Jump(_time(path, item), venue, asset.asset, jump_of(item, asset, path))
+
+
+def _volatility(venues: Sequence[VenuePlan], item: VolatilityConfig, path: str) -> Volatility:
+    venue, index, plan_ = _where(venues, item.venue, item.market, path)
+    options = [each.option for each in venues[venue].markets if each.option is not None]
+    if item.volatility is not None and plan_.option is None:
+        raise ConfigError(f"{path}.market", "must be an option; for all on it give a factor")
+    if item.factor is not None and all(each["underlying"] != index for each in options):
+        raise ConfigError(f"{path}.market", "must be one that options are on", plan_.market.name)
+    key, said = ("vol_ppm", item.volatility) if item.factor is None else ("factor_ppm", item.factor)
+    name = "volatility" if item.factor is None else "factor"
+    change = {key: located(path, partial(ppm, high=VOL_HIGH), name, said)}
+    return Volatility(_time(path, item), venue, index, change)
 
 
 def _funding(venues: Sequence[VenuePlan], item: FundingConfig, path: str) -> Funding:
@@ -254,6 +280,7 @@ def _time(
     | TransferConfig
     | DislocationConfig
     | FundingConfig
-    | JumpConfig,
+    | JumpConfig
+    | VolatilityConfig,
 ) -> int:
     return located(path, time_ns, "at_s", item.at_s)

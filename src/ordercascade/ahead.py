@@ -209,7 +209,7 @@ def schedule_ends(world: Any, venues: Sequence[Any]) -> None:
 
     for number, plan in enumerate(venues):
         for market, item in enumerate(plan.markets):
-            if item.expiry is not None:
+            if item.expiry is not None and item.option is None:
                 at, rule, window, price = item.expiry
                 how = {"rule": rule, "window_ns": window, "price": price}
                 schedule_expiry(world, at, number, market, **how)

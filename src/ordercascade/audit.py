@@ -27,7 +27,7 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest")
+UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest", "portfolio")
 ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
 SHOWN = 5  # failures of one check in a text
 

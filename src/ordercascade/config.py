@@ -14,6 +14,7 @@ from msgspec import Meta
 from ordercascade.data.brackets import Bracket
 from ordercascade.exact import Exact
 from ordercascade.keys import Book, Count, PopulationConfig, Strict, Whole
+from ordercascade.optionkeys import OptionConfig, PortfolioConfig, VolatilityConfig
 from ordercascade.record import Record
 from ordercascade.stagekeys import (
     Schedule,
@@ -55,7 +56,7 @@ LATER_VALUES = frozenset(
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
         *("liquidator", "pool", "network"),  # takeover.mode
-        *("risk", "scenario"),  # schedule.type
+        *("scenario",),  # schedule.type
         *("underlying",),  # fund.scope
         *("scores",),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
@@ -100,12 +101,17 @@ class FeesConfig(Strict, frozen=True, kw_only=True):
 class OracleConfig(Strict, frozen=True, kw_only=True):
     """Where a mark comes from; `index` is the outside price at the start. See marks.py."""
 
-    kind: Literal["last", "mid", "index", "twap", "ema", "median3"] | None = None
+    kind: Literal["last", "mid", "index", "twap", "ema", "median3", "basis3", "funding"] | None = (
+        None
+    )
     own_book_weight: Exact | None = None
     index: Exact | None = None
     of: Literal["last", "mid"] | None = None
     window_s: Exact | None = None
     ema_tau_s: Exact | None = None
+    funding_rate: Exact | None = None
+    funding_every_s: Exact | None = None
+    funding_at_s: Exact | None = None
     latency_s: Exact | None = None
     latency_sigma: Exact | None = None
     congestion: Exact | None = None
@@ -256,6 +262,7 @@ class MarketConfig(Strict, frozen=True, kw_only=True):
     book: Book | None = None
     funding: FundingRuleConfig | None = None
     expiry: ExpiryConfig | None = None
+    option: OptionConfig | None = None
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.schedule is not None:
@@ -311,6 +318,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     population: tuple[PopulationConfig, ...] = ()
     answer: tuple[AnswerConfig, ...] = ()
     interest: InterestConfig | None = None
+    portfolio: PortfolioConfig | None = None
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):
@@ -374,6 +382,7 @@ class ScenarioConfig(Strict, frozen=True, kw_only=True):
     transfer: tuple[TransferConfig, ...] = ()
     funding: tuple[FundingConfig, ...] = ()
     jump: tuple[JumpConfig, ...] = ()
+    volatility: tuple[VolatilityConfig, ...] = ()
 
 
 def schema() -> dict[str, Any]:

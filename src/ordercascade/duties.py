@@ -52,3 +52,18 @@ class LotSide(IntEnum):
     BOTH = 0
     LONGS = 1
     SHORTS = 2
+
+
+class OptionKind(IntEnum):
+    """What an option gives a right to: mechanisms/options.pxd."""
+
+    CALL = 1
+    PUT = 2
+
+
+class VolMove(IntEnum):
+    """What a scenario does to volatility: core/grids.pxd."""
+
+    DOWN = -1
+    SAME = 0
+    UP = 1

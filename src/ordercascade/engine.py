@@ -76,6 +76,7 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
         number = venue.add_market(asset=0, **item.arguments, **margin, **fed)
         if terms := funding_terms(item):
             venue.set_funding(number, **terms)
+    raise_portfolio(world, at, plan)
     for asset in plan.collaterals:
         world.add_collateral(at, asset.asset, **asset.terms)
     for number, amount in enumerate(plan.funds):
@@ -105,6 +106,19 @@ def open_crowd(venue: Any, plan: VenuePlan, crowd: Cohort, books: Sequence[Level
             if amount:
                 venue.deposit(first + number, asset, amount)
     return first
+
+
+def raise_portfolio(world: Any, at: int, plan: VenuePlan) -> None:
+    """Make a venue's options what they are, and margin its portfolios by their scenarios."""
+    if not plan.portfolio:
+        return
+    derivatives = import_module("ordercascade.core.derivatives")
+    for number, item in enumerate(plan.markets):
+        if item.option is not None and item.expiry is not None:
+            end, rule, window, price = item.expiry
+            ends = {"expires_ns": end, "rule": rule, "window_ns": window, "price": price}
+            derivatives.set_option(world, at, number, **item.option, **ends)
+    derivatives.set_portfolio(world, at, **plan.portfolio)
 
 
 def spelt(
@@ -184,6 +198,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
                 **({"expiry": [int(cell) for cell in item.expiry]} if item.expiry else {}),
+                **({"option": _whole(item.option)} if item.option else {}),
             }
             for index, venue in enumerate(venues)
             for number, item in enumerate(venue.markets)
@@ -209,9 +224,15 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
     if venue.surcharges:
         told["surcharges"] = [surcharge_told(each) for each in venue.surcharges]
     told |= ahead_told(venue.ahead.rules)
+    if venue.portfolio:
+        told["portfolio"] = True
     if venue.config.interest is not None:
         told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
+
+
+def _whole(numbers: Mapping[str, Any]) -> dict[str, int]:
+    return {name: int(value) for name, value in numbers.items()}
 
 
 def _plain(value: Any) -> Any:

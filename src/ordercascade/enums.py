@@ -90,6 +90,7 @@ class Reject(IntEnum):
     GATED = -20
     HALTED = -21
     EXPIRED_MARKET = -22
+    NO_BOOK = -23  # an option: see trade_option()
 
 
 class HolderKind(IntEnum):
@@ -175,6 +176,7 @@ class NoteKind(IntEnum):
     MARGIN_CALL = 10  # a: equity; b: maintenance
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
+    VOLATILITY = 13  # a: an option's volatility now, ppm; b: what it was
 
 
 class MarketKind(IntEnum):
@@ -202,12 +204,15 @@ class PriceSource(IntEnum):
 
 class FeedKind(IntEnum):
     """How an oracle with a memory computes its price: as it is, a mean over a window, the index
-    plus a smoothed basis, or the median of that, the book's own median and the index."""
+    plus a smoothed basis, or the median of that, the book's own median and the index; the index
+    with the basis of funding, or the median of that, the index plus smoothed basis, and last."""
 
     SPOT = 0
     TWAP = 1
     EMA = 2
     MEDIAN3 = 3
+    BASIS3 = 4
+    FUNDING = 5
 
 
 class Told(IntEnum):

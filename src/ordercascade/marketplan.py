@@ -27,6 +27,7 @@ class MarketPlan(NamedTuple):
     margins: Margins | None = None  # the schedule in place of the brackets
     feed: dict[str, int] | None = None  # numbers of an oracle with a memory
     expiry: Expiry | None = None
+    option: Arguments | None = None  # terms of `set_option` but its end
 
     def oracle(self, seed: int, venue: str) -> Feed | None:
         """Return a fresh oracle with a memory; None where the market's has none."""

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import ordercascade.guards  # noqa: F401  (its safeguards join the list)
 from ordercascade.ahead import Ahead, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
@@ -56,6 +57,13 @@ from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.slices import Slices
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
+from ordercascade.portfolios import (
+    judge_options,
+    margined,
+    option_terms,
+    plain_rows,
+    portfolio_terms,
+)
 from ordercascade.schedules import brackets_like, judge_laws, margins
 from ordercascade.staging import Staged, adl_trigger, fee_ppm, staged
 from ordercascade.surcharges import made as surcharge_made
@@ -81,6 +89,7 @@ class VenuePlan(NamedTuple):
     collaterals: tuple[Collateral, ...] = ()
     ahead: Ahead = Ahead()
     funds: tuple[int, ...] = ()  # by market, where each has its own; `fund` is their sum
+    portfolio: Arguments = {}  # noqa: RUF012  (never changed)
 
     def guards(self) -> Arguments:
         """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
@@ -114,15 +123,20 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     if config.oracle is not None and config.oracle.index is not None:
         raise ConfigError(f"{path}.oracle.index", "belongs to a market's oracle")
     fees = fee_rates(config.fees or FeesConfig(), f"{path}.fees")
+    judge_options(config, path)
     markets = tuple(
         _market_plan(market, fees, config, path=f"{path}.market[{index}]", base=base)
         for index, market in enumerate(config.market)
+    )
+    units = [item.market for item in markets]
+    markets = tuple(
+        item._replace(option=option_terms(item.config.option, item.market, units, item.path))
+        for item in markets
     )
     first = markets[0].market if markets else None
     arguments = _rules(config, path) | tranche(config, first, path)
     funds = opening_balances(config.fund, [m.market for m in markets], path)
     said = [account.name for account in config.account]
-    units = [item.market for item in markets]
     judge(config.population, units, said, path)
     judge_laws(config, path)
     stages = staged(config, units, path)
@@ -156,6 +170,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         backing,
         warned,
         funds if config.fund is not None and config.fund.scope == "market" else (),
+        portfolio_terms(config.portfolio, units, path),
     )
 
 
@@ -223,7 +238,10 @@ def _market_plan(
     )
     oracle = config.oracle or OracleConfig()
     weight = Exact(1) if oracle.own_book_weight is None else oracle.own_book_weight
-    rows = _brackets(market, config, venue.preset, path=path, base=base)
+    scenarios = config.name in margined(venue)
+    rows = plain_rows(venue, config.name)
+    if not scenarios or (config.option is None and (config.brackets or config.schedule)):
+        rows = _brackets(market, config, venue.preset, path=path, base=base)
     arguments = {
         "kind": kind_of(market.kind),
         "multiplier": market.multiplier,
@@ -235,7 +253,7 @@ def _market_plan(
         "index": price_of(market, oracle.index, f"{path}.oracle.index"),
         "last": price_of(market, config.last, f"{path}.last"),
     }
-    found = margins(market, config.schedule, rows, venue, f"{path}.schedule")
+    found = None if scenarios else margins(market, config.schedule, rows, venue, f"{path}.schedule")
     feed = feed_numbers(oracle, f"{path}.oracle")
     ends = expiry(config, market, path)
     return MarketPlan(market, config, path, arguments | fees, found, feed, ends)

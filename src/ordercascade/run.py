@@ -314,6 +314,10 @@ def _schedule(world: Any, scenario: Scenario, owners: list[Owners]) -> None:
         account = names[transfer.account]
         where = transfer.time_ns, transfer.venue, account, transfer.asset
         world.schedule_transfer(*where, transfer.amount)
+    for wild in scenario.agenda.volatilities:
+        from ordercascade.core.derivatives import schedule_volatility
+
+        schedule_volatility(world, *wild[:3], **wild.change)
     for jump in scenario.agenda.jumps:
         from ordercascade.core.dislocation import schedule_collateral
 

@@ -153,6 +153,8 @@ def _put_oracle(venue: VenueConfig, value: str | None) -> VenueConfig:
 
 def _leaning(venue: VenueConfig, market: MarketConfig, value: str | None) -> MarketConfig:
     """Weigh the outside price of a market; where it has none, its book's middle is taken."""
+    if market.option is not None:
+        return market
     own = market.oracle or venue.oracle or OracleConfig()
     kind = own.kind if own.kind in ("last", "mid") else "last"
     if value is None:
@@ -312,6 +314,8 @@ def _twap(venue: VenueConfig) -> str | None:
 
 def _put_twap(venue: VenueConfig, value: str | None) -> VenueConfig:
     def of(market: MarketConfig) -> MarketConfig:
+        if market.option is not None:
+            return market
         own = market.oracle or venue.oracle or OracleConfig()
         weight, index = own.own_book_weight, own.index
         made = OracleConfig(kind=_plain(own), own_book_weight=weight, index=index)

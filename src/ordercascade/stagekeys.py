@@ -169,6 +169,18 @@ class InterestSchedule(Strict, frozen=True, kw_only=True, tag_field="type", tag=
     upper: Exact
 
 
+class RiskSchedule(Strict, frozen=True, kw_only=True, tag_field="type", tag="risk"):
+    """Risk factor of the side + slippage on what is held; open orders by the factor. MARGIN §2.1.7.
+
+    `initial` is a multiple of maintenance (1.2); so an order reserves the worse side's.
+    """
+
+    long: Exact
+    short: Exact
+    slippage: Exact
+    initial: Exact | None = None
+
+
 Schedule = (
     FlatSchedule
     | TierSchedule
@@ -177,6 +189,7 @@ Schedule = (
     | SizeSchedule
     | SkewSchedule
     | InterestSchedule
+    | RiskSchedule
 )
 
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ordercascade.plan import VenuePlan
+from ordercascade.portfolios import given_marks
 
 
 class Standing(NamedTuple):
@@ -40,8 +41,9 @@ def stood(
         lots += abs(size)
         if size:
             maintenance += item.maintenance(abs(value))
-    if plan.collaterals or any(item.margins for item in plan.markets):
-        equity, maintenance = venue.what_if(scope, dict(enumerate(marks)))
+    asked = plan.collaterals or plan.portfolio
+    if asked or any(item.margins for item in plan.markets):
+        equity, maintenance = venue.what_if(scope, given_marks(marks))
     strict = plan.arguments["trigger_strict"]
     short = equity < maintenance or (equity == maintenance and not strict)
     label = None if at is None else plan.markets[at].market.name

@@ -26,6 +26,7 @@ from ordercascade.exact import plain, time_ns
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
 from ordercascade.populations import Names
+from ordercascade.portfolios import forget_options
 from ordercascade.standing import Standing, stood
 from ordercascade.upcoming import alone, answering, ending, give_answer, plan_end
 
@@ -220,6 +221,7 @@ class Venue:
         marks = self._marks()
         for market, price in prices.items():
             marks[self._market(market)] = self._units(market).to_ticks(price)
+        forget_options(marks, self._plan.markets, prices)
         return tuple(self._stood(self._account(account), marks))
 
     def at_risk(self) -> list[Standing]:
@@ -366,7 +368,7 @@ class Venue:
         self._start()
         return [
             int(self._venue.marks()[at])
-            if item.feed  # What it remembers is the engine's.
+            if item.feed or item.option  # What it remembers, or works out, is the engine's.
             else item.mark_of(*(int(price) for price in self._venue.prices(at)))
             for at, item in enumerate(self._plan.markets)
         ]

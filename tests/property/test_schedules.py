@@ -197,7 +197,17 @@ def test_a_slab_that_jumps_liquidates_a_long_on_the_way_up() -> None:
             Schedule.flat(maintenance_ppm=1, initial_ppm=1, multiplier=UNIT, strict=False),
             ConfigError,
         ),
-        (Schedule.risk(long_ppm=1, short_ppm=1, slippage_ppm=1, multiplier=UNIT), ConfigError),
+        (
+            Schedule.risk(
+                long_ppm=1,
+                short_ppm=1,
+                slippage_ppm=1,
+                multiplier=UNIT,
+                fee_ppm=1,
+                fee_base="bankruptcy",
+            ),
+            ConfigError,
+        ),
         ("flat", InputTypeError),
     ],
 )

@@ -160,6 +160,32 @@ PLACES = {
         "(<Highs*>s.highs).rows[row]",
         "(<Highs*>s.highs).count if s.highs != NULL else 0",
     ),
+    "Grids": ("core/grids.pxd", "(<Grids*>s.grids)", "s.grids != NULL"),
+    "Contract": (
+        "core/grids.pxd",
+        "(<Grids*>s.grids).contracts[row]",
+        "s.market_count if s.grids != NULL else 0",
+    ),
+    "Terms": (
+        "mechanisms/options.pxd",
+        "(<Grids*>s.grids).contracts[1].terms",
+        "s.grids != NULL",
+    ),
+    "Grid": (
+        "core/grids.pxd",
+        "(<Grids*>s.grids).grids[row]",
+        "(<Grids*>s.grids).grid_count if s.grids != NULL else 0",
+    ),
+    "Row": (
+        "core/grids.pxd",
+        "(<Grids*>s.grids).grids[0].rows[row]",
+        "(<Grids*>s.grids).grids[0].row_count if s.grids != NULL else 0",
+    ),
+    "Offset": (
+        "core/grids.pxd",
+        "(<Grids*>s.grids).offsets[row]",
+        "(<Grids*>s.grids).offset_count if s.grids != NULL else 0",
+    ),
     "Waiting": (
         "core/brakes.pxd",
         "(<Brakes*>s.brakes).waiting[row]",
@@ -270,6 +296,7 @@ def source() -> str:
         "from ordercascade.core.called cimport Calls",
         "from ordercascade.core.ending cimport Endings",
         "from ordercascade.core.funds cimport Highs",
+        "from ordercascade.core.grids cimport Grids",
         "from ordercascade.mechanisms.breakers cimport Breaker",
         "from ordercascade.mechanisms.feeds cimport Feed",
         "from ordercascade.mechanisms.slices cimport Slices",

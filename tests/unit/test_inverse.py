@@ -259,7 +259,7 @@ def test_adl_takes_what_the_bankrupt_owes_to_a_unit_a_party_and_leaves_it_at_zer
         ({"schedule": Schedule.tiers(ROWS, **INVERSE, strict=False)}, "must be strict just where"),
         (
             {"schedule": Schedule.risk(long_ppm=1, short_ppm=1, slippage_ppm=0, **INVERSE)},
-            "must not be of risk factors",
+            "must be of a linear contract with risk factors",
         ),
     ],
 )

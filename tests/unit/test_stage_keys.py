@@ -273,6 +273,11 @@ SCHEDULES = {
         "maintenance = 0.01\ninitial = 0.02\nlower = 100\nupper = 200",
         {"maintenance_ppm": 10_000, "initial_ppm": 20_000, "lower": 10**6, "upper": 2 * 10**6},
     ),
+    "risk": (
+        "long = 0.1\nshort = 0.2\nslippage = 0.05\ninitial = 1.2",
+        {"long_ppm": 100_000, "short_ppm": 200_000, "slippage_ppm": 50_000,
+         "initial_ppm": 1_200_000},
+    ),
 }  # fmt: skip
 
 
@@ -336,7 +341,9 @@ def test_brackets_at_entry_or_with_a_fee_are_a_schedule_of_tiers() -> None:
             "schedule.increment: must be 0 or more, and whole",
         ),
         ("type = 'steps'\nlimit = 0\nstep = 1\nmaintenance = 0.1\ninitial = 0.1", "schedule.limit"),
-        ("type = 'risk'", "schedule.type: does not exist yet; there are: flat, tiers, slab"),
+        ("type = 'scenario'", "schedule.type: does not exist yet; there are: flat, tiers, slab"),
+        ("type = 'risk'\nlong = 0.9\nshort = 0\nslippage = 0.2", "schedule.slippage: must leave"),
+        ("type = 'risk'\nlong = 1\nshort = 0\nslippage = 0\ninitial = 0.9", "schedule.initial"),
         ("type = 'falt'", "schedule.type: must be one of flat, tiers"),
         ("type = 'flat'\nmaintenance = 0.01", "schedule.initial: is required"),
         ("type = 'flat'\nscale = 1", "schedule.scale: unknown key 'scale'"),

@@ -11,6 +11,12 @@ from typing import Any
 
 import pytest
 
+from ordercascade.core.derivatives import (
+    schedule_volatility,
+    set_option,
+    set_portfolio,
+    span,
+)
 from ordercascade.core.dislocation import schedule_collateral, schedule_dislocation
 from ordercascade.core.lending import schedule_interest
 from ordercascade.core.planning import schedule_expiry, set_answers
@@ -147,6 +153,14 @@ NOT_HASHED = {
     "Highs.rows": ROWS,
     "Highs.capacity": ROOM,
     "Endings.rows": ROWS,
+    "State.grids": ROWS,
+    "Grids.maintenance": "a function, the same in every world",
+    "Grids.contracts": ROWS,
+    "Grids.seen": "prices in all scenarios, worked out anew where the marks are others",
+    "Grids.grids": ROWS,
+    "Grids.offsets": ROWS,
+    "Contract.terms": ROWS,
+    "Grid.rows": ROWS,
     "Endings.capacity": ROOM,
     "Ending.sum": "128 bits: both parts are hashed; the hand flips 64 at most",
     "Brakes.waiting": ROWS,
@@ -439,6 +453,28 @@ def funded() -> World:
     return world
 
 
+def optioned() -> World:
+    """A future and an option on it, margined by scenarios beside another underlying."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    for index in (100, 0, 90):
+        venue.add_market(multiplier=100, price_max=10_000, size_max=99, index=index)
+    terms = {"vol_ppm": 500_000, "rate_ppm": 1, "per": 3, "of": 2, "strike": 101}
+    set_option(world, 0, 1, underlying=0, expires_ns=10**15, **terms)
+    numbers = {"up_ppm": 3, "down_ppm": 5, "power_short_ppm": 7, "power_long_ppm": 9}
+    numbers |= {"floor_ppm": 1, "short_ppm": 2, "contingency_ppm": 3, "option_ppm": 4}
+    numbers |= {"concentration_ppm": 5, "concentration_from": 6, "rows": span(100_000)}
+    grids = [numbers | {"reference": 0, "markets": [0, 1]}]
+    grids += [numbers | {"reference": 2, "markets": [2]}]
+    set_portfolio(world, 0, underlyings=grids, offsets=[(0, 1, 5)], maintenance_ppm=800_000)
+    holding(venue, 1, 90, 50_000)
+    schedule_volatility(world, 10**9, 0, 1, vol_ppm=600_000)
+    world.start()
+    world.step()
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -454,6 +490,7 @@ def worlds() -> list[World]:
         surcharged(),
         calling(),
         funded(),
+        optioned(),
     ]
 
 

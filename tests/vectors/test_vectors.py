@@ -19,8 +19,6 @@ from vectors import run
 
 SHARED = Path(os.environ.get("ORDERCASCADE_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 FILE = SHARED / "vectors" / "venues.json"
-# Liabilities in several assets: a stage that the engine does not have yet.
-NOT_YET = ("drift-liab-1", "drift-liab-3")
 FOUND = run.vectors(FILE) if FILE.is_file() else []
 
 
@@ -42,10 +40,10 @@ def test_a_vector(vector: dict[str, Any], how: dict[str, dict[str, str]]) -> Non
     result = run.judge(vector)
     assert result.outcome != "failed", result.why
     if row["issue"] == "safeguards":
-        assert result.outcome == ("not yet" if vector["id"] == "binance-mark" else "passed")
+        assert result.outcome == "passed", result.why
     elif row["issue"] != "margin":
         assert result.outcome == "not applicable"
-    elif row["how"] == "optional" or vector["id"] in NOT_YET:
+    elif row["how"] == "optional":
         assert result.outcome in ("passed", "not yet")
     else:
         assert result.outcome == "passed", result.why

@@ -18,6 +18,7 @@ from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
     FEES, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
 )
+from ordercascade.core.grids cimport is_option
 from ordercascade.core.halting cimport valve_lots, valve_sent
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
@@ -194,6 +195,24 @@ cdef Lot _before_valve(State* s, Entry* entry, Lot lots) noexcept nogil:
     return lots
 
 
+cdef int _unsold(State* s, int32_t scope) except -1 nogil:
+    """No order can be sent for options: what the venue does with unfilled lots comes at once.
+
+    Nothing is written where that is nothing, so a round with such a scope alone ends. ADR 22."""
+    cdef Margin at = margin_of(s, scope, False)
+    cdef int64_t parent
+    if not liquidatable(s, &at):
+        return 0
+    parent = s.scopes[scope].parent if s.scopes[scope].pending else parent_of(s, scope)
+    if at.equity < 0:
+        gates_trouble(s)
+    if s.stages.on and takes_below(s, scope, &at):
+        return take_over(s, scope, parent, NIL)
+    if _gives_up(s, NIL, &at, True):
+        return bankrupt(s, scope, parent, NIL)
+    return 0
+
+
 cdef int execute(State* s, const Entry* entry) except -1 nogil:
     """Send one planned order: test again, cancel, trade, marks, fee, row. SEMANTICS §3.5, §5."""
     cdef int32_t scope = entry.scope
@@ -208,6 +227,8 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     cdef Insured insured
     cdef Entry braked
     cdef int64_t row[LIQ_COLUMNS]
+    if is_option(s, market):
+        return _unsold(s, scope)
     lots = forced_leg(s, entry, &held)
     if lots and s.brakes != NULL:
         braked = entry[0]

@@ -10,6 +10,7 @@ from libc.string cimport memset
 from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_scope
+from ordercascade.core.options cimport grids_judge
 from ordercascade.core.pledges cimport (
     FROM_INDEX, FROM_MARK, FROM_RATE, HAIRCUT_TIERS, PEG_MOST, Pledge, WORTH_MOST, pledge_weighted,
     pledge_worth,
@@ -193,12 +194,14 @@ cdef int stages_convert(const State* s, const Stages* g) except -1:
 
 cdef int collateral_priced(const State* s) except -1:
     cdef int32_t i
-    if s.pledges == NULL:
-        return 0
-    for i in range(<int32_t>s.market_count):
+    grids_judge(s)
+    for i in range(<int32_t>s.market_count if s.pledges != NULL or s.grids != NULL else 0):
         if s.markets[i].plan != NULL and s.markets[i].plan.fee_base == FEE_AT_BANKRUPTCY:
             raise ConfigError(f"market[{i}].schedule", "must take its fee at the mark where other "
-                              "assets are margin: what they are worth at bankruptcy nobody says")
+                              "assets are margin, or scenarios say what is needed: what is there "
+                              "at bankruptcy nobody says")
+    if s.pledges == NULL:
+        return 0
     for i in range(<int32_t>s.ledger.asset_count):
         if s.pledges[i].on:
             _settles(s, f"collateral[{i}]", i)

@@ -4,6 +4,8 @@
 from libc.stdint cimport int8_t, int32_t, int64_t
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from ordercascade.core.digest cimport Digest, digest_word
+from ordercascade.core.grids cimport is_option, priced_by
+from ordercascade.core.records cimport REJECT_EXPIRED_MARKET, REJECT_NO_BOOK
 from ordercascade.core.slab cimport slab_copy
 from ordercascade.core.state cimport Market, State
 from ordercascade.core.units cimport Tick, TimeNs, Wide, larger, oc_quotient, smaller
@@ -65,6 +67,13 @@ cdef inline bint ended(const State* s, int32_t market) noexcept nogil:
     return e != NULL and market < e.capacity and e.rows[market].ended
 
 
+cdef inline int64_t shut(const State* s, int32_t market) noexcept nogil:
+    """The reject code of every order there, or 0: it has expired, or it is an option."""
+    if ended(s, market):
+        return REJECT_EXPIRED_MARKET
+    return REJECT_NO_BOOK if is_option(s, market) else 0
+
+
 cdef inline void endings_advance(State* s) noexcept nogil:
     """The venue's clock has moved while prices stood: call it before one of them changes."""
     cdef Endings* e = <Endings*>s.endings
@@ -78,7 +87,7 @@ cdef inline void endings_advance(State* s) noexcept nogil:
         row = &e.rows[i]
         if not row.known or row.ended:
             continue
-        m = &s.markets[i]
+        m = &s.markets[priced_by(s, <int32_t>i)]
         begin = larger(row.summed_ns, row.at - row.window_ns)
         end = smaller(s.time_ns, row.at)
         if end > begin:

@@ -17,8 +17,10 @@ from ordercascade.core.ending cimport (
     BY_AVERAGE_INDEX, BY_AVERAGE_MARK, BY_INDEX, BY_WORD, Ending, Endings, endings_advance,
     endings_new,
 )
+from ordercascade.core.grids cimport is_option, priced_by
 from ordercascade.core.ledger cimport EXTERNAL
 from ordercascade.core.losses cimport mend_fund
+from ordercascade.core.options cimport option_end
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     Market, NOTE_EXPIRY, STEP_EXPIRY, State, step_begin,
@@ -74,8 +76,16 @@ cdef int set_ending(State* s, int32_t market, TimeNs at, dict given) except -1:
 # --- the price ---------------------------------------------------------------------------------
 
 cdef Tick _price(const State* s, int32_t market) noexcept nogil:
-    """By the market's rule; an average is rounded to the nearest tick, halves up."""
-    cdef const Market* m = &s.markets[market]
+    """By the market's rule; an option's is what exercising it brings at its underlying's."""
+    cdef Tick price = _own_price(s, market)
+    if is_option(s, market) and (<const Endings*>s.endings).rows[market].rule != BY_WORD:
+        return option_end(s, market, price)
+    return price
+
+
+cdef Tick _own_price(const State* s, int32_t market) noexcept nogil:
+    """An average is rounded to the nearest tick, halves up."""
+    cdef const Market* m = &s.markets[priced_by(s, market)]
     cdef const Ending* row = &(<const Endings*>s.endings).rows[market]
     cdef TimeNs over
     if row.rule == BY_WORD:

@@ -11,6 +11,7 @@ from ordercascade.core.check cimport oc_check
 from ordercascade.core.collateral cimport pledge_held, pledge_moves
 from ordercascade.core.contracts cimport INVERSE, armed_inverse
 from ordercascade.core.ledger cimport Holder, Position
+from ordercascade.core.portfolio cimport gridded
 from ordercascade.core.margin cimport (
     NARROW, armed_tick, bracket_of, share_of, share_weight,
 )
@@ -145,6 +146,8 @@ cdef int _judge_alone(State* s, int32_t scope, int64_t step) except -1 nogil:
     if s.pledges != NULL and not m.flat and pledge_moves(s, scope, NIL):
         # Marks move what backs it, and no trigger of its legs would tell: looked at every step.
         return push(&s.restless, &s.restless_count, &s.restless_capacity, scope)
+    if s.grids != NULL and gridded(s, scope):       # The same: a grid of losses has no slope.
+        return push(&s.restless, &s.restless_count, &s.restless_capacity, scope)
     return 0 if m.flat else _arm_alone(s, scope, &m)
 
 
@@ -217,7 +220,7 @@ cdef int _add_up(State* s, Flock* f, int32_t owner, int32_t scope, int64_t step)
     cdef Cash value, gross
     cdef Cash most = 0
     oc_check(s.scopes[scope].watch == LOOSE)
-    if s.pledges != NULL and pledge_held(s, scope):
+    if s.grids != NULL or (s.pledges != NULL and pledge_held(s, scope)):
         return _judge_alone(s, scope, step)
     while p != NIL and seen < FEW:
         seen += 1

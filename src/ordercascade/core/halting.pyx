@@ -18,6 +18,7 @@ from ordercascade.core.brakes cimport (
     Waiting, brakes_free, brakes_new, brakes_reserve,
 )
 from ordercascade.core.ending cimport ended
+from ordercascade.core.grids cimport is_option
 from ordercascade.core.mechanism cimport CircuitBreaker
 from ordercascade.core.records cimport (
     ALLOW, AMEND, CANCEL, HOLD, LIMIT, MarketView, Message, RELEASE_AUCTION, RELEASE_DRIP, STOP,
@@ -75,6 +76,8 @@ cdef int _strictest(State* s, int32_t market, Verdict* out) except -1 nogil:
     cdef Verdict v
     cdef int64_t i
     memset(out, 0, sizeof(Verdict))
+    if is_option(s, market):    # There is no trading to stop.
+        return 0
     market_view(s, &s.markets[market], &view)
     for i in range(b.breaker_count):
         memset(&v, 0, sizeof(Verdict))
@@ -249,6 +252,20 @@ cdef Lot valve_outside(State* s, int32_t market, int side, Lot lots, Tick* limit
     g = &(<Brakes*>s.brakes).valves[market]
     if not g.everybody:
         return lots
+    if g.phase == HALTED or g.phase == CALLING:
+        return 0
+    if g.action == HOLD:
+        _tighten(g, side, limit)
+    return lots
+
+
+cdef Lot valve_disposal(const State* s, int32_t market, int side, Lot lots,
+                        Tick* limit) noexcept nogil:
+    """What may go of a position taken over: nothing in a halt, and no further than a band."""
+    cdef const Valve* g
+    if s.brakes == NULL or (<Brakes*>s.brakes).valve_count <= market:
+        return lots
+    g = &(<Brakes*>s.brakes).valves[market]
     if g.phase == HALTED or g.phase == CALLING:
         return 0
     if g.action == HOLD:

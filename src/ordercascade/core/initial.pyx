@@ -3,8 +3,11 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_open
 from ordercascade.core.collateral cimport pledge_lost, pledge_owner
+from ordercascade.core.grids cimport grid_of
 from ordercascade.core.ledger cimport Holder, Position, ledger_find, ledger_scope
+from ordercascade.core.portfolio cimport portfolio_initial
 from ordercascade.core.records cimport REJECT_INSUFFICIENT, REJECT_POSITION_LIMIT
+from ordercascade.core.reserve cimport by_risk, reserves, risk_initial
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport Market, State, initial_in, margin_of
 from ordercascade.core.units cimport Cash, Lot, absolute, larger, mul_ppm_up, smaller
@@ -30,12 +33,18 @@ cdef Cash initial_margin(const State* s, int32_t scope, int32_t market, Lot bids
         m = &s.markets[i]
         if m.asset != h.asset or ledger_scope(&s.ledger, h.account, i, h.asset) != scope:
             continue
+        if by_risk(s, i):
+            sum += risk_initial(s, scope, i, bids if i == market else 0,
+                                asks if i == market else 0)
+            continue
         held = _held(s, scope, i)
         worst = larger(
             absolute(held + book_open(&m.book, h.account, 0) + (bids if i == market else 0)),
             absolute(held - book_open(&m.book, h.account, 1) - (asks if i == market else 0)))
         if worst:
             sum += initial_in(s, i, worst)
+    if s.grids != NULL:
+        sum += portfolio_initial(s, scope, market, bids, asks)
     return sum
 
 
@@ -78,9 +87,11 @@ cdef int64_t refusal(const State* s, int32_t account, int32_t market, int side,
     open = book_open(&m.book, account, side)
     if held + open + size > m.size_max:
         return REJECT_POSITION_LIMIT
-    if size <= -held - open:
+    if reserves(s, scope, market) or (size <= -held - open and grid_of(s, market) == NIL):
         return 0
     asked = initial_margin(s, scope, market, size if side == 0 else 0, size if side == 1 else 0)
+    if grid_of(s, market) != NIL and asked <= initial_margin(s, scope, NIL, 0, 0):
+        return 0        # Closing a hedge may raise what a portfolio needs; what does not is free.
     if s.stages.on:
         asked = mul_ppm_up(asked, s.stages.order_ppm)
     if asked > margin_of(s, scope, False).equity:

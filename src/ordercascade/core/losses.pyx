@@ -15,7 +15,9 @@ from ordercascade.core.ledger cimport (
     BAD_DEBT, EXTERNAL, FUND, ledger_fund, ledger_holder, ledger_post, Position, SCOPE,
     split_shares,
 )
+from ordercascade.core.grids cimport grid_of
 from ordercascade.core.mechanism cimport Backstop
+from ordercascade.core.portfolio cimport leg_maintenance
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
@@ -102,6 +104,8 @@ cdef int fix_handover(State* s, int32_t scope) except -1 nogil:
             value = value_of(m, position.size, m.mark)
             position.handover = value
             s.cells[legs] = need_in(m, position.size, value, position.cost)
+            if grid_of(s, position.market) != NIL:
+                s.cells[legs] += leg_maintenance(s, position.market, position.size)
             legs += 1
         p = position.next
     split_shares(at.equity, s.cells, legs, s.cells + legs)

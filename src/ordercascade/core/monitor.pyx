@@ -11,6 +11,7 @@ from ordercascade.core.flock cimport fetch
 from ordercascade.core.ledger cimport (
     EXTERNAL, SCOPE, ledger_deposit, ledger_enter, ledger_holder, ledger_position,
 )
+from ordercascade.core.options cimport grids_refuse
 from ordercascade.core.rating cimport own_schedules
 from ordercascade.core.slab cimport NIL, push
 from ordercascade.core.state cimport (
@@ -47,6 +48,7 @@ cdef class Monitor:
         cdef int64_t i
         if not venue.s.running or venue.s.busy:
             raise InputError("venue", "not started", "must come from a world after its start()")
+        grids_refuse(&venue.s, "a monitor")
         state_copy(&self.s, &venue.s)
         self.schedules = own_schedules(&self.s, venue.schedules)
         self.s.log = NULL

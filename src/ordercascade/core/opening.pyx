@@ -12,6 +12,7 @@ from ordercascade.core.ledger cimport (
     BAD_DEBT, FUND, Holder, Position, VAULT, ledger_fund, ledger_holder, ledger_open,
 )
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.options cimport options_open
 from ordercascade.core.records cimport MarketView
 from ordercascade.core.state cimport Market, State, market_view
 from ordercascade.core.units cimport Cash, Tick, larger
@@ -40,6 +41,8 @@ cdef int opening(State* s) except -1 nogil:
         m.mark = (<Oracle>m.oracle).take(&view, s.time_ns)
         m.mark_before = m.mark
         m.mark_written = m.mark
+    if s.grids != NULL:
+        options_open(s)
     if s.pledges != NULL:
         pledges_take(s)
     ledger_open(&s.ledger)

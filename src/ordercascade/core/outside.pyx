@@ -4,8 +4,9 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.contracts cimport lots_worth
 from ordercascade.core.book cimport book_submit
 from ordercascade.core.bounds cimport money_fits, fills_fit
-from ordercascade.core.ending cimport ended, endings_advance
+from ordercascade.core.ending cimport endings_advance, shut
 from ordercascade.core.conversion cimport collateral_tick, index_moved
+from ordercascade.core.blocks cimport VOLATILITY, volatility_tick
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.initial cimport may_leave
 from ordercascade.core.opening cimport write_holder
@@ -13,7 +14,7 @@ from ordercascade.core.events cimport log_append, T_ORDERS
 from ordercascade.core.halting cimport valve_outside, valve_wait
 from ordercascade.core.ledger cimport ledger_add_scope, ledger_deposit, ledger_scope
 from ordercascade.core.records cimport (
-    IOC, LIMIT, MARKET, Message, REJECT_EXPIRED_MARKET, REJECT_HALTED, REJECT_POSITION_LIMIT,
+    IOC, LIMIT, MARKET, Message, REJECT_HALTED, REJECT_POSITION_LIMIT,
 )
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
@@ -80,8 +81,8 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     order.account = 0
     order.price = limit if limit else 1
     order.size = size
-    if ended(s, market):
-        result = REJECT_EXPIRED_MARKET
+    if shut(s, market):
+        result = shut(s, market)
     elif size and not fills_fit(s, market, &order):
         result = REJECT_POSITION_LIMIT
     elif size:
@@ -100,9 +101,9 @@ cdef int shock(State* s, int32_t market, int side, Lot size, Cash notional,
     row[9] = limit
     row[10] = asked
     row[11] = done.lots
-    row[12] = result if size == asked or ended(s, market) else REJECT_HALTED
+    row[12] = result if size == asked or shut(s, market) else REJECT_HALTED
     log_append(s.log, T_ORDERS, row)
-    if ended(s, market):
+    if shut(s, market):
         return finish(s, step)
     valve_wait(s, step, market, side, asked - done.lots, given)
     return finish(s, step)
@@ -118,6 +119,8 @@ cdef int price_tick(State* s, int32_t market, int64_t value, int64_t what) excep
     m = &s.markets[market]
     if what == 0:
         return index_tick(s, market, value)
+    if what >= VOLATILITY:
+        return volatility_tick(s, market, value, what)
     step = step_begin(s, STEP_SHOCK, market, NIL, NIL, 0, market)
     if what == TILT_INDEX:
         m.tilt_index = value

@@ -15,3 +15,5 @@ cdef int64_t user_close_pair(State* s, int32_t scope, int32_t market, int32_t ot
                              bint* torn) except -1 nogil
 # The market ends: every position in it is closed against the others, by scope id.
 cdef int user_wind_up(State* s, int32_t market, bint* torn) except -1 nogil
+# Refuse by name where a leg's share of maintenance says nothing.
+cdef int refuse_quote(const State* s) except -1 nogil

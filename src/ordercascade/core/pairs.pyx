@@ -11,6 +11,7 @@ from ordercascade.core.events cimport ADL_COLUMNS, T_ADL, log_append
 from ordercascade.core.ledger cimport EXTERNAL, Position, SCOPE, ledger_find
 from ordercascade.core.losses cimport counterparties, mend_fund
 from ordercascade.core.mechanism cimport Backstop
+from ordercascade.core.options cimport grids_refuse
 from ordercascade.core.records cimport Candidate, REJECT_NO_OVERLAP
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
@@ -52,6 +53,14 @@ cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size)
         relief = absolute(change)
         at.maintenance = at.exposure
     return -change + div_ceil(-<Wide>at.equity * <Wide>relief, at.maintenance)
+
+
+cdef int refuse_quote(const State* s) except -1 nogil:
+    """A leg's share of a portfolio's maintenance is not what it leaves when lots of it go."""
+    if s.grids != NULL:
+        with gil:
+            grids_refuse(s, "bankruptcy quotes")
+    return 0
 
 
 cdef bint can_take(const State* s, int32_t scope, int32_t market, Lot size,
@@ -162,8 +171,10 @@ cdef int64_t user_close_pair(State* s, int32_t scope, int32_t market, int32_t ot
     """Close lots of a scope against one other, at the scope's bankruptcy cost."""
     cdef int32_t leg = ledger_find(&s.ledger, scope, market)
     cdef Lot size = -lots if s.ledger.positions[leg].size > 0 else lots
-    cdef Cash quote = bankruptcy_quote(s, scope, leg, size)
+    cdef Cash quote
     cdef int64_t step
+    refuse_quote(s)
+    quote = bankruptcy_quote(s, scope, leg, size)
     if not can_take(s, other, market, -size, quote):
         return REJECT_NO_OVERLAP
     torn[0] = True
@@ -179,6 +190,7 @@ cdef int user_wind_up(State* s, int32_t market, bint* torn) except -1 nogil:
     """Final settlement: who is below zero at its bankruptcy cost, others at the mark. [D4]"""
     cdef int64_t h
     cdef int32_t leg
+    refuse_quote(s)
     torn[0] = True
     for h in range(s.ledger.holder_count):
         if s.ledger.holders[h].kind != SCOPE:

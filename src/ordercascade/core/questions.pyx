@@ -1,15 +1,20 @@
 """What a venue is asked between steps: prices, margins, who is at risk, what does not add up."""
 
 from libc.stdint cimport int32_t, int64_t
+from cpython.mem cimport PyMem_RawFree
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.closefee cimport leg_trigger
 from ordercascade.core.collateral cimport pledge_trigger, pledged_at
+from ordercascade.core.grids cimport grid_of, is_option, priced_by
 from ordercascade.core.ledger cimport (
     FUND, Position, VAULT, ledger_find, ledger_fund, ledger_holder,
 )
 from ordercascade.core.losses cimport fix_handover
 from ordercascade.core.contracts cimport LINEAR
+from ordercascade.core.options cimport option_under
+from ordercascade.core.portfolio cimport gridded, portfolio_under
 from ordercascade.core.schedule cimport AT_BANKRUPTCY, Claim, fee_at_bankruptcy
+from ordercascade.core.slab cimport slab_grow
 from ordercascade.core.state cimport (
     price_of, value_of, Margin, Market, State, SUB_ADL, liquidatable, margin_of, need_in,
 )
@@ -19,6 +24,10 @@ from ordercascade.errors import InputError
 
 
 cdef tuple margin_at(const State* s, int32_t scope, dict marks):
+    return (_portfolio_at if s.grids != NULL else _plain_at)(s, scope, marks)
+
+
+cdef tuple _plain_at(const State* s, int32_t scope, dict marks):
     cdef const Position* position
     cdef const Market* m
     cdef int32_t p = s.ledger.holders[scope].first
@@ -60,6 +69,23 @@ cdef object _fees_at(const State* s, int32_t scope, equity, dict marks):
     return found
 
 
+cdef tuple _portfolio_at(const State* s, int32_t scope, dict marks):
+    """The same where scenarios say what is needed; options follow the marks that are given."""
+    cdef int64_t held = 0
+    cdef int32_t i
+    cdef Tick* all = <Tick*>slab_grow(NULL, &held, s.market_count, sizeof(Tick))
+    try:
+        for i in range(<int32_t>s.market_count):
+            all[i] = marks.get(i, s.markets[i].mark)
+        for i in range(<int32_t>s.market_count):
+            if is_option(s, i) and i not in marks and priced_by(s, i) in marks:
+                all[i] = option_under(s, i, all[priced_by(s, i)])
+        equity, maintenance = _plain_at(s, scope, {i: all[i] for i in range(s.market_count)})
+        return equity, maintenance + portfolio_under(s, scope, all)
+    finally:
+        PyMem_RawFree(all)
+
+
 cdef tuple inherited(const State* s, int kind, int32_t market):
     cdef int32_t holder = ledger_holder(&s.ledger, VAULT, s.markets[market].asset)
     if kind == FUND:
@@ -77,6 +103,35 @@ cdef tuple _inherited(const State* s, int32_t holder, int32_t market):
             margin_of(s, holder, False).maintenance)
 
 
+cdef object _portfolio_price(const State* s, int32_t scope, int32_t market):
+    """By halves inside the market's range, where a price moves one future alone."""
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef int32_t beside = 0
+    cdef Tick low = 0
+    cdef Tick high = s.markets[market].price_max + 1
+    cdef Tick middle
+    cdef bint rises = s.ledger.positions[ledger_find(&s.ledger, scope, market)].size > 0
+    while p >= 0:
+        beside += s.ledger.positions[p].size != 0 and (
+            grid_of(s, s.ledger.positions[p].market) == grid_of(s, market))
+        p = s.ledger.positions[p].next
+    if beside > 1 or is_option(s, market) or grid_of(s, market) < 0:
+        raise InputError("market", market, "must be one whose price moves a single future of the "
+                         "scope: with options, or several legs of one underlying, there may be "
+                         "no such price, or many; ask what_if()")
+    while high - low > 1:
+        middle = low + (high - low) // 2
+        equity, maintenance = _portfolio_at(s, scope, {market: middle})
+        below = equity < maintenance or (
+            equity == maintenance and not s.rules.trigger_strict)
+        if below == rises:
+            low = middle
+        else:
+            high = middle
+    found = low if rises else high
+    return found if 1 <= found <= s.markets[market].price_max else None
+
+
 cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     cdef int32_t p = ledger_find(&s.ledger, scope, market)
     cdef const Position* position
@@ -87,6 +142,8 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     cdef Tick tick
     if p < 0 or s.ledger.positions[p].size == 0:
         return None
+    if s.grids != NULL and gridded(s, scope):
+        return _portfolio_price(s, scope, market)
     position = &s.ledger.positions[p]
     m = &s.markets[market]
     at = margin_of(s, scope, False)

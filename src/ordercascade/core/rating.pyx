@@ -17,7 +17,9 @@ from ordercascade.core.arriving cimport sooner
 from ordercascade.core.collateral cimport pledge_moves, pledged_under
 from ordercascade.core.ledger cimport Position, SCOPE
 from ordercascade.core.margin cimport maintenance_wide
+from ordercascade.core.grids cimport is_option
 from ordercascade.core.mechanism cimport ADD_FEE, ADD_MAINTENANCE, Surcharge
+from ordercascade.core.portfolio cimport margin_moved
 from ordercascade.core.rates cimport (
     Rates, RateRow, SURCHARGES_MAX, rates_new, rates_reserve,
 )
@@ -182,6 +184,8 @@ cdef int _asked(State* s, int32_t market, RateRow* out) except -1 nogil:
     cdef Ppm found, reach
     cdef int64_t i
     memset(out, 0, sizeof(RateRow))
+    if is_option(s, market):    # A rate of its own value says nothing of an option.
+        return 0
     market_view(s, &s.markets[market], &view)
     for i in range(r.surcharge_count):
         memset(&crowd, 0, sizeof(Crowd))
@@ -321,6 +325,11 @@ cdef void _count(const State* s, int32_t handle, Tick low, Tick high, Crowd* out
     cdef Cash before, after
     cdef Margin at
     if s.ledger.holders[p.scope].kind != SCOPE or p.size == 0:
+        return
+    if s.grids != NULL:
+        at = margin_moved(s, p.scope, p.market, high if short else low)
+        if liquidatable(s, &at):
+            out.near[short] += absolute(p.size)
         return
     at = margin_of(s, p.scope, False)
     before = value_of(m, p.size, m.mark)

@@ -48,6 +48,7 @@ cdef enum:
     REJECT_GATED = -20
     REJECT_HALTED = -21
     REJECT_EXPIRED_MARKET = -22
+    REJECT_NO_BOOK = -23
 
 ctypedef struct Message:    # 32 bytes: MESSAGE_DTYPE
     uint8_t type            # OrderType

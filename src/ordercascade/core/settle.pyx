@@ -24,6 +24,7 @@ from ordercascade.core.halting cimport next_valve, valves_begin
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
+from ordercascade.core.portfolio cimport portfolio_leg
 from ordercascade.core.rating cimport next_rate, rates_advance, rates_begin
 from ordercascade.core.records cimport Around, AtRisk, Intent
 from ordercascade.core.reopening cimport valves_advance, reopen_step
@@ -315,6 +316,8 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
     cdef const Market* m
     cdef Cash value, weight
     cdef Cash heaviest = -4 * CASH_MAX
+    if s.grids != NULL:
+        return portfolio_leg(s, scope)
     while p != NIL:
         position = &s.ledger.positions[p]
         if position.size != 0:
@@ -358,7 +361,9 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     out.around = NULL
     out.bankruptcy_limit = price_of(m, position.handover, position.size)
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
-    if s.pledges != NULL:
+    if s.grids != NULL:
+        entry.trigger = 0       # A portfolio has no one price at which it falls.
+    elif s.pledges != NULL:
         entry.trigger = pledge_trigger(s, scope, position, base)
     else:
         entry.trigger = leg_trigger(s, scope, position, base)

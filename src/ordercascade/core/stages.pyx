@@ -2,8 +2,9 @@
 
 from libc.string cimport memset
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.schedule cimport (
-    Plan, RISK, Schedule,
+    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, Plan, RISK, Schedule,
 )
 from ordercascade.core.state cimport BY_FUND, BY_NOBODY, Stages
 
@@ -33,16 +34,19 @@ STAGES = MappingProxyType({
 
 cdef int check_plan(str name, object schedule, int32_t kind, int64_t multiplier,
                     bint strict) except -1:
-    """The market's own contract, multiplier and test, the fee at the mark; no risk factors."""
+    """The market's own contract, multiplier and test, the fee at the mark; by risk only linear."""
     cdef const Plan* p
     if not isinstance(schedule, Schedule):
         raise InputTypeError(f"{name}.schedule", "a Schedule", type(schedule).__name__)
     p = &(<Schedule>schedule).plan
     if p.contract != kind:
         raise ConfigError(f"{name}.schedule", "must have the market's contract")
-    if p.kind == RISK:
-        raise ConfigError(f"{name}.schedule", "must not be of risk factors: open orders would "
-                          "count, which cannot be run yet")
+    if p.kind == RISK and kind != LINEAR:
+        raise ConfigError(f"{name}.schedule", "must be of a linear contract with risk factors: "
+                          "others cannot be run yet")
+    if p.kind == RISK and p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
+        raise ConfigError(f"{name}.schedule", "must take its fee at the mark with risk factors: "
+                          "open orders would have a share in it")
     if p.multiplier != multiplier:
         raise ConfigError(f"{name}.schedule", f"must have the market's multiplier, {multiplier}",
                           p.multiplier)

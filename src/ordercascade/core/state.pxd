@@ -88,6 +88,7 @@ cdef enum:
     NOTE_MARGIN_CALL = 10
     NOTE_ANSWER = 11
     NOTE_EXPIRY = 12
+    NOTE_VOLATILITY = 13
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
@@ -325,6 +326,7 @@ ctypedef struct State:
     void* calls                 # Calls of core/called.pxd; NULL: no margin calls
     void* endings               # Endings of core/ending.pxd; NULL: no market expires
     void* highs                 # Highs of core/funds.pxd; NULL: nobody asks how far a fund fell
+    void* grids                 # Grids of core/grids.pxd; NULL: no options, no portfolio margin
     Ppm depth_ppm               # the policy asks for the depth within this; 0: it does not
     Log* log                    # the world's
     int32_t venue
@@ -403,6 +405,12 @@ ctypedef struct Margin:         # one scope on one set of marks
     Cash exposure               # sum of |value|
     Cash pnl                    # sum of value - cost
     bint flat
+
+
+ctypedef Cash (*Need)(const void* state, int32_t scope, bint peek) noexcept nogil
+
+ctypedef struct Asked:          # what State.grids begins with: a scope's part that no market says
+    Need maintenance
 
 
 cdef inline Tick price_at(const Market* m, bint peek) noexcept nogil:
@@ -531,6 +539,8 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
         out.equity += pledged(s, scope, peek)
     if closing:
         out.maintenance += closing_fees(s, scope, out.equity, peek)
+    if s.grids != NULL:
+        out.maintenance += (<const Asked*>s.grids).maintenance(s, scope, peek)
     return out
 
 

@@ -12,6 +12,7 @@ from ordercascade.core.called cimport called_copy, called_digest, called_free
 from ordercascade.core.collateral cimport pledges_digest
 from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.ending cimport endings_copy, endings_digest, endings_free
+from ordercascade.core.grids cimport grids_copy, grids_digest, grids_free
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
 )
@@ -93,6 +94,7 @@ cdef void state_free(State* s) noexcept nogil:
     endings_free(s.endings)
     highs_free(s.highs)
     PyMem_RawFree(s.day_base)
+    grids_free(s.grids)
     rates_free(s.rates)
     memset(s, 0, sizeof(State))
 
@@ -132,6 +134,7 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.endings = NULL
     s.highs = NULL
     s.day_base = NULL
+    s.grids = NULL
     s.rates = NULL
 
 
@@ -180,6 +183,7 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     highs_copy(&to.highs, s.highs)
     if s.day_base != NULL:
         to.day_base = <Cash*>slab_copy(s.day_base, s.day_capacity, sizeof(Cash))
+    grids_copy(&to.grids, s.grids)
     rates_copy(&to.rates, s.rates)
     if s.variation != NULL:
         to.variation = <Cash*>slab_copy(s.variation, s.variation_capacity, sizeof(Cash))
@@ -471,6 +475,7 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     called_digest(s.calls, s.ledger.holder_count, d)
     endings_digest(s.endings, d)
     funds_digest(s, d)
+    grids_digest(s, d)
     _digest_rates(s, d)
     _digest_progress(s, d)
 

@@ -14,6 +14,7 @@ from ordercascade.core.ledger cimport (
     ledger_post, ledger_scope, VAULT,
 )
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.options cimport options_take
 from ordercascade.core.rates cimport fund_part
 from ordercascade.core.records cimport Fill, MarketView
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -48,6 +49,8 @@ cdef int take_marks(State* s) except -1 nogil:
         if m.mark != m.mark_before:
             s.clock += 1
             m.changed_at = s.clock
+    if s.grids != NULL:
+        options_take(s)
     if s.pledges != NULL:
         pledges_take(s)
     return 0

@@ -9,6 +9,7 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport Book, book_best, book_clear, book_next, book_size_at, book_take
 from ordercascade.core.events cimport ADL_COLUMNS, ORDER_COLUMNS, T_ADL, T_ORDERS, log_append
 from ordercascade.core.funds cimport drawn_down
+from ordercascade.core.halting cimport valve_disposal
 from ordercascade.core.ledger cimport (
     EXTERNAL, Position, VAULT, ledger_find, ledger_flat, ledger_fund, ledger_holder,
     ledger_post,
@@ -229,6 +230,8 @@ cdef int dispose(State* s, int32_t market) except -1 nogil:
         lots = div_ceil(<Wide>lots * <Wide>s.stages.dispose_ppm, PPM)
     lots = smaller(lots, div_ceil(
         <Wide>_offered(&m.book, side, limit) * <Wide>s.stages.dispose_share_ppm, PPM))
+    if lots and s.brakes != NULL:
+        lots = valve_disposal(s, market, side, lots, &limit)    # MARGIN §6.3, §6.9
     if lots == 0:
         return 0
     m.dispose_at = s.time_ns + larger(1, s.stages.dispose_ns)   # never twice in an instant

@@ -7,16 +7,19 @@ leaves over goes to the fund if it is among the winners, else to the winner who 
 """
 
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.book cimport book_cancel_all
+from ordercascade.core.initial cimport open_orders
 from ordercascade.core.ledger cimport (
     BAD_DEBT, EXTERNAL, Holder, Position, SCOPE, ledger_fund, ledger_holder, ledger_post,
     ledger_scope, ledger_settle,
 )
+from ordercascade.core.reserve cimport reserved, reserves
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     value_of, Margin, Market, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_REALISE, REASON_SOCIALISED,
     REASON_TRANSFER, STEP_PAYMENT, State, margin_of, step_begin, write_posting,
 )
-from ordercascade.core.steps cimport finish, generation_of
+from ordercascade.core.steps cimport book_touched, finish, generation_of
 from ordercascade.core.units cimport Cash, PPM, Wide, div_floor, larger, smaller
 from ordercascade.core.watch cimport touch
 
@@ -177,15 +180,29 @@ cdef Cash _wanted(const State* s, int32_t scope) noexcept nogil:
     """What should move from the cross scope (> 0) to this one, or back; levels rounded down."""
     cdef Margin m = margin_of(s, scope, False)
     cdef const Holder* h = &s.ledger.holders[scope]
-    cdef Cash goal = div_floor(<Wide>m.maintenance * <Wide>s.stages.initial_ppm, PPM)
+    cdef Cash need = m.maintenance
+    cdef Cash goal
     cdef int32_t cross = ledger_scope(&s.ledger, h.account, NIL, h.asset)
     if cross == NIL:
         return 0
-    if m.equity < div_floor(<Wide>m.maintenance * <Wide>s.stages.search_ppm, PPM):
+    if reserves(s, scope, h.market):
+        need = reserved(s, scope, h.market, 0, 0)
+    goal = div_floor(<Wide>need * <Wide>s.stages.initial_ppm, PPM)
+    if m.equity < div_floor(<Wide>need * <Wide>s.stages.search_ppm, PPM):
         return larger(0, smaller(s.ledger.holders[cross].collateral, goal - m.equity))
-    if m.equity > div_floor(<Wide>m.maintenance * <Wide>s.stages.release_ppm, PPM):
+    if m.equity > div_floor(<Wide>need * <Wide>s.stages.release_ppm, PPM):
         return -larger(0, smaller(h.collateral, m.equity - goal))
     return 0
+
+
+cdef bint _fails(const State* s, int32_t scope, Cash amount) noexcept nogil:
+    """Even with what is moved it has less than it needs with its open orders."""
+    cdef const Holder* h = &s.ledger.holders[scope]
+    cdef Cash has
+    if not reserves(s, scope, h.market) or not open_orders(s, h.account, h.market):
+        return False
+    has = margin_of(s, scope, False).equity + amount
+    return has < reserved(s, scope, h.market, 0, 0)
 
 
 cdef int levels_step(State* s) except -1 nogil:
@@ -195,6 +212,7 @@ cdef int levels_step(State* s) except -1 nogil:
     cdef const Holder* h
     cdef Cash amount
     cdef int32_t cross
+    cdef bint fails
     if s.stages.release_ppm == 0:
         return 0
     for i in range(s.ledger.holder_count):
@@ -202,11 +220,15 @@ cdef int levels_step(State* s) except -1 nogil:
         if h.kind != SCOPE or h.market == NIL:
             continue
         amount = _wanted(s, <int32_t>i)
-        if amount == 0:
+        fails = _fails(s, <int32_t>i, amount)
+        if amount == 0 and not fails:
             continue
         if step == NIL:
             step = step_begin(s, STEP_PAYMENT, NIL, NIL, NIL, 0, NIL)
         cross = ledger_scope(&s.ledger, h.account, NIL, h.asset)
         _pay(s, step, cross, <int32_t>i, amount, REASON_TRANSFER)
         _pay(s, step, <int32_t>i, cross, -amount, REASON_TRANSFER)
+        if fails:
+            book_cancel_all(&s.markets[h.market].book, h.account)
+            book_touched(s, h.market, step)
     return 0 if step == NIL else finish(s, step)

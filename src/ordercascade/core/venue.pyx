@@ -24,11 +24,13 @@ from ordercascade.core.ledger cimport (
     CLEARING, EXTERNAL, ledger_add_account, ledger_add_market, ledger_deltas,
     ledger_find, ledger_fund, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.pairs cimport bankruptcy_quote, user_close_pair, user_wind_up
+from ordercascade.core.pairs cimport (bankruptcy_quote, refuse_quote, user_close_pair,
+    user_wind_up)
 from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
     liquidation_price, margin_at, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
+from ordercascade.core.reserve cimport maintenance_with
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport Funding, margin_of, Market
 from ordercascade.core.schedule cimport Schedule
@@ -496,6 +498,7 @@ cdef class Venue:
         """What selling (a short: buying back) so many lots must bring in, so that the scope's
         equity is used up by its share of maintenance; rounded up. spec/MARGIN.md §3."""
         self._started()
+        refuse_quote(&self.s)
         p = self._leg(scope, market)
         held = self.s.ledger.positions[p].size
         lots = self._int("lots", lots, 1, absolute(held))
@@ -533,9 +536,9 @@ cdef class Venue:
         """Collateral plus value minus cost, on the standing marks."""
         return margin_of(&self.s, self._scope(scope), False).equity
 
-    def maintenance(self, scope):
-        """Maintenance margin on the standing marks."""
-        return margin_of(&self.s, self._scope(scope), False).maintenance
+    def maintenance(self, scope, *, orders=False):
+        """Maintenance on the standing marks; `orders`: with open ones where risk factors ask it."""
+        return maintenance_with(&self.s, self._scope(scope), bool(orders))
 
     def initial(self, scope):
         """Initial margin on the standing marks, open orders counted on their worse side."""

@@ -15,6 +15,8 @@ from ordercascade.core.events cimport T_SCOPES, T_STEPS, log_append, log_rows
 from ordercascade.core.flock cimport FLOCK, disarm_scope, judge, meet
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_flat
 from ordercascade.core.mechanism cimport Oracle
+from ordercascade.core.options cimport options_peek
+from ordercascade.core.portfolio cimport portfolio_initial
 from ordercascade.core.records cimport MarketView
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
@@ -72,6 +74,8 @@ cdef void _read_peeks(State* s) noexcept nogil:
             market_view(s, &s.markets[i], &view)
             s.markets[i].peek = (<Oracle>s.markets[i].oracle).peek(&view, s.time_ns)
             s.markets[i].stale = 0
+    if s.grids != NULL:
+        options_peek(s)
 
 
 cdef bint _fire(State* s, bint peek) except -1 nogil:
@@ -253,6 +257,8 @@ cdef int note_scope(State* s, int32_t scope, const Margin* m) except -1 nogil:
         if position.size != 0:
             initial += initial_in(s, position.market, position.size)
         p = position.next
+    if s.grids != NULL:
+        initial += portfolio_initial(s, scope, NIL, 0, 0)
     row[0] = log_rows(s.log, T_STEPS) - 1
     row[1] = scope
     row[2] = m.equity

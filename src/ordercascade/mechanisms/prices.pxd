@@ -7,3 +7,7 @@ cdef class OwnBook(Oracle):
     cdef readonly int32_t source        # PriceSource
     cdef readonly Ppm own_weight_ppm
     cdef readonly Tick price_max
+
+
+cdef class Held(Oracle):
+    pass

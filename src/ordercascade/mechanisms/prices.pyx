@@ -55,3 +55,13 @@ cdef class OwnBook(Oracle):
         digest_word(d, self.source)
         digest_word(d, self.own_weight_ppm)
         digest_word(d, self.price_max)
+
+
+cdef class Held(Oracle):
+    """The mark stays what it is: somebody else sets it, as core/options does for options."""
+
+    def __repr__(self):
+        return "<Held>"
+
+    cdef Tick peek(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        return view.mark if view.mark > 0 else 1

@@ -137,6 +137,8 @@ def _merged(venue: VenueConfig, preset: PresetConfig) -> VenueConfig:
 
 def _market(preset: PresetConfig, venue: VenueConfig, market: MarketConfig) -> MarketConfig:
     """Give a market the venue's oracle and the preset's margin where it names none."""
+    if market.option is not None:
+        return market  # An option has neither.
     brackets, schedule = market.brackets, market.schedule
     if brackets is None and schedule is None:
         schedule = preset.schedule.get(market.name, preset.schedule.get("default"))

@@ -1,0 +1,1 @@
+# Doors of options and portfolio margin, for Python alone.
