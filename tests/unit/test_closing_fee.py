@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import ordercascade as oc
+from ordercascade.core.derivatives import set_portfolio, span
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
@@ -202,6 +203,15 @@ def test_other_assets_as_margin_are_refused_beside_such_a_fee() -> None:
     with pytest.raises(
         oc.ConfigError, match=r"market\[0\].schedule: must take its fee at the mark"
     ):
+        world.start()
+
+
+def test_portfolios_by_scenarios_are_refused_beside_such_a_fee() -> None:
+    """A market that scenarios margin has no such fee, but one beside it has."""
+    world, _ = venue_of(MarketKind.LINEAR, MarketKind.LINEAR)
+    grid = {"reference": 0, "markets": [0], "rows": span(150_000)}
+    set_portfolio(world, 0, underlyings=[grid])
+    with pytest.raises(oc.ConfigError, match=r"market\[1\].schedule: must take its fee at the mark where"):
         world.start()
 
 
