@@ -46,6 +46,7 @@ TESTS = [
     "vectors",
     *(f"unit/test_{name}.py" for name in (
         "account_ledger adl_ranks admission agenda_and_queue ahead_keys auction"
+        " backed_stages closing_fee funds fund_words"
         " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
         " gates interplay inverse ladder levels margin mechanisms monitor populate populations"

@@ -52,8 +52,8 @@ CORRIDORS = [
         " core.opening core.steps core.hedging core.conversion core.halting core.blocks"
         " core.outside core.users core.bulk"
         " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
-        " core.stages core.listing core.questions core.closeout core.reopening core.rating"
-        " core.interest core.due"
+        " core.stages core.listing core.closefee core.questions core.closeout core.reopening"
+        " core.rating core.interest core.due"
         " core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
         " core.changing core.dislocation core.planning core.lending core.derivatives",
     ),

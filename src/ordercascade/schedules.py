@@ -52,6 +52,8 @@ def margins(
         "fee_ppm": located(path.rpartition(".market")[0], ppm, "fee_in_trigger", fee, high=PPM - 1),
         "strict": venue.trigger_strict is not False,
     }
+    if fee and venue.fee_at == "bankruptcy":
+        common["fee_base"] = "bankruptcy"
     if market.kind != "linear":
         common["contract"] = market.kind
     if config is None:

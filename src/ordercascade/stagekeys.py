@@ -197,7 +197,8 @@ class StageRules(Strict, frozen=True, kw_only=True):
     """What a preset says of its stages and a venue may override; None = not said here."""
 
     mm_base: Literal["mark", "oracle", "entry"] | None = None
-    fee_in_trigger: Exact | None = None  # of the value at the mark
+    fee_in_trigger: Exact | None = None  # of the value at the mark, or as `fee_at` says
+    fee_at: Literal["mark", "bankruptcy"] | None = None
     tranche: TrancheConfig | None = None
     limit_price: LimitConfig | None = None
     takeover: TakeoverConfig | None = None

@@ -25,6 +25,8 @@ from ordercascade.enums import (
     TakeoverWhen,
 )
 from ordercascade.errors import ConfigError, InputError
+from ordercascade.mechanisms.feeds import Feed
+from ordercascade.mechanisms.surcharges import VolatilityFee
 from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.tables import balances
 from ordercascade.tape import Tape
@@ -497,3 +499,85 @@ def test_what_funds_have_together_is_drawn_step_by_step() -> None:
             if k in (1, 6, 8)
         ]
     ).all()
+
+
+def test_a_vault_s_cap_counts_all_legs_though_funds_are_by_market() -> None:
+    """Two legs worth 16,000 each against a vault of 20,000: one would fit, both do not."""
+    stages = TAKES | {"takeover": Takeover.VAULT, "takeover_cap_ppm": 10**6, "fund_market": True}
+    for money, outcome in ((32_000, Outcome.TAKEN_OVER), (20_000, Outcome.DELEVERAGED)):
+        world, venue = venue_of(stages=stages)
+        account = venue.open_account()
+        venue.deposit(account, 0, 7_000)
+        for market in (0, 1):
+            venue.open_position(account, market, 2, 20_000)
+            holding(venue, -2, 100, 90_000, market=market)
+        venue._outside(venue.holder(HolderKind.VAULT), money)
+        world.start()
+        for market in (0, 1):
+            venue.set_index(market, 80)
+        end(world)
+        assert rows(world, "liquidations", "outcome") == [(outcome,)]
+
+
+def test_the_funds_share_of_trading_fees_goes_to_the_market_s_own() -> None:
+    """A surcharge gives the fund half of all fees: 2 lots at 101 in market 1 at 1 %: 202 / 2."""
+    world = World(1)
+    fee = VolatilityFee(
+        base_ppm=10_000, slope_ppm=0, cap_ppm=10_000, reference_ppb=1, to_fund_ppm=500_000,
+        sample_ns=10, start_ppb=0, step_ppm=10**6,
+    )  # fmt: skip
+    world.add_venue(stages={"fund_market": True}, surcharges=[fee])
+    venue = world.venue(0)
+    for _ in range(2):
+        venue.add_market(
+            multiplier=100, price_max=10_000, size_max=100, brackets=FLAT, last=100, index=100,
+            taker_fee_ppm=10_000, source=PriceSource.INDEX,
+        )  # fmt: skip
+    venue.seed_level(1, Side.ASK, 101, 5)
+    venue.deposit(venue.open_account(), 0, 90_000)
+    world.start()
+    venue.submit(1, 1, Side.BID, 101, 2)
+    world._check()
+    paid_in = own(venue, 1)
+    assert paid_in > 0
+    assert own(venue, 0) == venue.balance(venue.holder(HolderKind.FUND)) == 0
+    assert paid_in == venue.balance(venue.holder(HolderKind.FEES))
+
+
+def test_a_scope_that_never_traded_owes_the_first_market_of_its_asset() -> None:
+    """Lots that cancel out before the start leave a cost of 500 and 200 of money: flat, -300."""
+    world, venue = venue_of(marks=(100, 100, 100), assets=(0, 1, 1), stages={"fund_market": True})
+    account = venue.open_account()
+    venue.deposit(account, 1, 200)
+    for size, cost in ((5, 50_500), (-5, -50_000)):
+        venue.open_position(account, 2, size, cost)
+    for market, asset in ((0, 0), (1, 1), (2, 1)):
+        venue.fund_deposit(asset, 900, market=market)
+    world.start()
+    world.settle()
+    world._check()
+    assert [own(venue, market) for market in range(3)] == [900, 600, 900]
+    assert venue.collateral(venue.cross_scope(account, 1)) == 0
+
+
+def test_a_day_begins_before_a_late_mark_is_taken() -> None:
+    """The outside price moves at 10, the oracle hears of it at 40, the day began at 30: the
+    shorts' 1,000 are the day's, though no step lies between its beginning and the mark."""
+    world = World(1)
+    world.add_venue(**day())
+    venue = world.venue(0)
+    for feed in (None, Feed(source=PriceSource.INDEX, latency_ns=30, price_max=10_000)):
+        venue.add_market(
+            multiplier=100, price_max=10_000, size_max=100, brackets=FLAT, index=100,
+            source=PriceSource.INDEX, **({"oracle": feed} if feed else {}),
+        )  # fmt: skip
+    venue.seed_level(0, Side.BID, 80, 2)
+    holding(venue, 2, 100, 2_000)
+    short = holding(venue, -1, 100, 50_000, 1)
+    world.schedule_index(10, 0, 1, 90)
+    world.schedule_index(50, 0, 0, 92)
+    world.start()
+    world.run()
+    world._check()
+    assert venue.marks() == [92, 90]
+    assert venue.collateral(short) == 50_000 - 1_000

@@ -17,7 +17,7 @@ from ordercascade.core.records cimport Candidate, REJECT_NO_OVERLAP
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, change_of,
-    initial_in, margin_of, need_in, step_begin, value_of,
+    closing_fees, initial_in, margin_of, need_in, step_begin, value_of,
 )
 from ordercascade.core.statecopy cimport state_copy, state_free
 from ordercascade.core.steps cimport enter, finish, generation_of, note
@@ -35,6 +35,13 @@ cdef Cash _maintenance(const Market* m, const Position* p, Lot size) noexcept no
     return need_in(m, size, value_of(m, size, m.mark), cost)
 
 
+cdef Margin _shared(const State* s, int32_t scope) noexcept nogil:
+    """Maintenance as it is shared among lots: without closing fees at bankruptcy."""
+    cdef Margin at = margin_of(s, scope, False)
+    at.maintenance -= closing_fees(s, scope, at.equity, False)
+    return at
+
+
 cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size) noexcept nogil:
     """-value change - equity * |maintenance change| / maintenance, rounded up. [D3]
 
@@ -42,7 +49,7 @@ cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size)
     """
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
-    cdef Margin at = margin_of(s, scope, False)
+    cdef Margin at = _shared(s, scope)
     cdef Cash relief = absolute(_maintenance(m, p, p.size) - _maintenance(m, p, p.size + size))
     cdef Cash change = change_of(m, p.size, size)
     if at.maintenance == 0:
@@ -63,7 +70,7 @@ cdef bint can_take(const State* s, int32_t scope, int32_t market, Lot size,
                    Cash cost) noexcept nogil:
     """After the trade: initial margin met, or equity / maintenance not fallen; flat: equity."""
     cdef const Market* m = &s.markets[market]
-    cdef Margin before = margin_of(s, scope, False)
+    cdef Margin before = _shared(s, scope)
     cdef Cash equity = before.equity - cost
     cdef Cash maintenance = before.maintenance
     cdef Cash initial = 0

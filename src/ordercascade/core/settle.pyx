@@ -11,6 +11,7 @@ from libc.stdlib cimport qsort
 from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.calls cimport calls_advance, calls_begin
+from ordercascade.core.closefee cimport leg_trigger
 from ordercascade.core.collateral cimport pledge_held, pledge_trigger
 from ordercascade.core.conversion cimport convert
 from ordercascade.core.closeout cimport bankrupt, execute, exit_level, nets, sub_step, table
@@ -34,7 +35,7 @@ from ordercascade.core.state cimport (
     price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, day_take, liquidatable,
-    margin_of, need_in, step_begin, tick_in,
+    margin_of, need_in, step_begin,
 )
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
@@ -374,7 +375,7 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     elif s.pledges != NULL:
         entry.trigger = pledge_trigger(s, scope, position, base)
     else:
-        entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
+        entry.trigger = leg_trigger(s, scope, position, base)
     entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:

@@ -44,9 +44,9 @@ cdef int check_plan(str name, object schedule, int32_t kind, int64_t multiplier,
     if p.kind == RISK and kind != LINEAR:
         raise ConfigError(f"{name}.schedule", "must be of a linear contract with risk factors: "
                           "others cannot be run yet")
-    if p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
-        raise ConfigError(f"{name}.schedule", "must take its fee at the mark: another base cannot "
-                          "be run yet")
+    if p.kind == RISK and p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
+        raise ConfigError(f"{name}.schedule", "must take its fee at the mark with risk factors: "
+                          "open orders would have a share in it")
     if p.multiplier != multiplier:
         raise ConfigError(f"{name}.schedule", f"must have the market's multiplier, {multiplier}",
                           p.multiplier)

@@ -17,7 +17,10 @@ from ordercascade.core.pledges cimport (
 from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
-from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigger_of
+from ordercascade.core.schedule cimport (
+    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, Claim, Plan, fee_at_bankruptcy, initial_need, trigger_need,
+    trigger_of,
+)
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.triggers cimport Triggers
 from ordercascade.core.units cimport (
@@ -492,12 +495,34 @@ cdef inline Cash pledged(const State* s, int32_t scope, bint peek) noexcept nogi
     return sum
 
 
+cdef inline Cash closing_fees(const State* s, int32_t scope, Cash equity, bint peek) noexcept nogil:
+    """Fees of closing where they are valued at bankruptcy: each leg's when it has used up what
+    the scope has on the other legs' marks. They count in the test, and in no share. ADR 10"""
+    cdef int32_t handle = s.ledger.holders[scope].first
+    cdef const Position* p
+    cdef const Market* m
+    cdef Claim leg
+    cdef Cash sum = 0
+    while handle != NIL:
+        p = &s.ledger.positions[handle]
+        handle = p.next
+        m = &s.markets[p.market]
+        if p.size == 0 or m.plan == NULL or m.plan.fee_base != FEE_AT_BANKRUPTCY:
+            continue
+        leg.size = p.size
+        leg.cost = p.cost
+        leg.money = equity - (value_of(m, p.size, price_at(m, peek)) - p.cost)
+        sum += fee_at_bankruptcy(m.plan, &leg)
+    return sum
+
+
 cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
     """Equity and maintenance of a scope, on the standing marks or on a peek of their sources."""
     cdef Margin out
     cdef const Position* p
     cdef const Market* m
     cdef Cash value
+    cdef bint closing = False
     cdef int32_t handle = s.ledger.holders[scope].first
     out.maintenance = 0
     out.exposure = 0
@@ -512,10 +537,14 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
             out.pnl += value - p.cost
             out.exposure += absolute(value)
             out.maintenance += need_in(m, p.size, value, p.cost)
+            if m.plan != NULL and m.plan.fee_base == FEE_AT_BANKRUPTCY:
+                closing = True
         handle = p.next
     out.equity = s.ledger.holders[scope].collateral + out.pnl
     if s.pledges != NULL:
         out.equity += pledged(s, scope, peek)
+    if closing:
+        out.maintenance += closing_fees(s, scope, out.equity, peek)
     if s.grids != NULL:
         out.maintenance += (<const Asked*>s.grids).maintenance(s, scope, peek)
     return out

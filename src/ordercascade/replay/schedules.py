@@ -18,7 +18,8 @@ class Schedule:
     def __init__(self, said: Mapping[str, Any]) -> None:
         self.kind = str(said["kind"])
         self.at_entry = said.get("base") == "entry"
-        self.fee = int(said.get("fee_ppm", 0))
+        fee, late = int(said.get("fee_ppm", 0)), said.get("fee_base") == "bankruptcy"
+        self.fee, self.closing = (0, fee) if late else (fee, 0)  # at the mark, at bankruptcy
         self.by_lots = said.get("by", "value") == "size"
         self.numbers = {k: int(v) for k, v in said.items() if isinstance(v, int)}
         self.rows = _rows(self.kind, said, self.numbers)
