@@ -430,6 +430,38 @@ def test_a_volatility_shock_alone_starts_a_cascade() -> None:
     assert venue.position(scope, 1)[0] == venue.position(scope, 2)[0] == 0
 
 
+def test_each_step_of_an_instant_is_judged_on_what_stands_after_it() -> None:
+    """A volatility, or the reference that says how far a move goes, changes nothing but the prices
+    in the scenarios: the step that changes it, the second of its instant, is the parent."""
+    world, venue = listed({"kind": CALL}, {"kind": PUT}, adl_trigger=AdlTrigger.UNFILLED)
+    scope = opened(venue, 225_000, (1, -20, 572), (2, -20, 572), (0, 5, 10_000))
+    world.schedule_index(DAY, 0, 0, 10_000)
+    schedule_volatility(world, DAY, 0, 0, factor_ppm=1_800_000)
+    assert first_parent(world, scope) == 1
+
+    world = World(1)
+    world.add_venue(adl_trigger=AdlTrigger.UNFILLED)
+    venue = world.venue(0)
+    for index in (10_000, 10_000, 0):
+        venue.add_market(multiplier=10, price_max=10**6, size_max=10**6, index=index,
+                         source=PriceSource.INDEX)  # fmt: skip
+    set_option(world, 0, 2, kind=PUT, underlying=1, strike=10_000, expires_ns=9 * DAY, vol_ppm=0)
+    grid = {"reference": 0, "markets": [0, 1, 2], "rows": span(150_000)}
+    set_portfolio(world, 0, underlyings=[grid])
+    scope = opened(venue, 160_000, (2, -10, 1))
+    world.schedule_index(DAY, 0, 0, 10_000)
+    world.schedule_index(DAY, 0, 0, 15_000)
+    assert first_parent(world, scope) == 1
+
+
+def first_parent(world: World, scope: int) -> int:
+    """Run to the first deleveraging of a scope and return its parent."""
+    world.start()
+    run_checked(world)
+    steps = rows(world, "steps", "kind", "scope", "parent")
+    return next(parent for kind, who, parent in steps if who == scope and kind == StepKind.ADL)
+
+
 # --- copies --------------------------------------------------------------------------------------
 
 
