@@ -4,6 +4,7 @@ from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.collateral cimport stages_convert
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
+from ordercascade.core.grids cimport is_option
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport grids_judge_rules
 from ordercascade.core.rating cimport check_rows
@@ -63,7 +64,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
         s.settling = settling
     set_impacts(s, terms)
     for i, each in enumerate(made):
-        if isinstance(each, str):
+        if isinstance(each, str) or is_option(s, i):    # An option's mark is its formula's.
             continue
         oracle = each
         v.oracles[i] = oracle
