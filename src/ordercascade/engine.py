@@ -26,6 +26,7 @@ from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
 from ordercascade.plugged import told as plugs_told
 from ordercascade.populations import Cohort
+from ordercascade.portfolios import margined
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
 from ordercascade.surcharges import told as surcharge_told
@@ -195,7 +196,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "multiplier": item.market.multiplier,
                 "price_max": item.market.price_max,
                 "size_max": item.market.size_max,
-                **_margin_told(item),
+                **({} if item.market.name in margined(venue.config) else _margin_told(item)),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
                 **({"expiry": [int(cell) for cell in item.expiry]} if item.expiry else {}),

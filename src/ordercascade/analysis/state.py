@@ -135,6 +135,9 @@ class Fold:
             name = str(tape.meta["name"])
             rule = "must not have collaterals yet: equities here are of money and positions alone"
             raise InputError("source", name, rule)
+        if any("portfolio" in venue for venue in tape.meta["venues"]):
+            rule = "must not have portfolio margin yet: what it asks is no sum over markets"
+            raise InputError("source", str(tape.meta["name"]), rule)
         self._tape = tape
         self._step = -2
         self._keys: list[Key] = [(int(m["venue"]), int(m["id"])) for m in tape.markets]

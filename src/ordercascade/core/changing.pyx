@@ -5,6 +5,7 @@ from ordercascade.core.collateral cimport stages_convert
 from ordercascade.core.funds cimport funds_stay
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
+from ordercascade.core.grids cimport is_option
 from ordercascade.core.hedging cimport check_hedged
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport grids_judge_rules
@@ -73,7 +74,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
                 s.time_ns + 1, s.markets[i].dispose_at + s.stages.dispose_ns - pace)
     set_impacts(s, terms)
     for i, each in enumerate(made):
-        if isinstance(each, str):
+        if isinstance(each, str) or is_option(s, i):    # An option's mark is its formula's.
             continue
         oracle = each
         v.oracles[i] = oracle
