@@ -58,7 +58,7 @@ CORRIDORS = [
         3,
         "exact progress margin keys venuekeys record market data stagekeys config collaterals"
         " safeguards toml override presets surcharges books populations staging schedules marks"
-        " brakes slices policies ahead marketplan plan agenda scenario scenarios tables frames"
+        " brakes slices policies ahead marketplan plan agenda scenario scenarios tables legs frames"
         " handed backed summary tape_file tape engine venue run",
     ),
     (4, "sweeps"),

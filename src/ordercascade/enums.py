@@ -176,7 +176,7 @@ class NoteKind(IntEnum):
     MARGIN_CALL = 10  # a: equity; b: maintenance
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
-    HEDGED = 13  # a: account in hedge mode; b: the number that its short legs trade under
+    HEDGED = 13  # a: account in hedge mode; b: number of its short legs; market: the venue
     NETTED = 14  # a: price; b: lots of each leg
 
 

@@ -254,7 +254,8 @@ def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> dict
     markets = {item.market.name: index for index, item in enumerate(plan.markets)}
     names: dict[str, int] = {}
     for account in accounts:
-        owner = names[account.name] = int(venue.open_account())
+        how = {"hedge": True} if account.hedge else {}
+        owner = names[account.name] = int(venue.open_account(**how))
         apart = [row for row in account.positions if row.isolated]
         money = account.deposit + sum(row.collateral for row in apart)
         if money:

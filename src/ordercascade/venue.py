@@ -83,6 +83,7 @@ class Venue:
         self._venue: Any = None
         self._names: Mapping[str, int] = {}
         self._accounts = 0
+        self._legs: dict[int, tuple[str, ...]] = {}  # of hedged accounts
         self._waiting = self._plan.fund  # deposits of before the start
         self._meta = meta_of((self._plan,))
 
@@ -107,11 +108,14 @@ class Venue:
         """The venue's markets by name."""
         return {item.market.name: item.market for item in self._plan.markets}
 
-    def open_account(self) -> int:
-        """Return a new account: 1, 2, …"""
-        self._do(lambda venue: venue.open_account())
-        self._accounts += 1
-        return self._accounts
+    def open_account(self, *, hedge: bool = False) -> int:
+        """Return a new account: 1, 2, …; with `hedge` its long and short legs are told apart."""
+        if type(hedge) is not bool:
+            raise InputTypeError("hedge", "True or False", hedge)
+        self._do(lambda venue: venue.open_account(hedge=hedge))
+        self._accounts += 1 + hedge  # Its short legs trade under a number of their own.
+        self._legs |= {self._accounts - 1: ("long", "short")} if hedge else {}
+        return self._accounts - hedge
 
     def deposit(self, account: int | str, money: Number, *, asset: str | None = None) -> None:
         """Pay into the account's cross scope; `asset` is a collateral, else what it settles in."""
@@ -148,9 +152,7 @@ class Venue:
         scope = int(self._venue.isolate(owner, at))
         if scope < 0:
             return _answer(scope)
-        if amount == 0:
-            return 0
-        return _answer(self._venue.move_isolated(owner, at, amount))
+        return _answer(self._venue.move_isolated(owner, at, amount)) if amount else 0
 
     def move_isolated(self, account: int | str, market: str, money: Number) -> int:
         """Move money from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -169,6 +171,7 @@ class Venue:
         price: Number | None = None,
         tif: TimeInForce = TimeInForce.GTC,
         flags: OrderFlag = OrderFlag.NONE,
+        leg: str | None = None,
     ) -> int:
         """Submit an order (without a price: at market); return its id, 0, or a Reject.
 
@@ -181,7 +184,7 @@ class Venue:
         lots, owner = units.to_lots(size), self._account(account)
         asked, taken, alive, bits = check_order(kind, side, tif, flags)
         self._start(at, ticks)
-        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits))
+        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits, leg))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
         """Cancel an order; return the size that was open, or a Reject."""
@@ -214,15 +217,14 @@ class Venue:
         """Return what the insurance fund has."""
         if self._world is None:
             return self._settled().to_money(self._plan.fund)
-        holder = self._venue.holder(HolderKind.FUND, 0)
-        return self._settled().to_money(self._venue.balance(holder))
+        return self._settled().to_money(self._venue.balance(self._venue.holder(HolderKind.FUND, 0)))
 
-    def position(self, account: int | str, market: str) -> Decimal:
-        """Return a position's signed size."""
+    def position(self, account: int | str, market: str, leg: str | None = None) -> Decimal:
+        """Return a position's signed size; in hedge mode of its leg, "long" or "short"."""
         owner, at = self._account(account), self._market(market)
         self._start()
         scope = self._venue.scope_of(owner, at)
-        size = self._venue.position(scope, at)[0] if scope >= 0 else 0
+        size = self._venue.position(scope, at, leg=leg)[0] if scope >= 0 else 0
         return self._units(market).to_size(size)
 
     def standing(self, account: int | str) -> tuple[Standing, ...]:
@@ -252,12 +254,14 @@ class Venue:
         ticks = self._asked("liquidation_price", account, market)
         return None if ticks is None else self._units(market).to_price(ticks)
 
-    def bankruptcy_price(self, account: int | str, market: str) -> Decimal | None:
+    def bankruptcy_price(
+        self, account: int | str, market: str, leg: str | None = None
+    ) -> Decimal | None:
         """Return where the position's share of equity is used up, None without one.
 
         It may lie below 0: then the position cannot lose all the account holds.
         """
-        ticks = self._asked("bankruptcy_price", account, market)
+        ticks = self._asked("bankruptcy_price", account, market, leg=leg)
         return None if ticks is None else self._units(market).to_price(ticks)
 
     def settle(self) -> Tape:
@@ -338,11 +342,11 @@ class Venue:
         spare = int(self._venue.equity(scope)) - int(self._venue.initial(scope))
         return max(0, min(spare, int(self._venue.collateral(scope))))
 
-    def _asked(self, question: str, account: int | str, market: str) -> int | None:
+    def _asked(self, question: str, account: int | str, market: str, **leg: Any) -> int | None:
         self._start()
         at = self._market(market)
         scope = self._venue.scope_of(self._account(account), at)
-        ticks = getattr(self._venue, question)(scope, at) if scope >= 0 else None
+        ticks = getattr(self._venue, question)(scope, at, **leg) if scope >= 0 else None
         return None if ticks is None else int(ticks)
 
     def _marks(self) -> list[int]:
@@ -370,12 +374,12 @@ class Venue:
         """Margin at given marks: SEMANTICS §1, the same whole numbers as the engine's."""
         equity, maintenance, lots = int(self._venue.collateral(scope)), 0, 0
         for index, item in enumerate(self._plan.markets):
-            size, cost = self._venue.position(scope, index)
-            value = item.market.worth(size, marks[index])
-            equity += value - cost
-            lots += abs(size)
-            if size:
-                maintenance += item.maintenance(abs(value))
+            for leg in self._legs.get(account, (None,)):
+                size, cost = self._venue.position(scope, index, leg=leg)
+                value = item.market.worth(size, marks[index])
+                equity += value - cost
+                lots += abs(size)
+                maintenance += item.maintenance(abs(value)) if size else 0
         if self._plan.collaterals or any(item.margins for item in self._plan.markets):
             equity, maintenance = self._venue.what_if(scope, dict(enumerate(marks)))
         strict = self._plan.arguments["trigger_strict"]
