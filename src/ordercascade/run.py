@@ -232,12 +232,14 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
             for side, rows in zip(Side, book, strict=True):
                 for price, size in rows:
                     venue.seed_level(index, side, price, size)
-        said = _open_accounts(venue, plan, scenario.accounts(plan))
+        accounts = scenario.accounts(plan)
+        said = _open_accounts(venue, plan, accounts)
+        legs = {said[each.name]: ("long", "short") for each in accounts if each.hedge}
         runs = []
         for crowd in scenario.cohorts(plan, books, said):
             first = int(venue.open_accounts(crowd.drawn.deposits, crowd.drawn.openings))
             runs.append((crowd.name, first, len(crowd.drawn.deposits)))
-        owners.append(Owners(Names(said, runs)))
+        owners.append(Owners(Names(said, runs), legs))
         stream, number = f"answer/{plan.name}", len(owners) - 1
         names = owners[number].names
         give_answers(world, number, plan.ahead.answers, scenario.seed, stream, names)

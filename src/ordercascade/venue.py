@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 
 class Owners(NamedTuple):
-    """Whose the accounts of a built venue are: ids by name."""
+    """Whose the accounts of a built venue are: ids by name, and which have two legs."""
 
     names: Names
+    legs: Mapping[int, tuple[str, ...]] = {}
 
 
 class Standing(NamedTuple):
@@ -95,7 +96,8 @@ class Venue:
         made = object.__new__(cls)
         made._world, made._venue, made._plan = world, venue, plan
         made._names = owners.names
-        made._accounts, made._meta = len(owners.names), meta
+        made._accounts, made._meta = len(owners.names) + len(owners.legs), meta
+        made._legs = dict(owners.legs)
         return made
 
     @property
@@ -242,12 +244,10 @@ class Venue:
         """Return the scopes that a settlement would liquidate now, by scope id."""
         marks = self._marks()
         risky = {int(scope) for scope in self._venue.at_risk()}
-        found: dict[int, Standing] = {}
-        for account in range(1, self._accounts + 1) if risky else ():
-            for scope, at in self._scopes(account):
-                if scope in risky:
-                    found[scope] = self._at(account, scope, at, marks)
-        return [found[scope] for scope in sorted(found)]
+        last = self._accounts if risky else 0
+        mine = [account for account in range(1, last + 1) if account - 1 not in self._legs]
+        found = {scope: (own, scope, at) for own in mine for scope, at in self._scopes(own)}
+        return [self._at(*found[scope], marks) for scope in sorted(risky & found.keys())]
 
     def liquidation_price(self, account: int | str, market: str) -> Decimal | None:
         """Return the mark nearest to safety at which the scope is liquidatable, None if none."""

@@ -156,3 +156,16 @@ def test_frames_summary_and_story_know_the_short_legs_number() -> None:
     assert (notes["a"][told].tolist(), notes["b"][told].tolist()) == ([1], [2])
     assert tape.summary()["accounts_liquidated"] == 1
     assert tell(tape)
+
+
+def test_the_face_of_a_built_venue_skips_the_numbers_of_short_legs() -> None:
+    """Two hedged accounts have numbers 1 and 3; at 97 the first is liquidatable."""
+    second = FILE[FILE.index("[[venue.account]]") : FILE.index("[[shock]]")]
+    second = second.replace('"both"', '"other"').replace("collateral = 80", "collateral = 900")
+    text = FILE.replace("[[shock]]", f"{second}[[shock]]")
+    with oc.World(oc.Scenario.from_toml(text)) as world:
+        venue = world.venue("one")
+        assert [standing.account for standing in venue.standing("other")] == [3]
+        assert venue.position("both", "BTCUSDT", "short") == -6
+        world.step()
+        assert [standing.account for standing in venue.at_risk()] == [1]
