@@ -38,6 +38,7 @@ TESTS = [
     "property/test_collateral_worlds.py",
     "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
+    "property/test_hedged_worlds.py",
     "property/test_roll_back.py",
     "property/test_schedule.py",
     "property/test_surcharges.py",
@@ -48,8 +49,9 @@ TESTS = [
         "account_ledger adl_ranks admission agenda_and_queue ahead_keys auction"
         " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
-        " gates interplay inverse ladder levels margin mechanisms monitor populate populations"
-        " quanto run scalar scenario schedule slices stage_corners stages state_hash_fields"
+        " gates hedged_doors hedged_orders hedging interplay inverse ladder levels margin"
+        " mechanisms monitor populate populations quanto run scalar scenario schedule slices"
+        " stage_corners stages state_hash_fields"
         " tape tape_file tranches surcharges interest triggers turned_leg waterfall"
     ).split()),
 ]  # fmt: skip
