@@ -71,7 +71,11 @@ def test_a_scenario_file_opens_both_legs_and_nets_them() -> None:
     assert StepKind.LIQUIDATION not in kinds
     line = line_of(read(tape), kinds.index(StepKind.NETTING))
     assert line == "account both nets 6 BTC long against short at 99"
-    assert tape.summary()
+    told = tell(tape)
+    assert "account both nets 6 BTC long against short at 99 (step 2)" in told
+    assert "who is next is not told" in told
+    assert "short 6 BTC" not in told
+    assert tape.summary()["users_loss"] == 400
     judged = audit(tape)
     assert judged.ok
     assert {gap.reason for gap in judged.gaps} == {
