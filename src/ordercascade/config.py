@@ -202,6 +202,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     liquidation_fee: Exact | None = None
     liquidation_fee_to: Literal["fund", "fees"] | None = None
     liquidation_pays_taker: bool | None = None
+    pairs: Literal["kept", "net"] | None = None  # of hedged accounts, before an order
     haircut_impact: Exact | None = None  # Y of collaterals that state volatility and volume
     fund: FundConfig | None = None
     adl: AdlConfig | None = None
@@ -291,10 +292,12 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 class AccountConfig(Strict, frozen=True, kw_only=True):
     """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
 
-    `assets` are amounts of collaterals of the venue.
+    `assets` are amounts of collaterals of the venue. With `hedge` a market may have a long and a
+    short position: two legs of one scope.
     """
 
     name: str
+    hedge: bool = False
     collateral: Exact | None = None
     assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()

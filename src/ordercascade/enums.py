@@ -178,7 +178,7 @@ class NoteKind(IntEnum):
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
     VOLATILITY = 13  # a: an option's volatility now, ppm; b: what it was
-    HEDGED = 14  # a: account in hedge mode; b: the number that its short legs trade under
+    HEDGED = 14  # a: account in hedge mode; b: number of its short legs; market: the venue
     NETTED = 15  # a: price; b: lots of each leg
 
 

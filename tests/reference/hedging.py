@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from reference.market import Market
     from reference.rules import Scope
     from reference.settlement import Entry
-    from reference.tables import Tables
     from reference.venue import Venue
 
 # Units that rounding can take off the slack of two legs.
@@ -92,12 +91,15 @@ def hedge(venue: Venue, account: int) -> int:
     venue.accounts += 1
     venue.twins[account] = venue.accounts
     if venue.ledger.step is not None:
-        tell(venue.world.tables, venue.ledger.step, account, venue.accounts)
+        tell(venue, venue.ledger.step, account, venue.accounts)
     return venue.accounts
 
 
-def tell(tables: Tables, step: int, account: int, twin: int) -> None:
-    tables.append("notes", step=step, kind=NoteKind.HEDGED, market=-1, scope=-1, a=account, b=twin)
+def tell(venue: Venue, step: int, account: int, twin: int) -> None:
+    """Note who goes into hedge mode; the place of a market has the venue."""
+    venue.world.tables.append(
+        "notes", step=step, kind=NoteKind.HEDGED, market=venue.id, scope=-1, a=account, b=twin
+    )
 
 
 # Orders.

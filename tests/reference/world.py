@@ -85,7 +85,7 @@ class World:
                     )
             market.book.changes = []
         for account, twin in venue.twins.items():
-            hedging.tell(self.tables, -1, account, twin)
+            hedging.tell(venue, -1, account, twin)
         for number, holder in enumerate(venue.ledger.holders):
             self.tables.append(
                 "accounts",

@@ -334,7 +334,7 @@ cdef int64_t _hedge(State* s, int32_t account, bint* torn) except -1 nogil:
     twin = _twin_made(&s.ledger, account)
     if s.running:
         step = step_begin(s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
-        note(s, step, NOTE_HEDGED, NIL, NIL, account, twin)
+        note(s, step, NOTE_HEDGED, s.venue, NIL, account, twin)
         finish(s, step)
     torn[0] = False
     return twin

@@ -80,7 +80,7 @@ cdef int _write_hedged(State* s) except -1 nogil:
     cdef int64_t i
     row[0] = -1
     row[1] = NOTE_HEDGED
-    row[2] = NIL
+    row[2] = s.venue            # The table has no column for it.
     row[3] = NIL
     for i in range(s.ledger.twin_count):
         if s.ledger.twins[i] > i:
