@@ -62,8 +62,8 @@ CORRIDORS = [
         "exact progress margin keys venuekeys optionkeys record market data stagekeys config funds"
         " collaterals safeguards guards toml override presets surcharges books populations staging"
         " schedules marks brakes slices policies plugged ahead portfolios marketplan plan agenda"
-        " scenario scenarios tables legs frames handed backed summary tape_file tape engine standing"
-        " upcoming venue run",
+        " scenario scenarios tables legs frames handed backed summary tape_file tape engine"
+        " standing upcoming venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

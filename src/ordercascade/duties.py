@@ -1,4 +1,4 @@
-"""Words of surcharges, collateral, margin calls and expiries; those of the tape are in enums."""
+"""Words of tranches, surcharges, collateral, calls, ends, options and legs; others: enums."""
 
 from __future__ import annotations
 
@@ -82,3 +82,14 @@ class PairRule(IntEnum):
 
     KEPT = 0
     NET = 1
+
+
+class TrancheRule(IntEnum):
+    """How large a liquidation order is."""
+
+    WHOLE = 0
+    PORTION = 1
+    COVER = 2
+    TIER_DOWN = 3
+    TIER_FIT = 4
+    WINDOW = 5

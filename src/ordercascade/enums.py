@@ -383,17 +383,6 @@ class SocialRule(IntEnum):
     DAY = 3
 
 
-class TrancheRule(IntEnum):
-    """How large a liquidation order is."""
-
-    WHOLE = 0
-    PORTION = 1
-    COVER = 2
-    TIER_DOWN = 3
-    TIER_FIT = 4
-    WINDOW = 5
-
-
 class Stop(IntEnum):
     """Why a run ended."""
 

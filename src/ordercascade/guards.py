@@ -98,6 +98,8 @@ def _put_median(venue: VenueConfig, value: str | None) -> VenueConfig:
     """Off: the own price by its weight; what the market says of its funding stays with it."""
 
     def of(market: MarketConfig) -> MarketConfig:
+        if market.option is not None:  # its mark is a formula's
+            return market
         own = _own(venue, market)
         if value is None or not Decimal(value):
             made = OracleConfig(

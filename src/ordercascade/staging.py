@@ -12,7 +12,7 @@ import msgspec
 
 from ordercascade.checks import SPAN_NS_MAX
 from ordercascade.config import AdlConfig, FundConfig, VenueConfig
-from ordercascade.duties import LotSide
+from ordercascade.duties import LotSide, TrancheRule
 from ordercascade.enums import (
     AdlTrigger,
     AdlWhen,
@@ -21,7 +21,6 @@ from ordercascade.enums import (
     SocialRule,
     Takeover,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.errors import ConfigError
 from ordercascade.exact import PPM, Exact, located, plain, ppm, time_ns

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
     AdlRule,
     AdlWhen,
@@ -17,7 +18,6 @@ from ordercascade.enums import (
     SocialRule,
     Takeover,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.tranches import Tranches

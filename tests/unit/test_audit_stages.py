@@ -78,6 +78,8 @@ def test_the_audit_knows_every_key_of_the_engine_s_stages_and_their_defaults() -
 @pytest.mark.parametrize("kind", SCHEDULES)
 @pytest.mark.parametrize("base", ["mark", "entry"])
 def test_a_schedule_written_a_second_time_asks_the_same(kind: str, base: str) -> None:
+    if (kind, base) == ("risk", "entry"):
+        pytest.skip("refused: open orders have no entry")
     made = scenario(f"mm_base = '{base}'", margin=margin(kind)).venues[0].markets[0].margins
     if made is None:
         pytest.skip("brackets at the mark are no schedule")

@@ -8,6 +8,7 @@ import pytest
 
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
+from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
     AdlWhen,
     HolderKind,
@@ -19,7 +20,6 @@ from ordercascade.enums import (
     StepKind,
     Takeover,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.mechanisms.tranches import Tranches
 from unit.worlds import rows

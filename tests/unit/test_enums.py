@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ordercascade import enums
-from ordercascade.duties import RateKind
+from ordercascade.duties import RateKind, TrancheRule
 from ordercascade.enums import (
     AdlRule,
     AdlTrigger,
@@ -44,7 +44,6 @@ from ordercascade.enums import (
     TakeoverWhen,
     TimeInForce,
     Told,
-    TrancheRule,
 )
 
 PACKAGE = Path(enums.__file__).parent

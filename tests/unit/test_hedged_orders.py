@@ -171,7 +171,9 @@ def test_pairs_are_netted_before_an_order_and_the_scope_is_tested_again() -> Non
     assert kinds(world).count(StepKind.NETTING) == 1
     assert StepKind.LIQUIDATION not in kinds(world)
     notes = [
-        row for row in rows(world, "notes", "kind", "market", "scope", "a", "b") if row[0] == 14
+        row
+        for row in rows(world, "notes", "kind", "market", "scope", "a", "b")
+        if row[0] == NoteKind.NETTED
     ]
     assert notes == [(NoteKind.NETTED, 0, scope, 99, 6)]
     assert venue.position(scope, 0, leg="long") == (4, 40_000)

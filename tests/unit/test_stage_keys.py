@@ -11,6 +11,7 @@ import pytest
 import ordercascade as oc
 from ordercascade.config import LATER, LATER_VALUES, schema
 from ordercascade.core.stages import STAGES
+from ordercascade.duties import TrancheRule
 from ordercascade.engine import stages_of
 from ordercascade.enums import (
     AdlTrigger,
@@ -20,7 +21,6 @@ from ordercascade.enums import (
     SocialRule,
     Takeover,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import LEGAL

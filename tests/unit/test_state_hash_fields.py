@@ -23,7 +23,7 @@ from ordercascade.core.planning import schedule_expiry, set_answers
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.duties import CallAction, ExpiryRule, PairRule
+from ordercascade.duties import CallAction, ExpiryRule, PairRule, TrancheRule
 from ordercascade.enums import (
     AdlRule,
     BreakerKind,
@@ -39,7 +39,6 @@ from ordercascade.enums import (
     Takeover,
     TakeoverWhen,
     Told,
-    TrancheRule,
 )
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.closing import Deleverage

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ordercascade.core.world import World
-from ordercascade.enums import MarketKind, OrderLimit, PriceSource, Side, TrancheRule
+from ordercascade.duties import TrancheRule
+from ordercascade.enums import MarketKind, OrderLimit, PriceSource, Side
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.margin import Schedule
 from ordercascade.mechanisms.tranches import Tranches

@@ -6,16 +6,8 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from ordercascade.enums import (
-    AdlRule,
-    AdlWhen,
-    CancelPolicy,
-    LegRule,
-    OrderLimit,
-    Reject,
-    Side,
-    TrancheRule,
-)
+from ordercascade.duties import TrancheRule
+from ordercascade.enums import AdlRule, AdlWhen, CancelPolicy, LegRule, OrderLimit, Reject, Side
 from ordercascade.errors import InputError
 from ordercascade.mechanisms.closing import Deleverage
 from ordercascade.mechanisms.tranches import Tranches

@@ -8,6 +8,7 @@ from typing import Any
 
 from ordercascade import margin
 from ordercascade.core.world import World
+from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
     AdlRule,
     HolderKind,
@@ -20,7 +21,6 @@ from ordercascade.enums import (
     SocialRule,
     Takeover,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.mechanisms.closing import Deleverage
 from ordercascade.mechanisms.tranches import Tranches

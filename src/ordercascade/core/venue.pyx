@@ -570,7 +570,7 @@ cdef class Venue:
 
     def scope_of(self, account, market):
         """The scope that holds an account's position in a market, or -1."""
-        m = self._market(market)
+        cdef int32_t m = self._market(market)
         account = self._int("account", account, 0, self.s.ledger.account_count - 1)
         return ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
 
@@ -585,8 +585,8 @@ cdef class Venue:
 
     def inherited(self, kind, market):
         """(size, cost, maintenance) of what the fund or the vault took over in a market."""
-        m = self._market(market)
-        return inherited(&self.s, self._judged(member, "kind", HolderKind, kind), m)
+        kind = self._judged(member, "kind", HolderKind, kind)
+        return inherited(&self.s, kind, self._market(market))
 
     def liquidation_price(self, scope, market):
         """The tick nearest to safety at which the scope is liquidatable, other marks standing.
@@ -631,6 +631,7 @@ cdef class Venue:
     @property
     def fund(self):
         """Balance of the insurance funds of the first asset, those of its markets among them."""
+        self._still()
         return fund_total(&self.s, 0)
 
     @property

@@ -1,5 +1,6 @@
 from ordercascade.core.mechanism import LiquidationPolicy
-from ordercascade.enums import OrderLimit, TrancheRule
+from ordercascade.duties import TrancheRule
+from ordercascade.enums import OrderLimit
 
 SPAN_NS_MAX: int
 

@@ -18,7 +18,8 @@ from ordercascade.core.units cimport (
 )
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
-from ordercascade.enums import OrderLimit, TrancheRule
+from ordercascade.duties import TrancheRule
+from ordercascade.enums import OrderLimit
 from ordercascade.errors import ConfigError
 
 cdef enum:

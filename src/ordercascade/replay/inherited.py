@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
     CancelPolicy,
     OrderType,
@@ -13,7 +14,6 @@ from ordercascade.enums import (
     Side,
     TakeoverWhen,
     TimeInForce,
-    TrancheRule,
 )
 from ordercascade.replay import funds
 from ordercascade.replay.closing import leg_of

@@ -6,15 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from ordercascade.enums import (
-    MarketKind,
-    MarkRefresh,
-    NoteKind,
-    PostReason,
-    Side,
-    StepKind,
-    TrancheRule,
-)
+from ordercascade.duties import TrancheRule
+from ordercascade.enums import MarketKind, MarkRefresh, NoteKind, PostReason, Side, StepKind
 from ordercascade.replay.ahead import AHEAD, ahead_due
 from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due

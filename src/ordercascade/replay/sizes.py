@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ordercascade.enums import MarketKind, OrderLimit, TrancheRule
+from ordercascade.duties import TrancheRule
+from ordercascade.enums import MarketKind, OrderLimit
 from ordercascade.replay.margins import Held, bankruptcy_price, brackets_of, standing_of
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.stage import Stage

@@ -5,16 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ordercascade.duties import LotSide
-from ordercascade.enums import (
-    AdlWhen,
-    OrderLimit,
-    PriceMode,
-    SocialRule,
-    Takeover,
-    TakeoverWhen,
-    TrancheRule,
-)
+from ordercascade.duties import LotSide, TrancheRule
+from ordercascade.enums import AdlWhen, OrderLimit, PriceMode, SocialRule, Takeover, TakeoverWhen
 
 PPM = 10**6
 

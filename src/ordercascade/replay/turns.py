@@ -6,6 +6,7 @@ from collections import deque
 from fractions import Fraction
 from typing import NamedTuple
 
+from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
     AdlTrigger,
     AdlWhen,
@@ -16,7 +17,6 @@ from ordercascade.enums import (
     ShortfallAt,
     StepKind,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.replay.ahead import enter_round
 from ordercascade.replay.funds import fund_of, taker_of
