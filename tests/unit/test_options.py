@@ -357,7 +357,7 @@ def test_an_underlying_may_not_end_before_its_options() -> None:
 
 
 def test_a_block_stays_within_the_cells_and_the_open_interest() -> None:
-    """All lots that one account may hold are worth 2**60 at the highest price: the most there is."""
+    """All lots that one account may hold are worth 2**60 at the highest price, the most."""
     world = World(1)
     world.add_venue()
     venue = world.venue(0)
