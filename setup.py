@@ -102,11 +102,12 @@ setup(
     cmdclass={"build_py": Build},
     ext_modules=cythonize(
         extensions(),
-        build_dir=f"build/cython-{FLAVOUR}",
+        # The flavours are the compiler's; only lines that trace themselves are other C.
+        build_dir="build/cython-trace" if FLAVOUR == "trace" else "build/cython",
         include_path=["src", *{str(source.parent) for source in EXTRA}],
         compiler_directives=DIRECTIVES,
-        nthreads=0,
-        emit_linenums=FLAVOUR in ("debug", "asan", "fuzz"),
+        nthreads=os.cpu_count() or 1,
+        emit_linenums=FLAVOUR != "trace",
     ),
     options={
         "build": {"build_base": f"build/{FLAVOUR}"},

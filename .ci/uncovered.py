@@ -39,6 +39,7 @@ TESTS = [
     "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
     "property/test_portfolios.py",
+    "property/test_hedged_worlds.py",
     "property/test_roll_back.py",
     "property/test_schedule.py",
     "property/test_surcharges.py",
@@ -47,12 +48,13 @@ TESTS = [
     "vectors",
     *(f"unit/test_{name}.py" for name in (
         "account_ledger adl_ranks admission agenda_and_queue ahead_keys auction"
+        " backed_stages closing_fee funds fund_words"
         " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
-        " gates interplay inverse ladder levels margin mechanisms monitor options populate"
-        " populations portfolio portfolio_words"
-        " quanto run scalar scenario schedule slices stage_corners stages state_hash_fields"
-        " tape tape_file tranches surcharges interest triggers turned_leg waterfall"
+        " gates hedged_doors hedged_orders hedging interplay inverse ladder levels margin"
+        " mechanisms monitor options populate populations portfolio portfolio_words quanto reserve"
+        " run scalar scenario schedule slices stage_corners stages state_hash_fields tape tape_file"
+        " tranches surcharges interest triggers turned_leg waterfall wind_up"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

@@ -46,20 +46,24 @@ CORRIDORS = [
     (
         2,
         "mechanisms core.brakes core.rates core.called core.state core.grids core.ending"
-        " core.portfolio core.options core.collateral core.statecopy core.bounds core.arriving"
-        " core.initial core.gates core.flock core.watch core.opening core.steps core.conversion"
-        " core.halting core.blocks core.outside core.users core.bulk core.losses core.pairs"
-        " core.insured core.variation core.funding core.expiry core.takeover core.stages"
-        " core.listing core.questions core.closeout core.reopening core.rating core.interest"
-        " core.due core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
+        " core.portfolio core.options core.collateral"
+        " core.funds core.statecopy core.bounds core.arriving core.reserve core.initial core.gates"
+        " core.flock core.watch"
+        " core.opening core.steps core.hedging core.conversion core.halting core.blocks"
+        " core.outside core.users core.bulk"
+        " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
+        " core.stages core.listing core.closefee core.questions core.closeout core.reopening"
+        " core.rating core.interest core.due"
+        " core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
         " core.changing core.dislocation core.planning core.lending core.derivatives",
     ),
     (
         3,
-        "exact progress margin keys venuekeys optionkeys record market data stagekeys config"
-        " collaterals safeguards toml override presets surcharges books populations staging"
-        " schedules marks brakes slices policies ahead portfolios marketplan plan agenda scenario"
-        " scenarios tables frames handed backed summary tape_file tape engine venue run",
+        "exact progress margin keys venuekeys optionkeys record market data stagekeys config funds"
+        " collaterals safeguards guards toml override presets surcharges books populations staging"
+        " schedules marks brakes slices policies plugged ahead portfolios marketplan plan agenda"
+        " scenario scenarios tables legs frames handed backed summary tape_file tape engine standing"
+        " upcoming venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

@@ -18,7 +18,7 @@ from ordercascade.duties import CallAction, CallSource, ExpiryRule
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import PPM, Exact, located, plain, ppm, time_ns
 from ordercascade.market import Market
-from ordercascade.venuekeys import AnswerConfig, GatesConfig, MarginCallsConfig
+from ordercascade.venuekeys import AnswerConfig, ExpiryConfig, GatesConfig, MarginCallsConfig
 
 Arguments = dict[str, Any]
 LEVEL_HIGH = 1000 * PPM  # a thousand maintenance margins
@@ -64,7 +64,8 @@ def ahead(config: VenueConfig, market: Market | None, path: str) -> Ahead:
     if config.answer and config.margin_calls is None:
         raise ConfigError(f"{path}.margin_calls", "is required: nobody is called who could answer")
     answers = tuple(
-        _answer(item, market, f"{path}.answer[{index}]") for index, item in enumerate(config.answer)
+        answer_of(item, market, f"{path}.answer[{index}]")
+        for index, item in enumerate(config.answer)
     )
     _judge(answers, config)
     return Ahead(rules, answers)
@@ -107,7 +108,8 @@ def _level(path: str, key: str, level: Exact) -> int:
     return located(path, ppm, key, level, high=LEVEL_HIGH)
 
 
-def _answer(config: AnswerConfig, market: Market, path: str) -> Answering:
+def answer_of(config: AnswerConfig, market: Market, path: str) -> Answering:
+    """Return who answers how, in the engine's numbers."""
     arguments: Arguments = {
         "action": ACTIONS[config.action],
         "delay_ns": located(path, time_ns, "delay_s", config.delay_s or 0),
@@ -223,9 +225,11 @@ def told(rules: Mapping[str, Any]) -> Arguments:
 
 def expiry(config: MarketConfig, market: Market, path: str) -> Expiry | None:
     """Return when and how a market ends, or None."""
-    said, path = config.expiry, f"{path}.expiry"
-    if said is None:
-        return None
+    return None if config.expiry is None else expiry_of(config.expiry, market, f"{path}.expiry")
+
+
+def expiry_of(said: ExpiryConfig, market: Market, path: str) -> Expiry:
+    """Return when and how a market ends; ConfigError names the key."""
     price = 0
     if said.stated is not None:
         price = located(f"{path}.stated", market.to_ticks, said.stated)

@@ -11,6 +11,7 @@ from ordercascade.duties import CollateralSource
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, name, plain, ppm
 from ordercascade.exact import units as whole_units
+from ordercascade.keys import BackingConfig, PopulationConfig
 from ordercascade.market import Market, Number
 from ordercascade.venuekeys import CollateralConfig, HoldingConfig, JumpConfig
 
@@ -201,10 +202,13 @@ def impacts(found: Sequence[Collateral]) -> list[tuple[int, int, int]]:
 
 
 def judge_backing(found: Sequence[Collateral], stages: Mapping[str, Any], path: str) -> None:
-    """Refuse collaterals where stages would have to convert them in ways that cannot be run."""
-    for key in ("takeover", "insured", "adl_overlap", "variation", "search_ppm"):
+    """Refuse collaterals where stages would convert or count them in ways that nobody states."""
+    for key, words, why in (
+        ("variation", "settle_to_mark", "who owes would have to convert in the middle of it"),
+        ("day_ns", "social.mode 'day'", "their worth would count as profit"),
+    ):
         if found and stages.get(key):
-            rule = f"cannot be run at a venue whose rules say {key}: it would have to convert them"
+            rule = f"cannot be run at a venue whose rules say {words}: {why}"
             raise ConfigError(f"{path}.collateral", rule, found[0].name)
 
 
@@ -222,6 +226,54 @@ def holdings(
         if held[asset.asset] < 0:
             raise ConfigError(f"{place}.amount", "must be 0 or more", plain(holding.amount))
     return held
+
+
+def judge_crowds(
+    crowds: Sequence[PopulationConfig], found: Sequence[Collateral], path: str
+) -> None:
+    """Refuse shares of a population's deposits that cannot be held in collaterals."""
+    for index, crowd in enumerate(crowds):
+        total, names = Exact(0), []
+        for number, held in enumerate(crowd.assets):
+            place = f"{path}.population[{index}].assets[{number}]"
+            asset_of(held.asset, found, f"{place}.asset")
+            if held.asset in names:
+                raise ConfigError(f"{place}.asset", "is named twice", held.asset)
+            located(place, ppm, "share", held.share)
+            total = Exact(total + held.share)
+            names.append(held.asset)
+            if total > 1:
+                rule = "must leave the shares of a deposit at 1 or less"
+                raise ConfigError(f"{place}.share", rule, plain(total))
+
+
+def in_coins(
+    deposits: Sequence[int],
+    held: Sequence[BackingConfig],
+    found: Sequence[Collateral],
+    prices: Sequence[tuple[int, int]],
+    path: str,
+) -> tuple[list[int], dict[int, list[int]]]:
+    """Return what is left of deposits, and the units of each collateral bought for its share.
+
+    `prices` are (mark, index) of the markets at the opening. The share is rounded down, the units
+    up, so that before any haircut nobody has less than it would have had.
+    """
+    left, units = list(deposits), {}
+    for each in held:
+        asset = asset_of(each.asset, found, "assets")
+        terms, share = asset.terms, int(each.share * PPM)
+        price = terms.get("price", 0)
+        if terms["source"] != CollateralSource.RATE:
+            price = prices[terms["market"]][terms["source"] == CollateralSource.INDEX]
+        worth = price * terms["multiplier"] * terms.get("peg_ppm", PPM)
+        if worth == 0:
+            raise ConfigError(f"{path}.assets", "needs a price of the asset at the opening",
+                              each.asset)  # fmt: skip
+        parts = [deposit * share // PPM for deposit in deposits]
+        left = [rest - part for rest, part in zip(left, parts, strict=True)]
+        units[asset.asset] = [-(-part * terms["per"] * PPM // worth) for part in parts]
+    return left, units
 
 
 def asset_of(label: str, found: Sequence[Collateral], path: str) -> Collateral:

@@ -34,6 +34,7 @@ from ordercascade.venuekeys import (
     InterestConfig,
     JumpConfig,
     MarginCallsConfig,
+    PluginConfig,
 )
 
 # Keys of later work and the valid key nearest to each.
@@ -56,7 +57,7 @@ LATER_VALUES = frozenset(
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
         *("liquidator", "pool", "network"),  # takeover.mode
-        *("risk", "scenario"),  # schedule.type
+        *("scenario",),  # schedule.type
         *("underlying",),  # fund.scope
         *("scores",),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
@@ -66,10 +67,11 @@ LATER_VALUES = frozenset(
 
 
 class FundConfig(Strict, frozen=True, kw_only=True):
-    """The insurance fund of a venue, in the settlement asset."""
+    """The insurance fund of a venue, in the settlement asset; or one for each market."""
 
-    balance: Exact | None = None
-    scope: Literal["venue"] | None = None
+    balance: Exact | None = None  # of each fund
+    scope: Literal["venue", "asset", "market"] | None = None
+    balances: dict[str, Exact] | None = None  # scope `market`: of the funds of these
     block_loss_cap: Exact | None = None  # most that it pays for one order
     position_cap: Exact | None = None  # value that the taker may hold, of its balance
 
@@ -81,7 +83,9 @@ class AdlConfig(Strict, frozen=True, kw_only=True):
         Literal["queue", "pro_rata", "scope_id", "account_risk", "margin_ratio", "growth", "random"]
         | None
     ) = None
-    trigger: Literal["shortfall", "unfilled", "untouched", "never"] | None = None
+    trigger: Literal["shortfall", "unfilled", "untouched", "never", "fund_drawdown"] | None = None
+    drawdown: Exact | None = None  # `fund_drawdown`: how far below its high the fund stops
+    window_s: Exact | None = None  # `fund_drawdown`: the high of so long
     price: Literal["bankruptcy", "tick", "mark", "previous_mark"] | None = None
     overlap_check: bool | None = None
 
@@ -98,12 +102,17 @@ class FeesConfig(Strict, frozen=True, kw_only=True):
 class OracleConfig(Strict, frozen=True, kw_only=True):
     """Where a mark comes from; `index` is the outside price at the start. See marks.py."""
 
-    kind: Literal["last", "mid", "index", "twap", "ema", "median3"] | None = None
+    kind: Literal["last", "mid", "index", "twap", "ema", "median3", "basis3", "funding"] | None = (
+        None
+    )
     own_book_weight: Exact | None = None
     index: Exact | None = None
     of: Literal["last", "mid"] | None = None
     window_s: Exact | None = None
     ema_tau_s: Exact | None = None
+    funding_rate: Exact | None = None
+    funding_every_s: Exact | None = None
+    funding_at_s: Exact | None = None
     latency_s: Exact | None = None
     latency_sigma: Exact | None = None
     congestion: Exact | None = None
@@ -193,6 +202,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     liquidation_fee: Exact | None = None
     liquidation_fee_to: Literal["fund", "fees"] | None = None
     liquidation_pays_taker: bool | None = None
+    pairs: Literal["kept", "net"] | None = None  # of hedged accounts, before an order
     haircut_impact: Exact | None = None  # Y of collaterals that state volatility and volume
     fund: FundConfig | None = None
     adl: AdlConfig | None = None
@@ -282,10 +292,12 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 class AccountConfig(Strict, frozen=True, kw_only=True):
     """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
 
-    `assets` are amounts of collaterals of the venue.
+    `assets` are amounts of collaterals of the venue. With `hedge` a market may have a long and a
+    short position: two legs of one scope.
     """
 
     name: str
+    hedge: bool = False
     collateral: Exact | None = None
     assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
@@ -311,6 +323,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     answer: tuple[AnswerConfig, ...] = ()
     interest: InterestConfig | None = None
     portfolio: PortfolioConfig | None = None
+    plugin: tuple[PluginConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

@@ -11,16 +11,21 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ordercascade import __version__
 from ordercascade.agenda import funding_terms
 from ordercascade.ahead import told as ahead_told
-from ordercascade.collaterals import impacts
+from ordercascade.books import Levels
+from ordercascade.collaterals import impacts, in_coins
 from ordercascade.enums import AdlRule
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
+from ordercascade.plugged import told as plugs_told
+from ordercascade.populations import Cohort
 from ordercascade.portfolios import margined
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
@@ -53,7 +58,7 @@ def rules_of(plan: VenuePlan, seed: int) -> dict[str, Any]:
     rules = plan.arguments | stages_of(plan) | plan.guards()
     if rules["adl_rule"] == AdlRule.RANDOM:
         closing = import_module("ordercascade.mechanisms.closing")
-        rules["backstop"] = closing.Deleverage(AdlRule.RANDOM, seed=seed)
+        rules.setdefault("backstop", closing.Deleverage(AdlRule.RANDOM, seed=seed))
     return rules
 
 
@@ -76,9 +81,33 @@ def raise_venue(world: Any, plan: VenuePlan, seed: int = 0) -> Any:
     raise_portfolio(world, at, plan)
     for asset in plan.collaterals:
         world.add_collateral(at, asset.asset, **asset.terms)
-    if plan.fund:
+    for number, amount in enumerate(plan.funds):
+        venue.fund_deposit(0, amount, market=number)
+    if plan.fund and not plan.funds:
         venue.fund_deposit(0, plan.fund)
     return venue
+
+
+def open_crowd(venue: Any, plan: VenuePlan, crowd: Cohort, books: Sequence[Levels]) -> int:
+    """Open a population's accounts; return the first one's id."""
+    deposits = crowd.drawn.deposits
+    units: dict[int, list[int]] = {}
+    (config,) = (each for each in plan.config.population if each.name == crowd.name)
+    if config.assets:
+        prices = [
+            (item.opening_mark(book), int(item.arguments["index"]))
+            for item, book in zip(plan.markets, books, strict=True)
+        ]
+        left, units = in_coins(
+            deposits.tolist(), config.assets, plan.collaterals, prices, f"{plan.path}.population"
+        )
+        deposits = np.array(left, dtype=np.int64)
+    first = int(venue.open_accounts(deposits, crowd.drawn.openings))
+    for asset, amounts in units.items():
+        for number, amount in enumerate(amounts):
+            if amount:
+                venue.deposit(first + number, asset, amount)
+    return first
 
 
 def raise_portfolio(world: Any, at: int, plan: VenuePlan) -> None:
@@ -199,6 +228,8 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
     told |= ahead_told(venue.ahead.rules)
     if venue.portfolio:
         told["portfolio"] = True
+    if venue.plugs:
+        told["plugins"] = plugs_told(venue.plugs)
     if venue.config.interest is not None:
         told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})

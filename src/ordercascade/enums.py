@@ -126,6 +126,7 @@ class StepKind(IntEnum):
     RATES = 15
     INTEREST = 16
     EXPIRY = 17
+    NETTING = 18  # both legs of a hedged scope's market, against one another
 
 
 class Outcome(IntEnum):
@@ -177,6 +178,8 @@ class NoteKind(IntEnum):
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
     VOLATILITY = 13  # a: an option's volatility now, ppm; b: what it was
+    HEDGED = 14  # a: account in hedge mode; b: number of its short legs; market: the venue
+    NETTED = 15  # a: price; b: lots of each leg
 
 
 class MarketKind(IntEnum):
@@ -204,12 +207,15 @@ class PriceSource(IntEnum):
 
 class FeedKind(IntEnum):
     """How an oracle with a memory computes its price: as it is, a mean over a window, the index
-    plus a smoothed basis, or the median of that, the book's own median and the index."""
+    plus a smoothed basis, or the median of that, the book's own median and the index; the index
+    with the basis of funding, or the median of that, the index plus smoothed basis, and last."""
 
     SPOT = 0
     TWAP = 1
     EMA = 2
     MEDIAN3 = 3
+    BASIS3 = 4
+    FUNDING = 5
 
 
 class Told(IntEnum):
@@ -369,11 +375,12 @@ class TakeoverWhen(IntEnum):
 
 class SocialRule(IntEnum):
     """Who shares a loss: holders in profit; winners of this settlement to the mark, exactly
-    pro rata; everybody, by the lot."""
+    pro rata; everybody, by the lot; those who gained since the day began."""
 
     PROFIT = 0
     GAINS = 1
     LOTS = 2
+    DAY = 3
 
 
 class TrancheRule(IntEnum):

@@ -209,6 +209,13 @@ class ClusterLevels(Strict, frozen=True, kw_only=True, tag_field="kind", tag="cl
 LiquidationPrice = LadderLevels | PoissonLevels | ClusterLevels
 
 
+class BackingConfig(Strict, frozen=True, kw_only=True):
+    """A share of each account's cross deposit that is held in a collateral, at the opening."""
+
+    asset: str
+    share: Exact
+
+
 class PopulationConfig(Strict, frozen=True, kw_only=True):
     """Accounts drawn from the scenario's seed; they are called name-1, name-2, …
 
@@ -229,6 +236,7 @@ class PopulationConfig(Strict, frozen=True, kw_only=True):
     held: tuple[Exact, ...] = ()
     correlation: tuple[tuple[Exact, ...], ...] = ()
     liquidation_price: LiquidationPrice | None = None
+    assets: tuple[BackingConfig, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.notional is None) == (self.size is None):

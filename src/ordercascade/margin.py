@@ -17,6 +17,7 @@ import math
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
+from statistics import NormalDist
 
 from ordercascade.core.answers import (
     bankruptcy_price,
@@ -37,12 +38,16 @@ __all__ = [
     "bankruptcy_price",
     "bankruptcy_quote",
     "entry_price",
+    "fair_price",
     "fillable_price",
     "funding_margin",
     "insurance_fee_ppm",
     "leverage_row",
+    "liability_transfer",
     "liquidation_price",
     "liquidation_range",
+    "lognormal_bounds",
+    "lognormal_factors",
     "loss_grid",
     "margin_required",
     "max_size",
@@ -186,6 +191,83 @@ def funding_margin(
         premium = max(premium, Fraction(low) * spot)
     payment = Fraction(mark) - spot + premium
     return payment, factor * max(Fraction(0), payment), factor * max(Fraction(0), -payment)
+
+
+def fair_price(index: Fraction, rate: Fraction, left: Fraction, interval: Fraction) -> Fraction:
+    """Return index (1 + funding rate * time to the payment / interval); times in one unit.
+
+    spec/MARGIN.md §5: BitMEX's fair price [BM1], Binance's early mark [BN2]. An oracle of the kind
+    `funding` says the same in ticks.
+
+    >>> fair_price(Fraction(10_000), Fraction("0.0003"), Fraction(4), Fraction(8))
+    Fraction(20003, 2)
+    """
+    if not 0 <= left <= interval or interval <= 0:
+        raise InputError("left", str(left), "must lie within an interval that is above 0")
+    return Fraction(index) * (1 + Fraction(rate) * Fraction(left) / Fraction(interval))
+
+
+def liability_transfer(
+    shortage: Fraction,
+    price: Fraction,
+    *,
+    asset_weight: Fraction,
+    liability_weight: Fraction,
+    asset_multiplier: Fraction = Fraction(1),
+    liability_multiplier: Fraction = Fraction(1),
+    fund_fee: Fraction = Fraction(0),
+) -> tuple[Fraction, Fraction, Fraction]:
+    """Return (base units, margin a unit's value frees, what its fee takes of that).
+
+    Where a liquidator takes over a liability of one asset for collateral in another, one value
+    moved frees liability weight - asset weight * asset multiplier / liability multiplier (its
+    product is floored to 10^-5, as that venue does), less liability weight * fund fee:
+    base = shortage / (price * that). spec/MARGIN.md §6.2 [DR2].
+    """
+    taken = Fraction(asset_weight) * Fraction(asset_multiplier) / Fraction(liability_multiplier)
+    freed = Fraction(liability_weight) - Fraction(math.floor(taken * 10**5), 10**5)
+    cost = Fraction(liability_weight) * Fraction(fund_fee)
+    if freed <= cost or price <= 0 or shortage < 0:
+        raise InputError(
+            "asset_weight", str(asset_weight), "must leave a transfer that frees margin"
+        )
+    return Fraction(shortage) / (Fraction(price) * (freed - cost)), freed, cost
+
+
+def lognormal_factors(
+    *, risk_aversion: float, tau_years: float, mu: float, sigma: float
+) -> tuple[float, float]:
+    """Return (long, short) risk factors: expected shortfall of a lognormal price over `tau`.
+
+    With s = sigma sqrt(tau) and z the quantile of the risk aversion a: 1 - e^(mu tau) N(z - s) / a
+    for longs, e^(mu tau) N(z + s) / a - 1 for shorts. MARGIN §2.1.7 names them [V1]; the formula is
+    that of a lognormal's tail mean. Floats: factors are rounded up to ppm where they are used.
+    """
+    if not 0 < risk_aversion < 1 or tau_years < 0 or sigma < 0:
+        rule = "must be in (0, 1), with tau_years and sigma at least 0"
+        raise InputError("risk_aversion", risk_aversion, rule)
+    normal, spread = NormalDist(), sigma * math.sqrt(tau_years)
+    drift, quantile = math.exp(mu * tau_years), normal.inv_cdf(risk_aversion)
+    return (
+        1 - drift * normal.cdf(quantile - spread) / risk_aversion,
+        drift * normal.cdf(quantile + spread) / risk_aversion - 1,
+    )
+
+
+def lognormal_bounds(
+    price: float, *, horizon_s: float, probability: float, mu: float, sigma: float
+) -> tuple[float, float]:
+    """Return the prices between which a lognormal stays over a horizon with a probability.
+
+    Price monitoring, MARGIN §6.9 [V7]; a year has 365.25 days.
+    """
+    if price <= 0 or horizon_s < 0 or not 0 < probability < 1 or sigma < 0:
+        rule = "must be in (0, 1), with price above 0, horizon_s and sigma at least 0"
+        raise InputError("probability", probability, rule)
+    years = horizon_s / (365.25 * 86_400)
+    reach = NormalDist().inv_cdf((1 + probability) / 2) * sigma * math.sqrt(years)
+    middle = (mu - sigma * sigma / 2) * years
+    return price * math.exp(middle - reach), price * math.exp(middle + reach)
 
 
 # Portfolios: arrays of profit and loss over one grid of scenarios.

@@ -11,6 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import ordercascade.guards  # noqa: F401  (its safeguards join the list)
 from ordercascade.ahead import Ahead, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers
@@ -20,6 +21,7 @@ from ordercascade.collaterals import (
     collaterals,
     holdings,
     judge_backing,
+    judge_crowds,
     judge_spots,
 )
 from ordercascade.config import (
@@ -33,6 +35,7 @@ from ordercascade.config import (
 from ordercascade.contracts import kind_of
 from ordercascade.data.brackets import EngineBracket, read_brackets, schedule
 from ordercascade.data.positions import Opening, opening, read_positions
+from ordercascade.duties import PairRule
 from ordercascade.enums import (
     AdlRule,
     CancelPolicy,
@@ -47,11 +50,13 @@ from ordercascade.enums import (
 )
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, Exact, located, name, plain, ppm
+from ordercascade.funds import opening_balances
 from ordercascade.market import Market
 from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.plugged import Plugged, fitted, plugged
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.portfolios import (
@@ -85,7 +90,9 @@ class VenuePlan(NamedTuple):
     planned: Slices | None = None
     collaterals: tuple[Collateral, ...] = ()
     ahead: Ahead = Ahead()
+    funds: tuple[int, ...] = ()  # by market, where each has its own; `fund` is their sum
     portfolio: Arguments = {}  # noqa: RUF012  (never changed)
+    plugs: tuple[Plugged, ...] = ()
 
     def guards(self) -> Arguments:
         """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
@@ -96,7 +103,7 @@ class VenuePlan(NamedTuple):
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
         if self.surcharges:
             made["surcharges"] = [surcharge_made(numbers) for numbers in self.surcharges]
-        return made
+        return fitted(self.plugs, made)
 
 
 class Account(NamedTuple):
@@ -106,6 +113,7 @@ class Account(NamedTuple):
     deposit: int
     positions: tuple[Opening, ...]
     assets: Mapping[int, int] = {}
+    hedge: bool = False
 
 
 def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
@@ -131,12 +139,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     )
     first = markets[0].market if markets else None
     arguments = _rules(config, path) | tranche(config, first, path)
-    balance = config.fund.balance if config.fund is not None else None
-    fund = 0
-    if balance and first:
-        fund = located(f"{path}.fund.balance", first.to_amount, balance)
-        if fund < 0:
-            raise ConfigError(f"{path}.fund.balance", "must be 0 or more", plain(balance))
+    funds = opening_balances(config.fund, [m.market for m in markets], path)
     said = [account.name for account in config.account]
     judge(config.population, units, said, path)
     judge_laws(config, path)
@@ -154,6 +157,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     instruments = [item.market for item in markets]
     backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
+    judge_crowds(config.population, backing, path)
     warned = ahead(config, first, path)
     judge_spots(backing, config, path)
     return VenuePlan(
@@ -162,14 +166,20 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         path,
         arguments,
         markets,
-        fund,
+        sum(funds),
         stages,
         breakers,
         more,
         planned,
         backing,
         warned,
+        funds if config.fund is not None and config.fund.scope == "market" else (),
         portfolio_terms(config.portfolio, units, path),
+        plugged(
+            config,
+            [hook for hook, has in (("liquidation", planned or stages.policy),) if has],
+            path,
+        ),
     )
 
 
@@ -304,6 +314,7 @@ def _rules(config: VenueConfig, path: str) -> Arguments:
         "liquidation_pays_taker": bool(config.liquidation_pays_taker),
         "adl_rule": word(AdlRule, adl.rule if adl else None),
         "adl_trigger": adl_trigger(config),
+        **({"pairs": word(PairRule, config.pairs)} if config.pairs else {}),
     }
 
 
@@ -314,16 +325,23 @@ def _account(markets: Mapping[str, Market], config: AccountConfig, path: str) ->
         if position.market not in markets:
             rule = f"must be a market of the venue ({', '.join(markets)})"
             raise ConfigError(f"{place}.market", rule, position.market)
-        if any(row.market == position.market for row in positions):
-            raise ConfigError(f"{place}.market", "has a position of this account already")
-        positions.append(_position(markets[position.market], config.name, position, place))
+        made = _position(markets[position.market], config.name, position, place)
+        for row in positions:
+            if row.market != made.market:
+                continue
+            if not config.hedge or (row.size > 0) == (made.size > 0):
+                raise ConfigError(f"{place}.market", "has a position of this account already")
+            if row.isolated != made.isolated:
+                rule = "must be as that of the other leg: both belong to one scope"
+                raise ConfigError(f"{place}.margin", rule, position.margin)
+        positions.append(made)
     deposit = sum(row.collateral for row in positions if not row.isolated)
     if config.collateral is not None and markets:
         settled = next(iter(markets.values()))
         deposit += located(f"{path}.collateral", settled.to_amount, config.collateral)
     if deposit < 0:
         raise ConfigError(f"{path}.collateral", "must be 0 or more", deposit)
-    return Account(config.name, deposit, tuple(positions))
+    return Account(config.name, deposit, tuple(positions), hedge=config.hedge)
 
 
 def _position(market: Market, account: str, config: Any, path: str) -> Opening:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ordercascade.enums import HolderKind, Side, StepKind, Stop
 from ordercascade.errors import InputError, MissingExtraError
-from ordercascade.tables import OUTSIDE_KINDS
+from ordercascade.tables import OUTSIDE_KINDS, balances
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -320,7 +320,7 @@ def _money(axes: Axes, view: View) -> None:
         (HolderKind.FUND, "insurance fund", GREEN, "-"),
         (HolderKind.BAD_DEBT, "bad debt", RED, "--"),
     ):
-        x, y = _balance(view, kind)
+        x, y = balances(view.tape.tables["accounts"], view.tape.funds, view.venue, kind)
         _stairs(axes, x, np.abs(y) * view.cash, end, color=colour, ls=style, label=label)
     adl = view.tape.adl
     mine = view.tape.steps["venue"][adl["step"]] == view.venue
@@ -342,16 +342,6 @@ def _money(axes: Axes, view: View) -> None:
 def _stairs(axes: Axes, x: Array, y: Array, end: int, **style: Any) -> None:
     """Draw a value that holds until the next step, up to the end of the tape."""
     axes.plot(np.append(x, end), np.append(y, y[-1]), drawstyle="steps-post", lw=2.2, **style)
-
-
-def _balance(view: View, kind: HolderKind) -> tuple[Array, Array]:
-    """Return steps and balances of the venue's holder of a kind, the opening first."""
-    accounts, funds = view.tape.tables["accounts"], view.tape.funds
-    mine = (accounts["venue"] == view.venue) & (accounts["kind"] == kind)
-    holders, opening = accounts["scope"][mine], int(accounts["collateral"][mine].sum())
-    rows = np.isin(funds["holder"], holders) & (funds["venue"] == view.venue)
-    step = np.append(-1, funds["step"][rows])
-    return step, np.append(opening, funds["balance"][rows])
 
 
 def _amounts(axes: Axes, label: str) -> None:

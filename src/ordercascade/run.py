@@ -14,7 +14,14 @@ import msgspec
 from ordercascade.ahead import give_answers, schedule_ends
 from ordercascade.checks import once, whole
 from ordercascade.config import OracleConfig, Rules, ScenarioConfig
-from ordercascade.engine import changed_rules, default_engine, meta_of, raise_venue, tape_of
+from ordercascade.engine import (
+    changed_rules,
+    default_engine,
+    meta_of,
+    open_crowd,
+    raise_venue,
+    tape_of,
+)
 from ordercascade.enums import HolderKind, Side, Stop
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.plan import Account, VenuePlan
@@ -102,6 +109,9 @@ class World:
                 raise ConfigError(f"venue[{index}].trigger_strict", "must stay as it is in a run")
             _same_stages(before, after, f"venue[{index}]")
             fund = None
+            if after.funds != before.funds:
+                rule = "must be the same: balances of markets' own funds do not change in a run"
+                raise ConfigError(f"venue[{index}].fund.balances", rule)
             if after.fund != before.fund:
                 venue = self._open().venue(index)
                 fund = max(0, venue.balance(venue.holder(HolderKind.FUND, 0)))
@@ -232,12 +242,14 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
             for side, rows in zip(Side, book, strict=True):
                 for price, size in rows:
                     venue.seed_level(index, side, price, size)
-        said = _open_accounts(venue, plan, scenario.accounts(plan))
+        accounts = scenario.accounts(plan)
+        said = _open_accounts(venue, plan, accounts)
+        legs = {said[each.name]: ("long", "short") for each in accounts if each.hedge}
         runs = []
         for crowd in scenario.cohorts(plan, books, said):
-            first = int(venue.open_accounts(crowd.drawn.deposits, crowd.drawn.openings))
+            first = open_crowd(venue, plan, crowd, books)
             runs.append((crowd.name, first, len(crowd.drawn.deposits)))
-        owners.append(Owners(Names(said, runs)))
+        owners.append(Owners(Names(said, runs), legs))
         stream, number = f"answer/{plan.name}", len(owners) - 1
         names = owners[number].names
         give_answers(world, number, plan.ahead.answers, scenario.seed, stream, names)
@@ -254,7 +266,8 @@ def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> dict
     markets = {item.market.name: index for index, item in enumerate(plan.markets)}
     names: dict[str, int] = {}
     for account in accounts:
-        owner = names[account.name] = int(venue.open_account())
+        how = {"hedge": True} if account.hedge else {}
+        owner = names[account.name] = int(venue.open_account(**how))
         apart = [row for row in account.positions if row.isolated]
         money = account.deposit + sum(row.collateral for row in apart)
         if money:
@@ -353,7 +366,9 @@ def _same_index(before: Scenario, after: Scenario) -> None:
 
 
 def _same_stages(before: VenuePlan, after: VenuePlan, path: str) -> None:
-    """Refuse other stages, and what would forget the past of a window."""
+    """Refuse other stages, and what would forget the past of a window or of a plug-in."""
+    if before.plugs or after.plugs:
+        raise ConfigError(f"{path}.plugin", "must go without: rules beside it stay in a run")
     for key, was, will in (
         ("takeover", before.staged.stages, after.staged.stages),
         ("mm_base", [m.margins for m in before.markets], [m.margins for m in after.markets]),

@@ -121,7 +121,8 @@ def _put_tranches(venue: VenueConfig, value: str | None) -> VenueConfig:
 
 
 def _put_fund(venue: VenueConfig, value: str | None) -> VenueConfig:
-    return msgspec.structs.replace(venue, fund=FundConfig(balance=Exact(value or 0)))
+    fund = msgspec.structs.replace(venue.fund or FundConfig(), balance=Exact(value or 0))
+    return msgspec.structs.replace(venue, fund=msgspec.structs.replace(fund, balances=None))
 
 
 def _put_adl(venue: VenueConfig, value: str | None) -> VenueConfig:

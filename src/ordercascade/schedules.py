@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -15,6 +16,7 @@ from ordercascade.market import Market
 from ordercascade.stagekeys import (
     FlatSchedule,
     InterestSchedule,
+    RiskSchedule,
     Schedule,
     SizeSchedule,
     SkewSchedule,
@@ -50,6 +52,8 @@ def margins(
         "fee_ppm": located(path.rpartition(".market")[0], ppm, "fee_in_trigger", fee, high=PPM - 1),
         "strict": venue.trigger_strict is not False,
     }
+    if fee and venue.fee_at == "bankruptcy":
+        common["fee_base"] = "bankruptcy"
     if market.kind != "linear":
         common["contract"] = market.kind
     if config is None:
@@ -72,6 +76,11 @@ def brackets_like(market: Market, config: Schedule, path: str) -> list[EngineBra
         least = [min(PPM, int(rate * PPM) + 1) for rate in (config.minimum * config.scalar,
                                                             config.minimum)]  # fmt: skip
         return [(0, least[0], 0, max(least))]
+    if isinstance(config, RiskSchedule):
+        made = _risk(config, market, path)[1]
+        rate = max(made["long_ppm"], made["short_ppm"]) + made["slippage_ppm"]
+        initial = -(-rate * made["initial_ppm"] // PPM)
+        return [(0, min(PPM, rate), 0, min(PPM, initial))]
     maintenance, initial = (_rate(config, key, path) for key in ("maintenance", "initial"))
     return [(0, maintenance, 0, initial)]
 
@@ -193,6 +202,17 @@ def _interest(config: InterestSchedule, market: Market, path: str) -> tuple[str,
     return "interest", _both(config, path) | {"lower": low, "upper": high}
 
 
+def _risk(config: RiskSchedule, _: Market, path: str) -> tuple[str, Arguments]:
+    """Rates within the value: a rate above it could never be held at a margin."""
+    said = {f"{key}_ppm": _rate(config, key, path) for key in ("long", "short", "slippage")}
+    if max(said["long_ppm"], said["short_ppm"]) + said["slippage_ppm"] > PPM:
+        raise ConfigError(f"{path}.slippage", "must leave factor and slippage at most 1")
+    initial = Exact(1) if config.initial is None else config.initial
+    return "risk", said | {
+        "initial_ppm": located(path, partial(ppm, low=PPM, high=10 * PPM), "initial", initial)
+    }
+
+
 _TABLES: dict[type, Callable[[Any, Market, str], tuple[str, Arguments]]] = {
     FlatSchedule: _flat,
     TierSchedule: _tiers,
@@ -201,6 +221,7 @@ _TABLES: dict[type, Callable[[Any, Market, str], tuple[str, Arguments]]] = {
     SizeSchedule: _size,
     SkewSchedule: _skew,
     InterestSchedule: _interest,
+    RiskSchedule: _risk,
 }
 
 

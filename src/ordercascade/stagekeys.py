@@ -94,8 +94,11 @@ class DisposalConfig(Strict, frozen=True, kw_only=True):
 class SocialConfig(Strict, frozen=True, kw_only=True):
     """Who shares what nobody paid. MARGIN §6.8; `social = true` is mode `profit`."""
 
-    mode: Literal["profit", "gains", "lots"] = "profit"
+    mode: Literal["profit", "gains", "lots", "day"] = "profit"
     step: Exact | None = None  # `lots`: what a lot is charged is a multiple of it
+    side: Literal["both", "longs", "shorts"] | None = None  # `lots`: whose
+    day_s: Exact | None = None  # `day`: its length, 86,400
+    day_at_s: Exact | None = None  # `day`: when it begins, so long into a day; 0
 
 
 class LevelsConfig(Strict, frozen=True, kw_only=True):
@@ -166,6 +169,18 @@ class InterestSchedule(Strict, frozen=True, kw_only=True, tag_field="type", tag=
     upper: Exact
 
 
+class RiskSchedule(Strict, frozen=True, kw_only=True, tag_field="type", tag="risk"):
+    """Risk factor of the side + slippage on what is held; open orders by the factor. MARGIN §2.1.7.
+
+    `initial` is a multiple of maintenance (1.2); so an order reserves the worse side's.
+    """
+
+    long: Exact
+    short: Exact
+    slippage: Exact
+    initial: Exact | None = None
+
+
 Schedule = (
     FlatSchedule
     | TierSchedule
@@ -174,6 +189,7 @@ Schedule = (
     | SizeSchedule
     | SkewSchedule
     | InterestSchedule
+    | RiskSchedule
 )
 
 
@@ -181,7 +197,8 @@ class StageRules(Strict, frozen=True, kw_only=True):
     """What a preset says of its stages and a venue may override; None = not said here."""
 
     mm_base: Literal["mark", "oracle", "entry"] | None = None
-    fee_in_trigger: Exact | None = None  # of the value at the mark
+    fee_in_trigger: Exact | None = None  # of the value at the mark, or as `fee_at` says
+    fee_at: Literal["mark", "bankruptcy"] | None = None
     tranche: TrancheConfig | None = None
     limit_price: LimitConfig | None = None
     takeover: TakeoverConfig | None = None

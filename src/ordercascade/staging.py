@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from ordercascade.checks import SPAN_NS_MAX
-from ordercascade.config import FundConfig, VenueConfig
+from ordercascade.config import AdlConfig, FundConfig, VenueConfig
+from ordercascade.duties import LotSide
 from ordercascade.enums import (
     AdlTrigger,
     AdlWhen,
@@ -70,7 +71,12 @@ LEGAL: dict[str, dict[str, frozenset[str]]] = {
         "unfilled": frozenset(),
         "shortfall": frozenset(),
     },
-    "social": {"profit": frozenset(), "gains": frozenset(), "lots": frozenset({"step"})},
+    "social": {
+        "profit": frozenset(),
+        "gains": frozenset(),
+        "lots": frozenset({"step", "side"}),
+        "day": frozenset({"day_s", "day_at_s"}),
+    },
 }
 TRANCHES = {
     "whole": TrancheRule.WHOLE,
@@ -86,6 +92,7 @@ LIMITS = {
     "fillable": OrderLimit.FILLABLE,
     "mid_range": OrderLimit.RANGE,
 }
+DAY_S = 86_400
 WHENS = {"untouched": AdlWhen.UNTOUCHED, "never": AdlWhen.NEVER}
 TAKERS = {"none": Takeover.NOBODY, "fund": Takeover.FUND, "vault": Takeover.VAULT}
 
@@ -267,6 +274,7 @@ def _deleverage(config: VenueConfig, made: Arguments, path: str) -> None:
         made["adl_when"] = WHENS[adl.trigger]
     if adl.price is not None:
         made["adl_price"] = PriceMode[adl.price.upper()]
+    _draw_down(adl, made, f"{path}.adl")
     if adl.overlap_check:
         if adl.price not in (None, "bankruptcy"):
             rule = "must be 'bankruptcy' with the overlap check"
@@ -274,9 +282,30 @@ def _deleverage(config: VenueConfig, made: Arguments, path: str) -> None:
         made["adl_overlap"] = True
 
 
+def _draw_down(adl: AdlConfig, made: Arguments, path: str) -> None:
+    """A fund that is far below its high takes nothing over, so that winners are deleveraged."""
+    for key in ("drawdown", "window_s"):
+        said = getattr(adl, key) is not None
+        if said != (adl.trigger == "fund_drawdown"):
+            rule = "must be given with trigger 'fund_drawdown', and only then"
+            raise ConfigError(f"{path}.{key}", rule)
+    if adl.drawdown is None or adl.window_s is None:
+        return
+    if made.get("takeover") != Takeover.FUND:
+        rule = "needs a takeover by the fund: who takes nothing over cannot stop to"
+        raise ConfigError(f"{path}.trigger", rule, "fund_drawdown")
+    _put(made, path, adl, drawdown=("drawdown_ppm", PPM))
+    made["drawdown_ns"] = _span(path, "window_s", adl.window_s)
+    for key, argument in (("drawdown", "drawdown_ppm"), ("window_s", "drawdown_ns")):
+        if not made[argument]:
+            raise ConfigError(f"{path}.{key}", "must be above 0")
+
+
 def _insure(config: VenueConfig, made: Arguments, path: str) -> None:
-    """Fills against the bankruptcy quote, and what the taker may hold."""
+    """Fills against the bankruptcy quote, whose fund it is, and what the taker may hold."""
     fund = config.fund or FundConfig()
+    if fund.scope == "market":
+        made["fund_market"] = True
     if config.liquidation_fee_base == "surplus":
         made["insured"] = True
         fee = located(path, ppm, "liquidation_fee", config.liquidation_fee or 0)
@@ -311,6 +340,13 @@ def _share(config: VenueConfig, markets: Sequence[Market], made: Arguments, path
             f"{path}.mode", "needs settle_to_mark, which says what gains are", "gains"
         )
     made["social_rule"] = SocialRule[social.mode.upper()]
+    if social.side is not None:
+        made["social_side"] = LotSide[social.side.upper()]
+    if social.mode == "day":
+        made["day_ns"] = _span(path, "day_s", social.day_s or Exact(DAY_S))
+        made["day_at_ns"] = _span(path, "day_at_s", social.day_at_s or Exact(0))
+        if not made["day_ns"] > made["day_at_ns"]:
+            raise ConfigError(f"{path}.day_at_s", "must be below day_s, and that above 0")
     if social.step is not None and market is not None:
         made["social_step"] = max(1, money_of(market, social.step, f"{path}.step"))
 

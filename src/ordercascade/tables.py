@@ -243,3 +243,18 @@ class Table:
         if self.name == "liquidations":
             human["vwap"] = self._units.vwap(raw["value"], raw["lots_filled"], rows)
         return human
+
+
+def balances(accounts: Table, funds: Table, venue: int, kind: int) -> tuple[Array, Array]:
+    """Return steps and the sums of the balances of a venue's holders of a kind, the opening first.
+
+    `kind` is one of those that have rows of funds: fund, vault, bad debt.
+    """
+    mine = np.flatnonzero((accounts["venue"] == venue) & (accounts["kind"] == kind))
+    rows = np.isin(funds["holder"], accounts["scope"][mine]) & (funds["venue"] == venue)
+    change = np.zeros(len(rows), dtype=np.int64)
+    for row in mine:
+        own = rows & (funds["holder"] == accounts["scope"][row])
+        change[own] = np.diff(funds["balance"][own], prepend=accounts["collateral"][row])
+    total = np.append(0, np.cumsum(change[rows])) + int(accounts["collateral"][mine].sum())
+    return np.append(-1, funds["step"][rows]), total

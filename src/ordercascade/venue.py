@@ -20,37 +20,25 @@ from ordercascade.checks import CASH_MAX, check_order, member, once, whole
 from ordercascade.collaterals import held_of, paid_in
 from ordercascade.config import VenueConfig
 from ordercascade.engine import default_engine, meta_of, raise_venue, spelt, tape_of
-from ordercascade.enums import HolderKind, OrderFlag, OrderType, Reject, Side, TimeInForce
+from ordercascade.enums import OrderFlag, OrderType, Reject, Side, TimeInForce
 from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeError
-from ordercascade.exact import plain
+from ordercascade.exact import plain, time_ns
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
 from ordercascade.populations import Names
-from ordercascade.portfolios import forget_options, given_marks
+from ordercascade.portfolios import forget_options
+from ordercascade.standing import Standing, stood
+from ordercascade.upcoming import alone, answering, ending, give_answer, plan_end
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
 
 class Owners(NamedTuple):
-    """Whose the accounts of a built venue are: ids by name."""
+    """Whose the accounts of a built venue are: ids by name, and which have two legs."""
 
     names: Names
-
-
-class Standing(NamedTuple):
-    """A margin scope at some marks: `market` is None for the cross scope."""
-
-    account: int
-    market: str | None
-    equity: Decimal
-    maintenance: Decimal
-    liquidatable: bool
-
-    @property
-    def ratio(self) -> float:
-        """Equity over maintenance; at or below 1 the scope is liquidated."""
-        return float(self.equity / self.maintenance) if self.maintenance else float("inf")
+    legs: Mapping[int, tuple[str, ...]] = {}
 
 
 class Venue:
@@ -68,7 +56,7 @@ class Venue:
     ) -> None:
         """Open a venue; `rules` are keys of a scenario's [[venue]], `index` outside prices."""
         once(self, hasattr(self, "_plan"))
-        raw = spelt(preset, markets, rules or {}, index or {}, fund)
+        raw = spelt(preset, markets, alone(rules or {}), index or {}, fund)
         try:
             built = toml.build(raw, VenueConfig)
         except ConfigError as error:
@@ -84,6 +72,7 @@ class Venue:
         self._venue: Any = None
         self._names: Mapping[str, int] = {}
         self._accounts = 0
+        self._legs: dict[int, tuple[str, ...]] = {}  # of hedged accounts
         self._waiting = self._plan.fund  # deposits of before the start
         self._meta = meta_of((self._plan,))
 
@@ -95,7 +84,8 @@ class Venue:
         made = object.__new__(cls)
         made._world, made._venue, made._plan = world, venue, plan
         made._names = owners.names
-        made._accounts, made._meta = len(owners.names), meta
+        made._accounts, made._meta = len(owners.names) + len(owners.legs), meta
+        made._legs = dict(owners.legs)
         return made
 
     @property
@@ -108,11 +98,14 @@ class Venue:
         """The venue's markets by name."""
         return {item.market.name: item.market for item in self._plan.markets}
 
-    def open_account(self) -> int:
-        """Return a new account: 1, 2, …"""
-        self._do(lambda venue: venue.open_account())
-        self._accounts += 1
-        return self._accounts
+    def open_account(self, *, hedge: bool = False) -> int:
+        """Return a new account: 1, 2, …; with `hedge` its long and short legs are told apart."""
+        if type(hedge) is not bool:
+            raise InputTypeError("hedge", "True or False", hedge)
+        self._do(lambda venue: venue.open_account(hedge=hedge))
+        self._accounts += 1 + hedge  # Its short legs trade under a number of their own.
+        self._legs |= {self._accounts - 1: ("long", "short")} if hedge else {}
+        return self._accounts - hedge
 
     def deposit(self, account: int | str, money: Number, *, asset: str | None = None) -> None:
         """Pay into the account's cross scope; `asset` is a collateral, else what it settles in."""
@@ -149,9 +142,7 @@ class Venue:
         scope = int(self._venue.isolate(owner, at))
         if scope < 0:
             return _answer(scope)
-        if amount == 0:
-            return 0
-        return _answer(self._venue.move_isolated(owner, at, amount))
+        return _answer(self._venue.move_isolated(owner, at, amount)) if amount else 0
 
     def move_isolated(self, account: int | str, market: str, money: Number) -> int:
         """Move money from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -170,6 +161,7 @@ class Venue:
         price: Number | None = None,
         tif: TimeInForce = TimeInForce.GTC,
         flags: OrderFlag = OrderFlag.NONE,
+        leg: str | None = None,
     ) -> int:
         """Submit an order (without a price: at market); return its id, 0, or a Reject.
 
@@ -182,7 +174,7 @@ class Venue:
         lots, owner = units.to_lots(size), self._account(account)
         asked, taken, alive, bits = check_order(kind, side, tif, flags)
         self._start(at, ticks)
-        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits))
+        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits, leg))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
         """Cancel an order; return the size that was open, or a Reject."""
@@ -212,18 +204,17 @@ class Venue:
         return self._units(market).to_price(self._marks()[self._market(market)])
 
     def fund(self) -> Decimal:
-        """Return what the insurance fund has."""
+        """Return what the insurance fund has; what they have together, if each market has one."""
         if self._world is None:
             return self._settled().to_money(self._plan.fund)
-        holder = self._venue.holder(HolderKind.FUND, 0)
-        return self._settled().to_money(self._venue.balance(holder))
+        return self._settled().to_money(self._venue.fund)
 
-    def position(self, account: int | str, market: str) -> Decimal:
-        """Return a position's signed size."""
+    def position(self, account: int | str, market: str, leg: str | None = None) -> Decimal:
+        """Return a position's signed size; in hedge mode of its leg, "long" or "short"."""
         owner, at = self._account(account), self._market(market)
         self._start()
         scope = self._venue.scope_of(owner, at)
-        size = self._venue.position(scope, at)[0] if scope >= 0 else 0
+        size = self._venue.position(scope, at, leg=leg)[0] if scope >= 0 else 0
         return self._units(market).to_size(size)
 
     def standing(self, account: int | str) -> tuple[Standing, ...]:
@@ -242,30 +233,60 @@ class Venue:
         """Return the scopes that a settlement would liquidate now, by scope id."""
         marks = self._marks()
         risky = {int(scope) for scope in self._venue.at_risk()}
-        found: dict[int, Standing] = {}
-        for account in range(1, self._accounts + 1) if risky else ():
-            for scope, at in self._scopes(account):
-                if scope in risky:
-                    found[scope] = self._at(account, scope, at, marks)
-        return [found[scope] for scope in sorted(found)]
+        last = self._accounts if risky else 0
+        mine = [account for account in range(1, last + 1) if account - 1 not in self._legs]
+        found = {scope: (own, scope, at) for own in mine for scope, at in self._scopes(own)}
+        return [self._at(found[scope], marks) for scope in sorted(risky & found.keys())]
 
     def liquidation_price(self, account: int | str, market: str) -> Decimal | None:
         """Return the mark nearest to safety at which the scope is liquidatable, None if none."""
         ticks = self._asked("liquidation_price", account, market)
         return None if ticks is None else self._units(market).to_price(ticks)
 
-    def bankruptcy_price(self, account: int | str, market: str) -> Decimal | None:
+    def bankruptcy_price(
+        self, account: int | str, market: str, leg: str | None = None
+    ) -> Decimal | None:
         """Return where the position's share of equity is used up, None without one.
 
         It may lie below 0: then the position cannot lose all the account holds.
         """
-        ticks = self._asked("bankruptcy_price", account, market)
+        ticks = self._asked("bankruptcy_price", account, market, leg=leg)
         return None if ticks is None else self._units(market).to_price(ticks)
 
-    def settle(self) -> Tape:
-        """Run the rounds now until nobody is at risk; return the tape of all that happened."""
+    def expire(
+        self,
+        market: str,
+        at_s: Number,
+        *,
+        price: str = "mark",
+        window_s: Number | None = None,
+        stated: Number | None = None,
+    ) -> None:
+        """Plan the end of a market, so many seconds after the beginning; `settle(at_s=)` meets it.
+
+        `price`: mark, index, average_mark, average_index (of the last `window_s`), or stated.
+        """
+        at, units = self._market(market), self._units(market)
+        ends = ending(units, at_s=at_s, price=price, window_s=window_s, stated=stated)
         self._start()
-        self._world.settle()
+        plan_end(self._world, at, ends, self._meta, alone=hasattr(self, "_engine"))
+
+    def answer(self, account: int | str, action: str, **how: Number | str) -> None:
+        """Say what an account does when it is called for margin: add, reduce or ignore.
+
+        `delay_s`; add: `target` (maintenance margins), `wallet`, `source`; reduce: `fraction`.
+        """
+        owner, numbers = self._account(account), answering(self._plan, action, how)
+        self._start()
+        give_answer(self._world, self._venue, owner, numbers)
+
+    def settle(self, at_s: Number | None = None) -> Tape:
+        """Run the rounds until nobody is at risk, now or at a later second of the venue's clock.
+
+        What was planned until then happens first, each at its time. Returns the tape of all.
+        """
+        self._start()
+        self._world.settle(None if at_s is None else time_ns("at_s", at_s))
         return tape_of(self._world, self._meta)
 
     def audit(self) -> dict[str, int]:
@@ -340,11 +361,11 @@ class Venue:
         spare = int(self._venue.equity(scope)) - int(self._venue.initial(scope))
         return max(0, min(spare, int(self._venue.collateral(scope))))
 
-    def _asked(self, question: str, account: int | str, market: str) -> int | None:
+    def _asked(self, question: str, account: int | str, market: str, **leg: Any) -> int | None:
         self._start()
         at = self._market(market)
         scope = self._venue.scope_of(self._account(account), at)
-        ticks = getattr(self._venue, question)(scope, at) if scope >= 0 else None
+        ticks = getattr(self._venue, question)(scope, at, **leg) if scope >= 0 else None
         return None if ticks is None else int(ticks)
 
     def _marks(self) -> list[int]:
@@ -366,26 +387,10 @@ class Venue:
         return sorted(found, key=lambda item: item[0])
 
     def _stood(self, account: int, marks: Sequence[int]) -> list[Standing]:
-        return [self._at(account, scope, at, marks) for scope, at in self._scopes(account)]
+        return [self._at((account, scope, at), marks) for scope, at in self._scopes(account)]
 
-    def _at(self, account: int, scope: int, at: int | None, marks: Sequence[int]) -> Standing:
-        """Margin at given marks: SEMANTICS §1, the same whole numbers as the engine's."""
-        equity, maintenance, lots = int(self._venue.collateral(scope)), 0, 0
-        for index, item in enumerate(self._plan.markets):
-            size, cost = self._venue.position(scope, index)
-            value = item.market.worth(size, marks[index])
-            equity += value - cost
-            lots += abs(size)
-            if size:
-                maintenance += item.maintenance(abs(value))
-        asked = self._plan.collaterals or self._plan.portfolio
-        if asked or any(item.margins for item in self._plan.markets):
-            equity, maintenance = self._venue.what_if(scope, given_marks(marks))
-        strict = self._plan.arguments["trigger_strict"]
-        short = equity < maintenance or (equity == maintenance and not strict)
-        label = None if at is None else self._plan.markets[at].market.name
-        money = self._settled().to_money(equity), self._settled().to_money(maintenance)
-        return Standing(account, label, *money, bool(lots) and short)
+    def _at(self, whose: tuple[int, int, int | None], marks: Sequence[int]) -> Standing:
+        return stood(self._venue, self._plan, whose, marks, self._legs.get(whose[0], (None,)))
 
     def __reduce__(self) -> NoReturn:
         hint = "send the calls that built it, or a Scenario; World.fork() copies a running world"

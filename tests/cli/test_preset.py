@@ -26,7 +26,7 @@ def test_list_names_every_preset_and_what_it_lacks(capsys: pytest.CaptureFixture
     at = next(index for index, line in enumerate(lines) if line.startswith("drift "))
     assert "cannot be run yet, the engine lacks: a second moon" in lines[at + 1]
     at = next(index for index, line in enumerate(lines) if line.startswith("vega "))
-    assert "a run differs: risk factor and slippage are one flat rate" in lines[at + 1]
+    assert "a run differs: risk factors are numbers of the market's schedule" in lines[at + 1]
 
 
 def test_show_prints_the_file_with_its_sources(capsys: pytest.CaptureFixture[str]) -> None:

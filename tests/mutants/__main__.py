@@ -1,7 +1,7 @@
 """Mutants not chosen by hand: change one small thing of the engine and see a test fail.
 
-    python -m mutants                   # 100 mutants by the seed; resumes where it stopped
-    python -m mutants --first 5         # what CI runs: these must be killed
+    python -m mutants                   # all groups' mutants by the seed; resumes where it stopped
+    python -m mutants --first 8         # one of each group, as CI runs: these must be killed
     python -m mutants --again TEXT      # survivors whose key contains this, once more
     python -m mutants --report          # only write SURVIVORS.md from the results
 
@@ -31,10 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from mutants.report import write_report
-from mutants.sites import ROOT, Site, all_sites, choose, mutated
+from mutants.sites import GROUPS, ROOT, Site, all_sites, choose, mutated
 
 SEED = 3
-COUNT = 100
+COUNT = sum(share for share, _ in GROUPS.values())
 SCRATCH = ROOT / "build" / "mutants"
 RESULTS = SCRATCH / "results.jsonl"
 REASONS = Path(__file__).with_name("reasons.toml")
@@ -61,6 +61,19 @@ FIRST = {
     "margin": ["unit/test_margin.py", "unit/test_waterfall.py", "golden"],
     "triggers": ["unit/test_triggers.py", "property/test_triggers_machine.py"],
     "venue": ["unit/test_waterfall.py", "unit/test_agenda_and_queue.py", "golden"],
+    "schedules": [
+        *("unit/test_schedule.py", "unit/test_levels.py", "unit/test_inverse.py"),
+        *("property/test_schedule.py", "property/test_schedules.py"),
+    ],
+    "stages": [
+        *("unit/test_stages.py", "unit/test_stage_corners.py", "unit/test_tranches.py"),
+        *("unit/test_expiry.py", "unit/test_interest.py", "unit/test_gates.py"),
+        *("unit/test_calls.py", "unit/test_collateral.py", "unit/test_funding.py"),
+    ],
+    "safeguards": [
+        *("unit/test_brakes.py", "unit/test_feeds.py", "unit/test_slices.py"),
+        *("unit/test_surcharges.py", "mechanism"),
+    ],
 }
 ENGINE = [
     *("unit/test_waterfall.py", "unit/test_margin.py", "unit/test_mechanisms.py"),
@@ -80,6 +93,10 @@ ENGINE = [
     *("unit/test_adl_ranks.py", "unit/test_interplay.py"),
     *("unit/test_calls.py", "unit/test_expiry.py", "property/test_calls_and_expiries.py"),
     *("property/test_breakers.py", "property/test_invariants.py", "vectors"),
+    *("unit/test_schedule.py", "unit/test_levels.py", "property/test_schedule.py"),
+    *("property/test_schedules.py", "unit/test_stages.py", "unit/test_stage_corners.py"),
+    *("unit/test_quanto.py", "unit/test_stage_keys.py", "property/test_stages.py"),
+    *("property/test_roll_back.py", "property/test_collateral_worlds.py"),
 ]
 # What takes long and says nothing of one line.
 SLOW = (
@@ -158,7 +175,7 @@ class Copy:
         self.called: dict[str, set[str]] = {}  # C functions that a module calls, by source
         for source in sorted((self.place / "src" / "ordercascade").glob("*/*.pyx")):
             name = str(source.relative_to(self.place))
-            c = (ROOT / "build" / "cython-release" / name).with_suffix(".c")
+            c = (ROOT / "build" / "cython" / name).with_suffix(".c")
             self.called[name] = called(c.read_text("utf-8"), f"_{len(source.stem)}{source.stem}_")
 
     def modules_of(self, site: Site) -> list[str]:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = "src/ordercascade/core/"
 RULES = "src/ordercascade/mechanisms/"
 
-# How many of 100 mutants each group gets, and its files.
+# How many mutants each group gets, and its files.
 GROUPS = {
     "book": (20, ["matching.pyx", "book.pyx", "queues.pxd", "rules.pxd", "ladder.pxd"]),
     "ledger": (15, ["ledger.pyx"]),
@@ -39,6 +39,26 @@ GROUPS = {
             ),
             *("settle.pyx", "outside.pyx", "opening.pyx", "initial.pyx", "state.pxd"),
             *(RULES + "closing.pyx", RULES + "prices.pyx"),
+        ],
+    ),
+    "schedules": (
+        12,
+        ["schedule.pxd", "answers.pyx", "contracts.pxd", "levels.pyx"],
+    ),
+    "stages": (
+        20,
+        [
+            *("stages.pyx", "takeover.pyx", "insured.pyx", "variation.pyx", "pairs.pyx"),
+            *("funding.pyx", "expiry.pyx", "interest.pyx", "gates.pyx", "calls.pyx"),
+            *("collateral.pyx", "conversion.pyx", "pledges.pxd", RULES + "tranches.pyx"),
+        ],
+    ),
+    "safeguards": (
+        18,
+        [
+            *("halting.pyx", "reopening.pyx", "rating.pyx", "undo.pyx", "turns.pyx"),
+            *(RULES + "breakers.pyx", RULES + "feeds.pyx", RULES + "slices.pyx"),
+            *(RULES + "surcharges.pyx", RULES + "plugins.pyx"),
         ],
     ),
 }
@@ -166,16 +186,16 @@ def is_oracle(function: str) -> bool:
 def sites_of(group: str, file: str, text: str) -> Iterator[Site]:
     """Yield every possible mutant of a file, of functions that are no checks themselves."""
     code, plain = code_of(text).splitlines(), text.splitlines()
+    seen: Counter[tuple[str, str]] = Counter()  # methods of several classes may share a name
     for function, first, last in bodies(code_of(text)):
-        seen: Counter[str] = Counter()
         if is_oracle(function):
             continue
         whole = "\n".join(plain[first : last + 1])
         text_id = hashlib.blake2b(whole.encode(), digest_size=8).hexdigest()
         for number in range(first, last + 1):
             before = plain[number].strip()
-            again = seen[before]
-            seen[before] += 1
+            again = seen[function, before]
+            seen[function, before] += 1
             if "oc_check(" in code[number] or "raise " in code[number] or not code[number].strip():
                 continue
             found = [
@@ -205,7 +225,7 @@ def all_sites() -> list[Site]:
 def choose(sites: list[Site], seed: int, count: int) -> list[Site]:
     """Return `count` mutants by seed: each group its share, its kinds in turn.
 
-    The first five are one of each group."""
+    The first are one of each group."""
     ranked: dict[str, dict[str, list[Site]]] = defaultdict(lambda: defaultdict(list))
     for site in sorted(sites, key=lambda site: site.rank(seed)):
         ranked[site.group][site.kind].append(site)
@@ -216,10 +236,11 @@ def choose(sites: list[Site], seed: int, count: int) -> list[Site]:
             kinds[kind][i] for i in range(longest) for kind in KINDS if i < len(kinds[kind])
         ]
     chosen: list[Site] = []
+    total = sum(share for share, _ in GROUPS.values())
     for turn in range(count):
         for group, (share, _) in GROUPS.items():
-            # Share of this many turns, so that every prefix is mixed.
-            due = -(-share * (turn + 1) * len(GROUPS) // 100)
+            # One, and its share of this many turns, so that every prefix is mixed.
+            due = min(share, 1 + share * turn * len(GROUPS) // total)
             mine = sum(site.group == group for site in chosen)
             chosen += queues.get(group, [])[mine:due]
             if len(chosen) >= count:

@@ -198,16 +198,16 @@ def test_a_slab_that_jumps_liquidates_a_long_on_the_way_up() -> None:
             ConfigError,
         ),
         (
-            Schedule.flat(
-                maintenance_ppm=1,
-                initial_ppm=1,
+            Schedule.risk(
+                long_ppm=1,
+                short_ppm=1,
+                slippage_ppm=1,
                 multiplier=UNIT,
                 fee_ppm=1,
                 fee_base="bankruptcy",
             ),
             ConfigError,
         ),
-        (Schedule.risk(long_ppm=1, short_ppm=1, slippage_ppm=1, multiplier=UNIT), ConfigError),
         ("flat", InputTypeError),
     ],
 )

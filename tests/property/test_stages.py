@@ -43,7 +43,9 @@ def venue_of(name: str, rng: random.Random) -> tuple[World, Venue]:
         for at in range(1, 6):
             venue.seed_level(market, Side.BID, 1_000 - 20 * at, rng.randint(1, 8))
             venue.seed_level(market, Side.ASK, 1_000 + 20 * at, rng.randint(1, 8))
-    venue.fund_deposit(0, rng.choice((0, 500, 20_000)))
+    amount = rng.choice((0, 500, 20_000))
+    for market in range(len({venue.fund_of(0), venue.fund_of(1)})):
+        venue.fund_deposit(0, amount, market=market)
     world.start()
     return world, venue
 

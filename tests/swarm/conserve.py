@@ -87,6 +87,10 @@ class Economy:
         for asset in range(self.asset_count):
             amount = draw.choice([0, 1_000, 100_000]) * self.fund_unit
             self.venue.fund_deposit(asset, amount)
+            for market, settles in enumerate(self.assets):
+                if settles == asset and self.venue.fund_of(market) != 5 * asset + 1:
+                    self.venue.fund_deposit(asset, amount, market=market)
+                    self.paid_in[asset] += amount
             self.paid_in[asset] += amount
         for _ in range(ACCOUNTS):
             self._account(draw, self.venue.open_account())
@@ -353,8 +357,8 @@ class Economy:
 
     def _lots(self, holder: int, market: int) -> int:
         """What a holder has by the ledger; fund and vault may have taken something over."""
-        first = 5 * self.assets[market]
-        kinds = {first + 1: HolderKind.FUND, first + 2: HolderKind.VAULT}
+        vault = 5 * self.assets[market] + 2
+        kinds = {self.venue.fund_of(market): HolderKind.FUND, vault: HolderKind.VAULT}
         if holder in kinds:
             return int(self.venue.inherited(kinds[holder], market)[0])
         return int(self.venue.position(holder, market)[0])

@@ -61,6 +61,7 @@ def houses() -> dict[str, dict[str, Any]]:
                 "search_ppm": 1_100_000,
                 "initial_ppm": 1_200_000,
                 "release_ppm": 1_400_000,
+                "fund_market": True,
             }
             | inherited,
         },
@@ -76,16 +77,28 @@ def houses() -> dict[str, dict[str, Any]]:
             | inherited,
         },
         "binance-usdm": book_then_fund(takeover_cap_ppm=10**7) | {"liquidation_fee_ppm": 3_000},
-        "bybit-linear": book_then_fund(adl_price=PriceMode.TICK, **inherited)
+        "bybit-linear": book_then_fund(adl_price=PriceMode.TICK, fund_market=True, **inherited)
         | {"policy": Tranches(TrancheRule.TIER_FIT, OrderLimit.BANKRUPTCY)},
-        "bitmex": book_then_fund(takeover_cap_ppm=5 * 10**6)
+        "bitmex": book_then_fund(takeover_cap_ppm=5 * 10**6, fund_market=True)
         | {"policy": Tranches(TrancheRule.TIER_FIT, limit_all=OrderLimit.BANKRUPTCY)},
-        "okx": book_then_fund(takeover_when=TakeoverWhen.SHORTFALL, adl_price=PriceMode.MARK)
+        "okx": book_then_fund(
+            takeover_when=TakeoverWhen.SHORTFALL,
+            adl_price=PriceMode.MARK,
+            fund_market=True,
+            drawdown_ppm=300_000,
+            drawdown_ns=9,
+        )
         | {"policy": Tranches(TrancheRule.TIER_DOWN, limit_all=OrderLimit.BANKRUPTCY)},
         "deribit": {
             "policy": Tranches(block_value=20_000, cooldown_ns=1),
             "social": True,
-            "stages": {"adl_when": AdlWhen.NEVER, "order_ppm": 900_000},
+            "stages": {
+                "adl_when": AdlWhen.NEVER,
+                "order_ppm": 900_000,
+                "social_rule": SocialRule.DAY,
+                "day_ns": 7,
+                "day_at_ns": 2,
+            },
         },
         "synthetix-v3": {
             "policy": Tranches(TrancheRule.WINDOW, capacity=5, window_ns=3, skew_max=4),
@@ -102,6 +115,6 @@ def houses() -> dict[str, dict[str, Any]]:
             "buffer_ppm": 20_000,
             "social": True,
             "shortfall_at": ShortfallAt.ROUND,
-            "stages": {"social_rule": SocialRule.LOTS, "social_step": 7},
+            "stages": {"social_rule": SocialRule.LOTS, "social_step": 7, "fund_market": True},
         },
     }

@@ -154,6 +154,12 @@ PLACES = {
         "(<Endings*>s.endings).rows[row]",
         "(<Endings*>s.endings).capacity if s.endings != NULL else 0",
     ),
+    "Highs": ("core/funds.pxd", "(<Highs*>s.highs)", "s.highs != NULL"),
+    "High": (
+        "core/funds.pxd",
+        "(<Highs*>s.highs).rows[row]",
+        "(<Highs*>s.highs).count if s.highs != NULL else 0",
+    ),
     "Grids": ("core/grids.pxd", "(<Grids*>s.grids)", "s.grids != NULL"),
     "Contract": (
         "core/grids.pxd",
@@ -209,13 +215,21 @@ LISTS = {
         "(<Calls*>s.calls).due[(<Calls*>s.calls).cursor + row]",
         "(<Calls*>s.calls).due_count - (<Calls*>s.calls).cursor if s.calls != NULL else 0",
     ),
-    "State.written": ("s.written[row]", "3 * s.ledger.asset_count"),
+    "State.written": (
+        "s.written[row]",
+        "3 * s.ledger.asset_count + s.stages.fund_market * s.market_count",
+    ),
+    "State.day_base": (
+        "s.day_base[row]",
+        "min(s.day_capacity, s.ledger.holder_count) if s.day_next else 0",
+    ),
     "State.restless": ("s.restless[row]", "s.restless_count"),
     "State.since": ("s.since[row]", "min(s.since_capacity, s.ledger.holder_count)"),
     "State.variation": (
         "s.variation[row]",
         "min(s.variation_capacity, s.ledger.position_count)",
     ),
+    "Ledger.twins": ("s.ledger.twins[row]", "s.ledger.twin_count"),
     "Ledger.deposited": ("s.ledger.deposited[row]", "s.ledger.asset_count"),
 }
 # Links that the state hash leaves out, for those who break them by hand: cell and rows.
@@ -282,6 +296,7 @@ def source() -> str:
         "from ordercascade.core.rates cimport Rates",
         "from ordercascade.core.called cimport Calls",
         "from ordercascade.core.ending cimport Endings",
+        "from ordercascade.core.funds cimport Highs",
         "from ordercascade.core.grids cimport Grids",
         "from ordercascade.mechanisms.breakers cimport Breaker",
         "from ordercascade.mechanisms.feeds cimport Feed",

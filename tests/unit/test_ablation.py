@@ -148,7 +148,7 @@ def test_what_a_scenario_cannot_have_is_left_out_with_the_reason() -> None:
     )
     scenario = oc.Scenario.from_toml(text.replace("{ bids", '{ kind = "levels", bids'))
     made = ablation(scenario, seeds=1)
-    assert list(made.left_out) == ["oracle"]
+    assert list(made.left_out) == ["oracle", "median_mark", "clamp"]
     assert "needs an index price of BTCUSDT" in made.left_out["oracle"]
     assert "left out: oracle: " in str(made)
     with pytest.raises(oc.InputError, match="oracle.*cannot be had here"):

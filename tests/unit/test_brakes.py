@@ -83,6 +83,8 @@ def test_a_halt_reopens_in_an_auction_at_one_price_worked_out_by_hand() -> None:
     # The mark of 98 is 1 % below the new reference: B is sold in the next auction, then C.
     asked = rows(world, "liquidations", "account", "lots_filled", "worst_price", "value")
     assert asked == [(1, 10, 98, 9_800), (2, 20, 96, 19_200), (3, 15, 95, 14_250)]
+    # Each auction finds the mark that the one before it made.
+    assert rows(world, "liquidations", "mark_before") == [(99,), (98,), (96,)]
     held = [row for row in rows(world, "notes", "kind", "a") if row[0] == NoteKind.RELEASED]
     assert [lots for _, lots in held] == [10, 20, 15, 0]
 

@@ -14,7 +14,8 @@ from ordercascade.enums import PriceSource
 from ordercascade.safeguards import Safeguard, safeguards
 
 NAMES = [each.name for each in safeguards()]
-OTHER = {"adl": "pro_rata", "tranches": "0.5", "fund": "1000"}
+OTHER = {"adl": "pro_rata", "tranches": "0.5", "fund": "1000", "planner": "equal"}
+AGENDA = ("interest",)  # payments stand on the agenda of a run: they are no rules
 
 
 def ruled(scenario: Scenario, name: str, value: str | None) -> Scenario:
@@ -44,7 +45,7 @@ def same(one: Tape, two: Tape) -> bool:
     )
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "fund"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("fund", *AGENDA)])
 def test_rules_changed_at_the_opening_are_the_rules_of_the_run(base: Scenario, name: str) -> None:
     rule = next(each for each in safeguards() if each.name == name)
     other = ruled(base, name, OTHER.get(name, rule.default))
@@ -54,7 +55,7 @@ def test_rules_changed_at_the_opening_are_the_rules_of_the_run(base: Scenario, n
     assert same(world.tape(), run(other, progress=False))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in AGENDA])
 def test_rules_change_inside_a_settlement_and_the_past_stays(base: Scenario, name: str) -> None:
     rule = next(each for each in safeguards() if each.name == name)
     other = ruled(base, name, OTHER.get(name, rule.default))
@@ -75,6 +76,12 @@ def test_rules_change_inside_a_settlement_and_the_past_stays(base: Scenario, nam
         assert set(after.summary()["money_check"].values()) == {0}
         world.run()
         assert world.state_hash() == whole.meta["state_hash"]
+
+
+@pytest.mark.parametrize("name", AGENDA)
+def test_what_stands_on_the_agenda_stays_and_says_so(base: Scenario, name: str) -> None:
+    with pytest.raises(ConfigError, match="must be the same"):
+        World(base).change(ruled(base, name, "on"))
 
 
 def test_the_fund_gets_the_difference(base: Scenario) -> None:

@@ -16,6 +16,7 @@ from ordercascade.core.dislocation import schedule_collateral
 from ordercascade.core.world import World
 from ordercascade.duties import CollateralSource
 from ordercascade.enums import (
+    BreakerKind,
     HolderKind,
     MarketKind,
     NoteKind,
@@ -26,6 +27,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
+from ordercascade.mechanisms.breakers import Breaker
 from reference.collateral import Pledge
 from unit.audit_worlds import spoil
 from unit.worlds import rows
@@ -276,12 +278,12 @@ def test_the_fund_gets_the_money_that_is_left_and_no_coins() -> None:
 # ------------------------------------------------------------------ through a spot book
 
 
-def sold(amount: int, *bids: tuple[int, int]) -> tuple[World, Any, int]:
+def sold(amount: int, *bids: tuple[int, int], **venue_of: Any) -> tuple[World, Any, int]:
     """A long of 10 at 100 in market 0, whose coins (10 a lot of market 1) pay for a fall to 50.
 
     The coins are valued by the mark of the spot market, 20 a lot, and count for nothing."""
     world = World()
-    world.add_venue(asset_count=2)
+    world.add_venue(asset_count=2, **venue_of)
     venue = world.venue(0)
     venue.add_market(
         price_max=10_000, size_max=1_000, brackets=FLAT, source=PriceSource.INDEX, index=100
@@ -310,12 +312,25 @@ def test_a_deficit_sells_just_enough_lots_best_bid_first() -> None:
     world, venue, scope = sold(500, (19, 15), (18, 20))
     fills = rows(world, "fills", "market", "price", "size", "taker_account", "maker_account")
     assert fills[1:] == [(1, 19, 15, 1, 0), (1, 18, 7, 1, 0)]
+    orders = rows(world, "orders", "market", "account", "side", "size", "filled")
+    assert orders[-1] == (1, 1, Side.ASK, 22, 22)
     assert converted(world) == [(1, 220), (0, 411)]
     assert venue.collateral(scope) == 11
     assert venue.balance(venue.cross_scope(1, 1)) == 280
     assert venue.prices(1)[0] == venue.marks()[1] == 18
     assert venue.depth(1, Side.BID) == [(18, 13)]
     assert venue.position(scope, 1) == (0, 0)
+
+
+def test_breakers_that_halt_nobody_change_nothing_of_a_sale_through_a_book() -> None:
+    bids = (19, 15), (18, 20)
+    halt = Breaker(BreakerKind.HALT, band_ppm=999_999, halt_ns=1)
+    plain, guarded = sold(500, *bids)[0], sold(500, *bids, breakers=[halt])[0]
+    for table, columns in {
+        "fills": ("market", "price", "size", "taker_account"),
+        "postings": ("asset", "from_holder", "to_holder", "amount"),
+    }.items():
+        assert rows(plain, table, *columns) == rows(guarded, table, *columns) != []
 
 
 def test_what_the_bids_do_not_take_goes_at_the_mark() -> None:
@@ -449,16 +464,16 @@ def test_an_inverse_market_values_nothing() -> None:
         world.add_collateral(0, 1, source=CollateralSource.MARK, market=0)
 
 
-def test_a_start_needs_the_index_that_values_and_no_takeover() -> None:
+def test_a_start_needs_the_index_that_values_and_no_settlement_to_the_mark() -> None:
     world, _ = backed()
     world.add_collateral(0, 1, source=CollateralSource.INDEX, market=0)
     with pytest.raises(oc.ConfigError, match="index not set"):
         world.start()
     world = World()
-    world.add_venue(asset_count=2, stages={"takeover": oc.Takeover.FUND})
+    world.add_venue(asset_count=2, stages={"variation": True})
     world.venue(0).add_market(last=5)
     world.add_collateral(0, 1, price=1)
-    with pytest.raises(oc.ConfigError, match="cannot be run with a takeover"):
+    with pytest.raises(oc.ConfigError, match="cannot be run with variation"):
         world.start()
 
 

@@ -164,8 +164,13 @@ def test_tiers_and_impact_are_read() -> None:
         ('collateral = "EUR"\n', "", "jump[1].collateral: is required: there are 2 collaterals"),
         (
             'preset = "simple"',
-            'preset = "simple"\ntakeover = { mode = "fund" }',
-            "venue[0].collateral: cannot be run at a venue whose rules say takeover",
+            'preset = "simple"\nsettle_to_mark = true',
+            "venue[0].collateral: cannot be run at a venue whose rules say settle_to_mark",
+        ),
+        (
+            'preset = "simple"',
+            'preset = "simple"\nsocial = { mode = "day" }',
+            "venue[0].collateral: cannot be run at a venue whose rules say social.mode 'day'",
         ),
     ],
 )

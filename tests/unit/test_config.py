@@ -99,7 +99,7 @@ def test_what_comes_with_later_work_says_that_it_does_not_exist_yet(
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"mid"', '"mit"', "index, twap, ema, median3; did you mean 'mid'?, got 'mit'"),
+        ('"mid"', '"mit"', "median3, basis3, funding; did you mean 'mid'?, got 'mit'"),
         ('file = "book.parquet"', 'kind = "ladr"', "book.kind: must be one of ladder, profile"),
         ("schema = 1", "schema = 2", "schema: must be one of 1, got 2"),
         ("seed = 7", "seed = -1", "seed: must be int >= 0, got -1"),

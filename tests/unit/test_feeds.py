@@ -14,6 +14,7 @@ from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import FeedKind, NoteKind, PriceSource, Side, Told
 from ordercascade.errors import ConfigError, InputError
+from ordercascade.margin import fair_price
 from ordercascade.mechanisms.feeds import Feed
 from unit.worlds import holding, rows
 
@@ -121,6 +122,101 @@ def test_the_median_of_less_than_three_prices_is_the_own_one() -> None:
     for last, index, bid, ask, own in ((100, 0, 200, 300, 100), (0, 70, 0, 0, 70)):
         feed = Feed(FeedKind.MEDIAN3, tau_ns=SECOND, heartbeat_ns=SECOND)
         assert feed.opening(last, index, bid, ask) == own
+
+
+def funding(*times: float, index: int = 100_000, **numbers: Any) -> list[int]:
+    world, _venue = fed(kind=FeedKind.FUNDING, heartbeat_ns=1, index=index, **numbers)
+    return marks_of(world, *times)
+
+
+def test_a_fair_price_is_the_index_with_what_is_left_of_the_funding() -> None:
+    """index (1 + rate * left / interval), MARGIN §5 [BM1]: +-0.8 % paid at 4, 12, 20 s.
+
+    At 0 s half an interval is left, so 0.4 %; at the payment the basis starts anew.
+    """
+    numbers = {"funding_at_ns": 4 * SECOND, "funding_every_ns": 8 * SECOND}
+    times = (0, 2, 3.996, 4, 12, 13)
+    up = funding(*times, funding_ppb=8 * 10**6, **numbers)
+    assert up == [100_400, 100_200, 100_000, 100_800, 100_800, 100_700]
+    down = funding(*times, funding_ppb=-8 * 10**6, **numbers)
+    assert down == [200_000 - mark for mark in up]
+    for time, mark in zip(times[:4], up, strict=False):
+        left = Fraction(4) - Fraction(str(time)) if time < 4 else Fraction(8)
+        fair = fair_price(Fraction(100_000), Fraction("0.008"), left, Fraction(8))
+        assert mark == math.floor(fair + Fraction(1, 2))
+
+
+def test_a_fair_price_without_funding_is_the_index() -> None:
+    """The limit of a rate of nothing; and long before a first payment a whole interval is left."""
+    assert funding(0, 5, 50) == [100_000] * 3
+    rates = {"funding_ppb": 0, "funding_every_ns": SECOND}
+    assert funding(0, 5, 50, **rates) == [100_000] * 3
+    early = {"funding_at_ns": 90 * SECOND, "funding_every_ns": 8 * SECOND}
+    assert funding(0, 50, funding_ppb=10**6, **early) == [100_100] * 2
+
+
+def test_a_fair_price_is_rounded_to_the_nearest_tick_halves_up() -> None:
+    """1,000 (1 + 0.0015 x): 1.5, 1.4985 and 1.002 ticks above."""
+    numbers = {"funding_at_ns": 1000 * SECOND, "funding_every_ns": 1000 * SECOND}
+    marks = funding(0, 1, 332, index=1000, funding_ppb=1_500_000, **numbers)
+    assert marks == [1002, 1001, 1001]
+
+
+def test_a_fair_price_does_not_wake_the_world() -> None:
+    """Payments have no end, so it is read when something else happens: one round, then rest."""
+    numbers = {"funding_ppb": 10**7, "funding_every_ns": SECOND, "heartbeat_ns": SECOND}
+    world, venue = fed(kind=FeedKind.FUNDING, **numbers)
+    world.schedule_index(3 * SECOND // 2, 0, 0, 100_000)
+    world.run()
+    assert world.time_ns == 3 * SECOND // 2 and venue.marks() == [100_500]
+
+
+@pytest.mark.parametrize(
+    ("last", "index", "rate", "mark"),
+    [
+        (1_050, 1_000, 100, 1_050),  # funding 1,100 above, the basis at rest is last's
+        (1_050, 1_000, 10, 1_050),
+        (700, 0, 10, 700),  # without an index the own price is all there is
+    ],
+)
+def test_the_median_with_the_funding_basis_opens_at_the_last_price(
+    last: int, index: int, rate: int, mark: int
+) -> None:
+    """At the start index + basis is the last price, so two of the three agree."""
+    feed = Feed(
+        FeedKind.BASIS3,
+        tau_ns=SECOND,
+        heartbeat_ns=SECOND,
+        funding_ppb=rate * 10**6,
+        funding_every_ns=SECOND,
+    )
+    assert feed.opening(last, index, 990, 1_100) == mark
+
+
+def test_the_median_of_funding_moving_basis_and_last_takes_the_middle_one() -> None:
+    """MARGIN §5: a flash trade 30 % below is outvoted; funding bounds it from below.
+
+    Index 100,000, basis at rest 0; last falls to 70,000. Index + EMA stays near 100,000 at first,
+    the funding price is 100,000 (1 - 0.05 * left / interval) = 97,500 half-way: the median.
+    """
+    world = World(3)
+    world.add_venue()
+    venue = world.venue()
+    feed = Feed(
+        FeedKind.BASIS3,
+        tau_ns=150 * SECOND,
+        heartbeat_ns=SECOND,
+        funding_ppb=-50_000_000,
+        funding_every_ns=8 * SECOND,
+        price_max=10**6,
+    )
+    venue.add_market(price_max=10**6, size_max=100, index=100_000, last=100_000, oracle=feed)
+    venue.seed_level(0, Side.BID, 70_000, 1)
+    world.schedule_shock(4 * SECOND, 0, 0, Side.ASK, size=1)
+    world.start()
+    world.settle(4 * SECOND)
+    assert venue.prices(0)[0] == 70_000
+    assert venue.marks() == [97_500]
 
 
 def test_a_feed_says_what_it_is_and_opens_once() -> None:
@@ -297,6 +393,21 @@ KINDS: dict[str, dict[str, Any]] = {
     "twap": {"kind": FeedKind.TWAP, "window_ns": 7 * SECOND, "heartbeat_ns": SECOND},
     "ema": {"kind": FeedKind.EMA, "tau_ns": 9 * SECOND, "heartbeat_ns": SECOND},
     "median3": {"kind": FeedKind.MEDIAN3, "tau_ns": 9 * SECOND, "heartbeat_ns": 2 * SECOND},
+    "basis3": {
+        "kind": FeedKind.BASIS3,
+        "tau_ns": 9 * SECOND,
+        "heartbeat_ns": 2 * SECOND,
+        "funding_ppb": -(10**8),
+        "funding_at_ns": 3 * SECOND,
+        "funding_every_ns": 5 * SECOND,
+    },
+    "funding": {
+        "kind": FeedKind.FUNDING,
+        "heartbeat_ns": SECOND,
+        "funding_ppb": 10**8,
+        "funding_at_ns": 3 * SECOND,
+        "funding_every_ns": 5 * SECOND,
+    },
     "late": {"latency_ns": 2 * SECOND, "sigma_ppm": 700_000, "congestion_ppm": 10_000},
     "sparse": {"heartbeat_ns": 30 * SECOND, "deviation_ppm": 2_000},
     "clamped": {"clamp_ppm": 50_000, "clamp_round_ppm": 3_000, "clamp_second_ppm": 4_000},
@@ -384,7 +495,14 @@ def test_a_feed_that_remembers_nothing_gives_the_tape_of_the_plain_oracle() -> N
         ({"congestion_ppm": 4}, "latency_ns"),
         ({"latency_ns": -1}, "latency_ns"),
         ({"clamp_ppm": 10**6 + 1}, "clamp_ppm"),
-        ({"kind": 4}, "kind"),
+        ({"kind": FeedKind.BASIS3, "heartbeat_ns": 1}, "tau_ns"),
+        ({"kind": FeedKind.FUNDING, "tau_ns": 1}, "tau_ns"),
+        ({"kind": FeedKind.FUNDING}, "heartbeat_ns"),
+        ({"kind": FeedKind.FUNDING, "funding_ppb": 1}, "funding_every_ns"),
+        ({"kind": FeedKind.FUNDING, "funding_at_ns": 1}, "funding_every_ns"),
+        ({"funding_every_ns": 1}, "funding_every_ns"),
+        ({"funding_ppb": 10**9 + 1}, "funding_ppb"),
+        ({"kind": 6}, "kind"),
         ({"seed": -1}, "seed"),
     ],
 )
@@ -400,6 +518,8 @@ ON = {
     "twap": 'oracle = { kind = "twap", window_s = 60 }',
     "ema": 'oracle = { kind = "ema", ema_tau_s = 20, own_book_weight = 0.5 }',
     "median3": 'oracle = { kind = "median3", ema_tau_s = 150, own_book_weight = 0.3 }',
+    "basis3": 'oracle = { kind = "basis3", funding_rate = 0.01, funding_every_s = 60 }',
+    "funding": 'oracle = { kind = "funding", funding_rate = 0.01, funding_every_s = 9 }',
     "late": 'oracle = { kind = "last", latency_s = 2, latency_sigma = 0.5, congestion = 0.01 }',
     "sparse": 'oracle = { kind = "mid", heartbeat_s = 60, deviation = 0.005 }',
     "clamped": 'oracle = { kind = "last", clamp_round = 0.01, clamp_per_s = 0.01 }',
@@ -429,7 +549,8 @@ def test_an_oracle_is_switched_on_by_a_line_and_its_run_can_be_repeated(name: st
     )
     report = oc.audit(first)
     assert report.ok, str(report)
-    assert any("where" in gap.reason for gap in report.gaps)
+    # The index stands still, and so does what is computed of it alone.
+    assert name == "funding" or any("where" in gap.reason for gap in report.gaps)
 
 
 @pytest.mark.parametrize(
@@ -438,6 +559,10 @@ def test_an_oracle_is_switched_on_by_a_line_and_its_run_can_be_repeated(name: st
         ('oracle = { kind = "twap" }', "oracle.window_s"),
         ('oracle = { kind = "last", window_s = 60 }', "oracle.window_s"),
         ('oracle = { kind = "last", ema_tau_s = 60 }', "oracle.ema_tau_s"),
+        ('oracle = { kind = "median3", funding_rate = 0.1 }', "oracle.funding_rate"),
+        ('oracle = { kind = "index", funding_at_s = 4 }', "oracle.funding_at_s"),
+        ('oracle = { kind = "funding", funding_rate = 2 }', "oracle.funding_rate"),
+        ('oracle = { kind = "funding", of = "mid" }', "oracle.of"),
         ('oracle = { kind = "last", of = "mid" }', "oracle.of"),
         ('oracle = { kind = "last", latency_sigma = 0.5 }', "oracle.latency_sigma"),
         ('oracle = { kind = "last", congestion = 0.5 }', "oracle.congestion"),

@@ -304,7 +304,7 @@ def backed(**rules: Any) -> tuple[World, Venue, int]:
 def test_stages_that_would_have_to_convert_collateral_cannot_come_later_either() -> None:
     world, _, _ = backed()
     digest = world.state_hash()
-    with pytest.raises(ConfigError, match="cannot be run with a takeover"):
+    with pytest.raises(ConfigError, match="cannot be run with variation"):
         change(world, 0, stages={"variation": True})
     assert world.state_hash() == digest
     change(world, 0)

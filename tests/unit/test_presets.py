@@ -178,6 +178,7 @@ def test_a_preset_says_every_rule(name: str) -> None:
     unsaid = {field for field in Rules.__struct_fields__ if getattr(preset, field) is None}
     # Said in one of two ways; levels are one venue's own; the rest are a scenario's.
     unsaid -= {"ordering", "levels", "breaker", "surcharge", "margin_calls", "haircut_impact"}
+    unsaid -= {"fee_at"}  # At the mark, where nothing else is said.
     if preset.record is None or preset.record.gates.withdrawal is None:
         unsaid -= {"gates"}  # They stand where the record knows of any.
     for pair in ({"liquidation", "tranche"}, {"limit", "limit_price"}):
@@ -190,7 +191,8 @@ def test_a_preset_says_every_rule(name: str) -> None:
         stages = {"scope", "price", "overlap_check"} if name == "simple" else set()
         if field == "oracle":  # A memory of prices is an oracle's own; without one there is none.
             missing &= {"kind", "own_book_weight"}
-        assert missing <= {"block_loss_cap", "position_cap"} | stages
+        trigger = {"drawdown", "window_s"} if preset.adl.trigger != "fund_drawdown" else set()
+        assert missing <= {"block_loss_cap", "position_cap", "balances"} | trigger | stages
 
 
 @pytest.mark.parametrize("name", RUNNABLE)

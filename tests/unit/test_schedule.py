@@ -392,6 +392,15 @@ def test_a_row_out_of_bounds_is_refused_where_many_prices_or_sizes_are_asked_for
         )  # fmt: skip
 
 
+def test_a_refused_question_leaves_the_caller_s_arrays_as_they_were() -> None:
+    flat = Schedule.flat(maintenance_ppm=5_000, initial_ppm=10_000)
+    out = np.full((1, 2), 7), np.full((1, 2), 8)
+    with pytest.raises(oc.InputError, match=r"size must be in .*\(row 0\)"):
+        what_if(flat, 5, np.array([2**41, 1]), 1, 1, out=out)
+    assert out[0].tolist() == [[7, 7]]
+    assert out[1].tolist() == [[8, 8]]
+
+
 def test_margins_of_many_positions_are_those_of_each() -> None:
     risk = Schedule.risk(long_ppm=100_000, short_ppm=200_000, slippage_ppm=50_000)
     sizes, bids = np.array([2, -3, 0]), np.array([1, 0, 4])
@@ -410,6 +419,9 @@ def test_a_share_of_negative_equity_is_floored() -> None:
     asked = {"other_maintenance": 50, "price": 300}
     assert bankruptcy_price(flat, 10, 5_000, 1_000, digits=1, **asked) == 3_858  # (3000 + 858) / 10
     assert bankruptcy_price(flat, 10, 5_000, 1_000, **asked) == 386
+    # With 100 elsewhere it is -750 without a rest: 3,750 / 10.
+    asked["other_maintenance"] = 100
+    assert bankruptcy_price(flat, 10, 5_000, 1_000, digits=1, **asked) == 3_750
 
 
 def test_a_bankruptcy_price_stays_within_the_ticks_there_are() -> None:

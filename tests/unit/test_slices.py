@@ -151,6 +151,12 @@ def test_no_order_is_larger_than_its_share_of_the_book() -> None:
     assert all(lots <= 10 for _, lots in asked[:3])
 
 
+def test_a_share_of_all_that_rests_looks_no_further_than_the_last_bid() -> None:
+    """32 + 10 + 500 lots less the two that are sold: a tenth is 54."""
+    policy = Slices(share_ppm=100_000, depth_ppm=10**6)
+    assert sold(policy, bids={99: 32, 98: 10, 90: 500})[0] == (100, 54)
+
+
 @pytest.mark.parametrize(
     ("numbers", "field"),
     [

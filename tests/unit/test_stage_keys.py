@@ -40,7 +40,8 @@ VALUES = {  # a lawful value of every key of LEGAL
     **{key: "10" for key in ("min", "block_cap", "cooldown_s", "ramp_s", "window_s", "step")},
     **{key: "2" for key in ("target", "tiers", "capacity", "skew_max")},
     **{"rounding": '"up"', "whole": '"market"', "when": '"below"', "threshold": "0.5"},
-    **{"price": '"mark"', "collateral": "true"},
+    **{"price": '"mark"', "collateral": "true", "side": '"longs"'},
+    **{"day_s": "100", "day_at_s": "7"},
 }
 
 
@@ -138,6 +139,10 @@ def test_every_stage_of_the_engine_can_be_said() -> None:
         "adl = { trigger = 'untouched', price = 'bankruptcy', overlap_check = true }",
         "social = { mode = 'lots', step = 1 }\nsettle_to_mark = true\n"
         "levels = { search = 1, initial = 1, release = 1 }",
+        "social = { mode = 'lots', side = 'shorts' }\nfund = { scope = 'market' }\n"
+        "takeover = { mode = 'fund', threshold = 1 }\n"
+        "adl = { trigger = 'fund_drawdown', drawdown = 0.3, window_s = 5 }",
+        "social = { mode = 'day', day_s = 9, day_at_s = 4 }",
     ):
         found |= set(stages_of(scenario(rules).venues[0])["stages"])
     assert found == set(STAGES)
@@ -268,6 +273,11 @@ SCHEDULES = {
         "maintenance = 0.01\ninitial = 0.02\nlower = 100\nupper = 200",
         {"maintenance_ppm": 10_000, "initial_ppm": 20_000, "lower": 10**6, "upper": 2 * 10**6},
     ),
+    "risk": (
+        "long = 0.1\nshort = 0.2\nslippage = 0.05\ninitial = 1.2",
+        {"long_ppm": 100_000, "short_ppm": 200_000, "slippage_ppm": 50_000,
+         "initial_ppm": 1_200_000},
+    ),
 }  # fmt: skip
 
 
@@ -331,7 +341,9 @@ def test_brackets_at_entry_or_with_a_fee_are_a_schedule_of_tiers() -> None:
             "schedule.increment: must be 0 or more, and whole",
         ),
         ("type = 'steps'\nlimit = 0\nstep = 1\nmaintenance = 0.1\ninitial = 0.1", "schedule.limit"),
-        ("type = 'risk'", "schedule.type: does not exist yet; there are: flat, tiers, slab"),
+        ("type = 'scenario'", "schedule.type: does not exist yet; there are: flat, tiers, slab"),
+        ("type = 'risk'\nlong = 0.9\nshort = 0\nslippage = 0.2", "schedule.slippage: must leave"),
+        ("type = 'risk'\nlong = 1\nshort = 0\nslippage = 0\ninitial = 0.9", "schedule.initial"),
         ("type = 'falt'", "schedule.type: must be one of flat, tiers"),
         ("type = 'flat'\nmaintenance = 0.01", "schedule.initial: is required"),
         ("type = 'flat'\nscale = 1", "schedule.scale: unknown key 'scale'"),

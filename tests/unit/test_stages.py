@@ -108,6 +108,33 @@ def test_a_vault_takes_over_below_its_share_of_maintenance_with_the_collateral(
         assert rows(world, "liquidations", "step") == []
 
 
+@pytest.mark.parametrize(
+    ("key", "most"),
+    [
+        *(("takeover_ppm", 10**8), ("takeover_cap_ppm", 10**9), ("dispose_full", 2**40)),
+        *(("dispose_ppm", 10**6), ("dispose_share_ppm", 10**6), ("dispose_range_ppm", 10**8)),
+    ],
+)
+def test_a_number_of_the_stages_may_be_as_large_as_its_bound(key: str, most: int) -> None:
+    bought = {"takeover": Takeover.FUND}
+    World(1).add_venue(policy=Tranches(), stages=bought | {key: most})
+    for wrong in (most + 1, -1):
+        with pytest.raises(InputError, match=rf"stages\.{key} must be in \[0, .*got {wrong}"):
+            World(1).add_venue(policy=Tranches(), stages=bought | {key: wrong})
+
+
+@pytest.mark.parametrize(("money", "taken"), [(5_425, False), (5_424, True)])
+def test_at_just_its_share_of_maintenance_nobody_is_taken_over(money: int, taken: bool) -> None:
+    """At 97 a loss of 3,000 leaves 2,425 or 2,424 of 4,850 asked: the share is a half."""
+    stages = {"takeover": Takeover.VAULT, "takeover_ppm": 500_000, "takeover_collateral": True}
+    world, venue = venue_of(100, policy=Tranches(), stages=stages)
+    scope = holding(venue, 10, 100, money)
+    world.start()
+    venue.set_index(0, 97)
+    run_checked(world)
+    assert venue.position(scope, 0)[0] == (0 if taken else 10)
+
+
 def test_a_disposal_sells_by_the_clock_and_never_moves_the_mark() -> None:
     """8 lots inherited at 97; every 5 ns half of them, all at 2; the last price stays."""
     stages = {

@@ -23,7 +23,7 @@ from ordercascade.core.planning import schedule_expiry, set_answers
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.duties import CallAction, ExpiryRule
+from ordercascade.duties import CallAction, ExpiryRule, PairRule
 from ordercascade.enums import (
     AdlRule,
     BreakerKind,
@@ -34,8 +34,10 @@ from ordercascade.enums import (
     PriceSource,
     ShortfallAt,
     Side,
+    SocialRule,
     StepKind,
     Takeover,
+    TakeoverWhen,
     Told,
     TrancheRule,
 )
@@ -147,6 +149,9 @@ NOT_HASHED = {
     "Calls.posted": "empty between two steps: the agenda has them",
     "Calls.posted_count": "empty between two steps: the agenda has them",
     "State.endings": ROWS,
+    "State.highs": ROWS,
+    "Highs.rows": ROWS,
+    "Highs.capacity": ROOM,
     "Endings.rows": ROWS,
     "State.grids": ROWS,
     "Grids.maintenance": "a function, the same in every world",
@@ -430,6 +435,24 @@ def surcharged() -> World:
     return world
 
 
+def funded() -> World:
+    """Stop where a market's own fund has fallen, in the second of its days."""
+    stages = {
+        **{"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.UNFILLED},
+        **{"social_rule": SocialRule.DAY, "day_ns": 10, "day_at_ns": 3, "fund_market": True},
+        **{"drawdown_ppm": 300_000, "drawdown_ns": 50},
+    }
+    world, venue = make(bids={90: 20}, stages=stages, social=True)
+    holding(venue, 10, 100, 5_200)
+    holding(venue, 10, 100, 100_000)
+    venue.fund_deposit(0, 3_000, market=0)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while not rows(world, "funds", "step")[-1][0] >= 0:
+        assert world.step() >= 0
+    return world
+
+
 def optioned() -> World:
     """A future and an option on it, margined by scenarios beside another underlying."""
     world = World()
@@ -452,6 +475,22 @@ def optioned() -> World:
     return world
 
 
+def hedging() -> World:
+    """Stop a cascade whose first scope holds both legs of a market, with orders at rest."""
+    world, venue = make(bids={99: 1, 98: 50}, asks={101: 50}, pairs=PairRule.NET)
+    account = venue.open_account(hedge=True)
+    venue.deposit(account, 0, 10_000)
+    venue.open_position(account, 0, 10, 100_000)
+    venue.open_position(account, 0, -4, -40_000)
+    holding(venue, 10, 100, 5_050)
+    world.start()
+    venue.submit(account, 0, Side.ASK, 120, 3, leg="long")
+    venue.submit(account, 0, Side.ASK, 130, 3, leg="short")
+    world.schedule_shock(0, 0, 0, Side.ASK, size=3)
+    world.run(3)
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -466,7 +505,9 @@ def worlds() -> list[World]:
         backed(),
         surcharged(),
         calling(),
+        funded(),
         optioned(),
+        hedging(),
     ]
 
 
@@ -487,6 +528,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return inside and latest == hand.read(world, "Scope.adl_event", row)
     if cell == "Market.dispose_at":  # Without stages nobody reads it.
         return bool(hand.read(world, "Stages.on", 0))
+    if cell == "Scope.moved_market":  # Only where each market has a fund of its own.
+        return bool(hand.read(world, "Stages.fund_market", 0))
     if cell == "State.backlog":  # Without an oracle that asks for it nobody reads it.
         return bool(hand.read(world, "State.fed", 0))
     if cell.startswith("Funding."):  # Without a rule nobody reads it.

@@ -289,3 +289,22 @@ def test_each_market_has_a_window_of_its_own() -> None:
         found = rows(world, "liquidations", "market", "lots_filled")[len(done) :]
         done += [(time_ns, *row) for row in found]
     assert [row for row in done if row[2]] == [(0, 0, 4), (0, 1, 4), (10, 0, 2), (10, 1, 2)]
+
+
+def test_a_window_remembers_every_sale_however_many() -> None:
+    """20 accounts of one lot and 15 a window: 15 sales in a row, and 5 when it has passed."""
+    world = World(1)
+    world.add_venue(policy=Tranches(TrancheRule.WINDOW, capacity=15, window_ns=10))
+    venue = world.venue(0)
+    venue.add_market(
+        price_max=10_000, size_max=100, brackets=BRACKETS, source=PriceSource.INDEX, index=100
+    )
+    venue.seed_level(0, Side.BID, 100, 50)
+    for _ in range(20):
+        venue.open_position(venue.open_account(), 0, 1, 100)
+    world.start()
+    sold = []
+    for time_ns in (0, 9, 10):
+        world.settle(time_ns)
+        sold.append(sum(lots for (lots,) in rows(world, "liquidations", "lots_filled")))
+    assert sold == [15, 15, 20]

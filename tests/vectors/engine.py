@@ -39,6 +39,8 @@ class Terms(NamedTuple):
     brackets: Brackets
     mark: Any
     highest: Any = 10**6
+    schedule: Any = None  # in place of the brackets
+    taker_fee_ppm: int = 0
 
 
 class Desk:
@@ -51,7 +53,7 @@ class Desk:
         source: PriceSource = PriceSource.INDEX,
         **rules: Any,
     ) -> None:
-        self.unit, self.markets = unit, markets
+        self.unit, self.markets, self.rules = unit, markets, rules
         self.world = World(1)
         self.world.add_venue(**rules)
         self.venue: Venue = self.world.venue(0)
@@ -63,6 +65,8 @@ class Desk:
                 price_max=top,
                 size_max=min(2**40, room),
                 brackets=terms.brackets,
+                schedule=terms.schedule,
+                taker_fee_ppm=terms.taker_fee_ppm,
                 source=source,
                 index=self.ticks(terms.mark, at),
             )

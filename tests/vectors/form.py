@@ -85,8 +85,6 @@ def unmade(vector: Vector) -> tuple[str, str]:
     for key in vector["inputs"]:
         if (kind, key) in ELSEWHERE_KEYS:
             return "not applicable", f"belongs to {ELSEWHERE_KEYS[kind, key]}"
-    if kind == "mark_price" and find(vector) is None:
-        return "not yet", "no oracle has the funding basis"
     if kind in ELSEWHERE:
         return "not applicable", f"belongs to {ELSEWHERE[kind]}"
     if venue in LENDING:

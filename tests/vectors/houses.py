@@ -24,7 +24,7 @@ from ordercascade.enums import (
     StepKind,
 )
 from vectors.engine import HIGHEST, Desk, house
-from vectors.form import NotYet, Vector, engine, exact, form
+from vectors.form import NotYet, exact
 
 Row = dict[str, str]
 SIDES = {"buy": Side.BID, "sell": Side.ASK}
@@ -332,10 +332,7 @@ class House:
         act: Callable[..., None] | None = getattr(self, name, None)
         if act is None:
             raise NotYet(f"steps {name!r}")
-        if "rows" in step:
-            act(step["rows"])
-        else:
-            act(*step.get("args", []))
+        act(*step.get("args", []), *([step["rows"]] if "rows" in step else []))
         self.asserted += name.startswith("assert_")
 
     def place(self, step: dict[str, Any]) -> None:
@@ -348,18 +345,3 @@ class House:
                 if step["advance"].split()[0] not in ("one", "1"):
                     raise NotYet(f"an advance of {step['advance']!r}")
                 self.block()
-
-
-@engine
-@form("liquidation_flow", "defaults steps")
-def flow(vector: Vector) -> dict[str, Any]:
-    world = House(vector["inputs"]["defaults"])
-    for step in vector["inputs"]["steps"]:
-        try:
-            world.do(step)
-        except ValueError as error:
-            raise ValueError(f"{step['op']}: {error}") from error
-    return {"assert_steps": world.asserted, "key": vector["expected"]["key"]}
-
-
-engine(form("loss_socialisation", "defaults steps")(flow))

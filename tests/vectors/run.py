@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent)]
 
-from vectors import accounts, blocks, disposals, houses, prices, requirements, safeguards, stages  # noqa: E402, F401
+from vectors import accounts, blocks, disposals, prices, requirements, risked, safeguards, stages  # noqa: E402, F401
 from vectors.form import NotYet, Vector, find, places, unmade  # noqa: E402
 
 LONG = 6  # a number printed with so many decimals, and no tolerance, holds to half the last one

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from fractions import Fraction
 from typing import Any
 
+from ordercascade import margin
 from ordercascade.core.world import World
 from ordercascade.enums import BreakerKind, FeedKind, PriceSource, Side
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.feeds import Feed
 from vectors.form import Vector, engine, exact, form, places, whole
+
+HOUR_NS = 3_600 * 10**9
 
 
 @form("mark_price", "best_bid best_ask last")
@@ -29,6 +34,30 @@ def book_median(vector: Vector) -> dict[str, Any]:
         for index in (1, 2 * max(bid, ask, last))
     ]
     return {"median": next(mark for mark in marks if bid <= mark <= ask) / scale}
+
+
+@form("mark_price", "index funding_rate hours_to_funding interval_hours")
+@engine
+def funded(vector: Vector) -> dict[str, Any]:
+    """The formula's exact price; the oracle opens at it, to the nearest of its finest ticks."""
+    i = vector["inputs"]
+    index, rate = exact(i["index"]), exact(i["funding_rate"])
+    left, interval = exact(i["hours_to_funding"]), exact(i["interval_hours"])
+    fair = margin.fair_price(index, rate, left, interval)
+    scale = 10 ** places(i["index"])
+    while index * scale * 10 < 2**30:
+        scale *= 10
+    feed = Feed(
+        FeedKind.FUNDING,
+        funding_ppb=whole(rate * 10**9),
+        funding_at_ns=whole(left * HOUR_NS),
+        funding_every_ns=whole(interval * HOUR_NS),
+        heartbeat_ns=1,
+    )
+    mark = feed.opening(0, whole(index * scale), 0, 0)
+    if mark != math.floor(fair * scale + Fraction(1, 2)):
+        raise ValueError(f"the oracle says {mark}, the formula {float(fair * scale)}")
+    return {"mark": fair}
 
 
 @form("price_band", "reference pct")

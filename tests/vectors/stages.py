@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
+from ordercascade import margin
 from ordercascade.core.world import World
 from ordercascade.enums import (
     AdlRule,
@@ -249,6 +250,32 @@ def to_cover(vector: Vector) -> dict[str, Any]:
         raise NotYet("costs of a sale finer than ppm")
     lots, _ = covered(exact(i["shortage"]) / token, exact(i["price"]), rate, cost)
     return {"base_1e9": lots / NANO}
+
+
+@engine
+@form(
+    "partial_liq_size",
+    "shortage asset_weight liability_weight asset_mult liab_mult if_fee price",
+)
+def liability(vector: Vector) -> dict[str, Any]:
+    """The public formula; an order that frees as much of its value and costs as much agrees."""
+    i = vector["inputs"]
+    shortage, price = exact(i["shortage"]), exact(i["price"])
+    base, freed, cost = margin.liability_transfer(
+        shortage,
+        price,
+        asset_weight=exact(i["asset_weight"]),
+        liability_weight=exact(i["liability_weight"]),
+        asset_multiplier=exact(i["asset_mult"]),
+        liability_multiplier=exact(i["liab_mult"]),
+        fund_fee=exact(i["if_fee"]),
+    )
+    base_lots = base // NANO
+    if (cost * 10**6).denominator == 1 and freed < 1:
+        lots, _ = covered(shortage, price, freed, cost)
+        if abs(lots / NANO - base_lots) > 1:
+            raise ValueError(f"the engine sells {lots / NANO}, the formula says {base_lots}")
+    return {"base_1e9": base_lots}
 
 
 @engine

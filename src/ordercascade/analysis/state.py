@@ -17,6 +17,7 @@ from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, LegRule, MarketKind, PostReason, PriceSource, Side
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import PPM
+from ordercascade.legs import hedged
 from ordercascade.margin import trigger_price
 from ordercascade.run import World
 from ordercascade.scenario import Scenario
@@ -131,6 +132,9 @@ class Fold:
     def __init__(self, tape: Tape) -> None:
         if not tape.markets:
             raise InputTypeError("source", "a Tape or Scenario with a market", "one without")
+        if hedged(tape.tables):
+            rule = "must have no account in hedge mode: legs are not followed here yet"
+            raise InputError("source", str(tape.meta["name"]), rule)
         if any("collaterals" in venue for venue in tape.meta["venues"]):
             name = str(tape.meta["name"])
             rule = "must not have collaterals yet: equities here are of money and positions alone"

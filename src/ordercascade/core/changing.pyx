@@ -2,13 +2,16 @@
 
 from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.collateral cimport stages_convert
+from ordercascade.core.funds cimport funds_stay
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
 from ordercascade.core.grids cimport is_option
+from ordercascade.core.hedging cimport check_hedged
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport grids_judge_rules
 from ordercascade.core.rating cimport check_rows
 from ordercascade.core.state cimport State
+from ordercascade.core.units cimport larger
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.world cimport World
 
@@ -50,18 +53,25 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     wanted = None if fund is None else whole("fund", fund, 0, 2**60)
     judged = Venue.__new__(Venue, EventLog(), v.s.venue, 1, dict(rules))  # all at once
     stages_convert(s, &judged.s.stages)
+    funds_stay(s, &judged.s.stages)
     grids_judge_rules(s, &judged.s)
+    check_hedged(s, &judged.s)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):
             check_rows(s, i)
     s.settling = False
+    pace = s.stages.dispose_ns
     try:
         v._set_rules(**rules)
         if wanted is not None:
             v.set_fund(wanted)
     finally:
         s.settling = settling
+    for i in range(s.market_count):     # The next disposal is a step after the last one.
+        if s.stages.dispose_ns != pace and s.markets[i].dispose_at > s.time_ns:
+            s.markets[i].dispose_at = larger(
+                s.time_ns + 1, s.markets[i].dispose_at + s.stages.dispose_ns - pace)
     set_impacts(s, terms)
     for i, each in enumerate(made):
         if isinstance(each, str) or is_option(s, i):    # An option's mark is its formula's.

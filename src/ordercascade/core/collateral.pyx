@@ -15,6 +15,7 @@ from ordercascade.core.pledges cimport (
     FROM_INDEX, FROM_MARK, FROM_RATE, HAIRCUT_TIERS, PEG_MOST, Pledge, WORTH_MOST, pledge_weighted,
     pledge_worth,
 )
+from ordercascade.core.schedule cimport AT_BANKRUPTCY as FEE_AT_BANKRUPTCY
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     Market, Stages, State, need_in, pledge_tick, pledged, tick_in, value_of,
@@ -182,16 +183,23 @@ cdef int _settles(const State* s, str name, int32_t asset) except -1:
 
 
 cdef int stages_convert(const State* s, const Stages* g) except -1:
-    if s.pledges != NULL and (
-            g.takeover or g.insured or g.adl_overlap or g.variation or g.search_ppm):
-        raise ConfigError("collateral", "cannot be run with a takeover, insured fills, an overlap "
-                          "check, variation or margin levels yet: they would have to convert it")
+    if s.pledges != NULL and g.day_ns:
+        raise ConfigError("collateral", "cannot be run with losses shared by the day's winners: "
+                          "its worth would count as profit")
+    if s.pledges != NULL and g.variation:
+        raise ConfigError("collateral", "cannot be run with variation: who owes a settlement to "
+                          "the mark would have to convert in the middle of it")
     return 0
 
 
 cdef int collateral_priced(const State* s) except -1:
     cdef int32_t i
     grids_judge(s)
+    for i in range(<int32_t>s.market_count if s.pledges != NULL or s.grids != NULL else 0):
+        if s.markets[i].plan != NULL and s.markets[i].plan.fee_base == FEE_AT_BANKRUPTCY:
+            raise ConfigError(f"market[{i}].schedule", "must take its fee at the mark where other "
+                              "assets are margin, or scenarios say what is needed: what is there "
+                              "at bankruptcy nobody says")
     if s.pledges == NULL:
         return 0
     for i in range(<int32_t>s.ledger.asset_count):

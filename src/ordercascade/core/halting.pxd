@@ -19,3 +19,6 @@ cdef int valve_wait(State* s, int64_t step, int32_t market, int side, Lot lots,
 cdef bint valve_refuses(const State* s, int32_t market, const Message* m) noexcept nogil
 cdef TimeNs next_valve(const State* s) noexcept nogil
 cdef int set_breakers(State* s, list breakers) except -1
+# A disposal: lots that may go now, and the limit tightened to a band.
+cdef Lot valve_disposal(const State* s, int32_t market, int side, Lot lots,
+                        Tick* limit) noexcept nogil

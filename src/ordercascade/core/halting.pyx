@@ -259,6 +259,20 @@ cdef Lot valve_outside(State* s, int32_t market, int side, Lot lots, Tick* limit
     return lots
 
 
+cdef Lot valve_disposal(const State* s, int32_t market, int side, Lot lots,
+                        Tick* limit) noexcept nogil:
+    """What may go of a position taken over: nothing in a halt, and no further than a band."""
+    cdef const Valve* g
+    if s.brakes == NULL or (<Brakes*>s.brakes).valve_count <= market:
+        return lots
+    g = &(<Brakes*>s.brakes).valves[market]
+    if g.phase == HALTED or g.phase == CALLING:
+        return 0
+    if g.action == HOLD:
+        _tighten(g, side, limit)
+    return lots
+
+
 cdef int valve_wait(State* s, int64_t step, int32_t market, int side, Lot lots,
                    Tick limit) except -1 nogil:
     """Keep what an outside order may not do now; a note says how many lots."""

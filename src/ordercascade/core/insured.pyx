@@ -11,7 +11,7 @@ from libc.string cimport memset
 from ordercascade.core.book cimport (
     Book, Order, book_best, book_cancel, book_clear, book_take,
 )
-from ordercascade.core.ledger cimport FUND, ledger_find, ledger_holder, ledger_post
+from ordercascade.core.ledger cimport ledger_find, ledger_fund, ledger_post
 from ordercascade.core.pairs cimport bankruptcy_quote
 from ordercascade.core.queues cimport level_of, order_at, order_id_of
 from ordercascade.core.state cimport (
@@ -54,7 +54,7 @@ cdef Lot insured_take(State* s, int64_t step, const Entry* entry, Lot lots, Exec
     cdef Book* b = &m.book
     cdef int32_t account = s.ledger.holders[entry.scope].account
     cdef int32_t leg = ledger_find(&s.ledger, entry.scope, entry.market)
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, m.asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, entry.market)
     cdef int sign = -1 if entry.side else 1
     cdef Lot left = lots
     cdef Lot size

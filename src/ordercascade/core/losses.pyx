@@ -10,8 +10,11 @@ from ordercascade.core.events cimport (
     ADL_COLUMNS, LIQ_OUTCOME, LIQ_PAID_ADL, LIQ_PAID_BAD_DEBT, LIQ_PAID_FUND,
     LIQ_PAID_SOCIALISED, LIQ_SHORTFALL, log_append, log_set, T_ADL, T_LIQUIDATIONS,
 )
+from ordercascade.core.funds cimport loss_fund, loss_market
+from ordercascade.core.hedging cimport trim_leg
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, EXTERNAL, FUND, ledger_holder, ledger_post, Position, SCOPE, split_shares,
+    BAD_DEBT, EXTERNAL, FUND, ledger_fund, ledger_holder, ledger_post, Position, SCOPE,
+    split_shares,
 )
 from ordercascade.core.grids cimport grid_of
 from ordercascade.core.mechanism cimport Backstop
@@ -19,7 +22,7 @@ from ordercascade.core.portfolio cimport leg_maintenance
 from ordercascade.core.records cimport Candidate
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
-    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED,
+    AT_BANKRUPTCY, AT_MARK, AT_TICK, DELEVERAGED, LOTS_OF_BOTH, LOTS_OF_LONGS,
     Margin, margin_of, Market, need_in,
     NOTE_ADL_EXTERNAL,
     NOTE_FUND_EMPTY, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_RESIDUAL, REASON_SOCIALISED,
@@ -39,7 +42,7 @@ cdef int set_outcome(State* s, int64_t row, int outcome) except -1 nogil:
 
 cdef int residual(State* s, int32_t scope, Cash amount) except -1 nogil:
     """What a closed scope has left goes to the fund."""
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, s.ledger.holders[scope].asset)
+    cdef int32_t fund = loss_fund(s, scope)
     cdef int64_t parent = s.scopes[scope].moved_step
     cdef int64_t step = step_begin(
         s, STEP_WATERFALL, NIL, scope, parent, generation_of(s, parent), NIL)
@@ -51,8 +54,17 @@ cdef int residual(State* s, int32_t scope, Cash amount) except -1 nogil:
 
 cdef int mend_fund(State* s, int64_t step, int32_t asset) except -1 nogil:
     """A fund that a trade left below zero is filled up from bad debt."""
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
-    cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, asset)
+    cdef int64_t i
+    _mend(s, step, ledger_holder(&s.ledger, FUND, asset))
+    if s.stages.fund_market:
+        for i in range(s.market_count):
+            if s.markets[i].asset == asset:
+                _mend(s, step, ledger_fund(&s.ledger, <int32_t>i))
+    return 0
+
+
+cdef int _mend(State* s, int64_t step, int32_t fund) except -1 nogil:
+    cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, s.ledger.holders[fund].asset)
     cdef Cash gap = -s.ledger.holders[fund].collateral
     if gap > 0:
         ledger_post(&s.ledger, debt, fund, gap)
@@ -241,6 +253,8 @@ cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const
         s.scopes[c.scope].adl_money = c.money
     enter(s, step, c.scope, market, sign * c.taken, c.cost)
     touch(s, c.scope)
+    if s.ledger.holders[c.scope].hedged:        # Its orders may only close what is left.
+        trim_leg(s, step, c.scope, market, sign > 0)
     row[0] = step
     row[1] = market
     row[2] = scope
@@ -259,7 +273,10 @@ cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const
 # --- the waterfall -----------------------------------------------------------------------------
 
 cdef Cash _socialise(State* s, int64_t step, int32_t scope, Cash deficit) except? -1 nogil:
-    """Charge winners by their profit, none beyond it or its equity; return what they paid."""
+    """Charge winners by their profit, none beyond it or its equity; return what they paid.
+
+    Profit is that of their open positions, or what they made since the day began.
+    """
     cdef int64_t count = 0
     cdef int64_t i
     cdef int32_t h
@@ -275,6 +292,8 @@ cdef Cash _socialise(State* s, int64_t step, int32_t scope, Cash deficit) except
             continue
         m = margin_of(s, h, False)
         weight = smaller(m.pnl, m.equity)
+        if s.day_next:
+            weight = smaller(m.equity, m.equity - (s.day_base[h] if h < s.day_capacity else 0))
         if weight > 0:
             s.cells[count] = weight
             s.cells[2 * s.ledger.holder_count + count] = h
@@ -293,13 +312,26 @@ cdef Cash _socialise(State* s, int64_t step, int32_t scope, Cash deficit) except
     return charged
 
 
-cdef Cash _charge_lots(State* s, int64_t step, int32_t scope, Cash deficit) except? -1 nogil:
-    """Charge every open lot of the scope's markets the same, rounded up to the step; [DR2].
+cdef bint _bears(const State* s, const Position* p, int32_t asset, int32_t market) noexcept nogil:
+    """Lots that a loss is spread over."""
+    if s.ledger.holders[p.scope].kind != SCOPE or s.markets[p.market].asset != asset:
+        return False
+    if market != NIL and p.market != market:
+        return False
+    if s.stages.social_side == LOTS_OF_BOTH:
+        return True
+    return (p.size > 0) == (s.stages.social_side == LOTS_OF_LONGS)
 
+
+cdef Cash _charge_lots(State* s, int64_t step, int32_t scope, Cash deficit) except? -1 nogil:
+    """Charge every open lot, or those of a side, the same, rounded up to the step; [DR2].
+
+    Lots are those of all the scope's markets; of one, where each market has a fund of its own.
     What rounding brings in beyond the deficit goes to the fund; nobody pays more than it has.
     """
     cdef int32_t asset = s.ledger.holders[scope].asset
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = loss_fund(s, scope)
+    cdef int32_t market = loss_market(s, scope) if s.stages.fund_market else NIL
     cdef int64_t i
     cdef Lot open = 0
     cdef const Position* p
@@ -307,14 +339,14 @@ cdef Cash _charge_lots(State* s, int64_t step, int32_t scope, Cash deficit) exce
     cdef Cash charged = 0
     for i in range(s.ledger.position_count):
         p = &s.ledger.positions[i]
-        if s.ledger.holders[p.scope].kind == SCOPE and s.markets[p.market].asset == asset:
+        if _bears(s, p, asset, market):
             open += absolute(p.size)
     if open == 0:
         return 0
     each = (div_ceil(deficit, <Wide>open * <Wide>s.stages.social_step)) * s.stages.social_step
     for i in range(s.ledger.position_count):
         p = &s.ledger.positions[i]
-        if s.ledger.holders[p.scope].kind != SCOPE or s.markets[p.market].asset != asset:
+        if not _bears(s, p, asset, market):
             continue
         charge = larger(0, smaller(each * absolute(p.size), margin_of(s, p.scope, False).equity))
         if charge > 0:
@@ -332,7 +364,7 @@ cdef Cash _charge_lots(State* s, int64_t step, int32_t scope, Cash deficit) exce
 cdef int waterfall(State* s, int32_t scope, int64_t row) except -1 nogil:
     """A flat scope below zero: fund, then winners if the venue socialises, then bad debt."""
     cdef int32_t asset = s.ledger.holders[scope].asset
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = loss_fund(s, scope)
     cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, asset)
     cdef Cash deficit = -s.ledger.holders[scope].collateral
     cdef Cash paid = smaller(deficit, s.ledger.holders[fund].collateral)

@@ -5,16 +5,18 @@ from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.collateral cimport pledges_take
 from ordercascade.core.events cimport (
     ACCOUNT_COLUMNS, FUND_COLUMNS, LEVEL_COLUMNS, MARK_COLUMNS, POSITION_COLUMNS, T_ACCOUNTS,
-    T_FUNDS, T_LEVELS, T_MARKS, T_POSITIONS, log_append,
+    T_FUNDS, T_LEVELS, T_MARKS, T_NOTES, T_POSITIONS, log_append,
 )
+from ordercascade.core.funds cimport funds_begin
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, FUND, Holder, Position, VAULT, ledger_holder, ledger_open,
+    BAD_DEBT, FUND, Holder, Position, VAULT, ledger_fund, ledger_holder, ledger_open,
 )
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport options_open
 from ordercascade.core.records cimport MarketView
-from ordercascade.core.state cimport Market, State, market_view
-from ordercascade.core.units cimport Tick, larger
+from ordercascade.core.slab cimport NIL
+from ordercascade.core.state cimport Market, NOTE_HEDGED, State, market_view
+from ordercascade.core.units cimport Cash, Tick, larger
 from ordercascade.core.watch cimport arm_all
 
 
@@ -48,10 +50,12 @@ cdef int opening(State* s) except -1 nogil:
     s.running = True
     for i in range(s.ledger.holder_count):
         write_holder(s, <int32_t>i)
+    _write_hedged(s)
     _write_positions(s)
     for i in range(s.market_count):
         _write_market(s, <int32_t>i)
     _write_funds(s)
+    funds_begin(s)
     return arm_all(s)
 
 
@@ -67,6 +71,22 @@ cdef int write_holder(State* s, int32_t holder) except -1 nogil:
     row[5] = h.market
     row[6] = h.collateral
     log_append(s.log, T_ACCOUNTS, row)
+    return 0
+
+
+cdef int _write_hedged(State* s) except -1 nogil:
+    """A note for each account in hedge mode: the number of its short legs."""
+    cdef int64_t row[6]
+    cdef int64_t i
+    row[0] = -1
+    row[1] = NOTE_HEDGED
+    row[2] = s.venue            # The table has no column for it.
+    row[3] = NIL
+    for i in range(s.ledger.twin_count):
+        if s.ledger.twins[i] > i:
+            row[4] = i
+            row[5] = s.ledger.twins[i]
+            log_append(s.log, T_NOTES, row)
     return 0
 
 
@@ -118,19 +138,28 @@ cdef int _write_market(State* s, int32_t market) except -1 nogil:
 
 
 cdef int _write_funds(State* s) except -1 nogil:
-    cdef int64_t row[FUND_COLUMNS]
     cdef int64_t asset, k
     cdef int kind
-    cdef int32_t holder
     for asset in range(s.ledger.asset_count):
         for k in range(3):
             kind = FUND if k == 0 else (VAULT if k == 1 else BAD_DEBT)
-            holder = ledger_holder(&s.ledger, kind, <int32_t>asset)
-            s.written[3 * asset + k] = s.ledger.holders[holder].collateral
-            row[0] = -1
-            row[1] = s.venue
-            row[2] = holder
-            row[3] = asset
-            row[4] = s.ledger.holders[holder].collateral
-            log_append(s.log, T_FUNDS, row)
+            _write_fund(s, ledger_holder(&s.ledger, kind, <int32_t>asset),
+                        &s.written[3 * asset + k])
+    if s.stages.fund_market:
+        for k in range(s.market_count):
+            _write_fund(s, ledger_fund(&s.ledger, <int32_t>k),
+                        &s.written[3 * s.ledger.asset_count + k])
+    return 0
+
+
+cdef int _write_fund(State* s, int32_t holder, Cash* written) except -1 nogil:
+    cdef int64_t row[FUND_COLUMNS]
+    cdef const Holder* h = &s.ledger.holders[holder]
+    written[0] = h.collateral
+    row[0] = -1
+    row[1] = s.venue
+    row[2] = holder
+    row[3] = h.asset
+    row[4] = h.collateral
+    log_append(s.log, T_FUNDS, row)
     return 0

@@ -7,7 +7,8 @@ needs equity of at least 0.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
-from ordercascade.core.events cimport ADL_COLUMNS, T_ADL, log_append
+from libc.string cimport memset
+from ordercascade.core.events cimport ADL_COLUMNS, EventLog, T_ADL, log_append
 from ordercascade.core.ledger cimport EXTERNAL, Position, SCOPE, ledger_find
 from ordercascade.core.losses cimport counterparties, mend_fund
 from ordercascade.core.mechanism cimport Backstop
@@ -16,11 +17,13 @@ from ordercascade.core.records cimport Candidate, REJECT_NO_OVERLAP
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, change_of,
-    initial_in, margin_of, need_in, step_begin, value_of,
+    closing_fees, initial_in, margin_of, need_in, step_begin, value_of,
 )
+from ordercascade.core.statecopy cimport state_copy, state_free
 from ordercascade.core.steps cimport enter, finish, generation_of, note
 from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_ceil, smaller
 from ordercascade.core.watch cimport touch
+from ordercascade.mechanisms.plugins cimport Journal, PluginBackstop
 
 
 cdef Cash _maintenance(const Market* m, const Position* p, Lot size) noexcept nogil:
@@ -32,6 +35,13 @@ cdef Cash _maintenance(const Market* m, const Position* p, Lot size) noexcept no
     return need_in(m, size, value_of(m, size, m.mark), cost)
 
 
+cdef Margin _shared(const State* s, int32_t scope) noexcept nogil:
+    """Maintenance as it is shared among lots: without closing fees at bankruptcy."""
+    cdef Margin at = margin_of(s, scope, False)
+    at.maintenance -= closing_fees(s, scope, at.equity, False)
+    return at
+
+
 cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size) noexcept nogil:
     """-value change - equity * |maintenance change| / maintenance, rounded up. [D3]
 
@@ -39,7 +49,7 @@ cdef Cash bankruptcy_quote(const State* s, int32_t scope, int32_t leg, Lot size)
     """
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
-    cdef Margin at = margin_of(s, scope, False)
+    cdef Margin at = _shared(s, scope)
     cdef Cash relief = absolute(_maintenance(m, p, p.size) - _maintenance(m, p, p.size + size))
     cdef Cash change = change_of(m, p.size, size)
     if at.maintenance == 0:
@@ -60,7 +70,7 @@ cdef bint can_take(const State* s, int32_t scope, int32_t market, Lot size,
                    Cash cost) noexcept nogil:
     """After the trade: initial margin met, or equity / maintenance not fallen; flat: equity."""
     cdef const Market* m = &s.markets[market]
-    cdef Margin before = margin_of(s, scope, False)
+    cdef Margin before = _shared(s, scope)
     cdef Cash equity = before.equity - cost
     cdef Cash maintenance = before.maintenance
     cdef Cash initial = 0
@@ -193,3 +203,33 @@ cdef int user_wind_up(State* s, int32_t market, bint* torn) except -1 nogil:
             close_pairs(s, leg, NIL, margin_of(s, <int32_t>h, False).equity >= 0)
     torn[0] = False
     return 0
+
+
+cdef int whole_wind_up(State* s, object backstop, EventLog events, int32_t market,
+                       bint* torn) except -1:
+    """A plug-in is asked on a copy; what it said there is what it says here. docs/adr/0016."""
+    cdef PluginBackstop asked
+    cdef Journal before
+    cdef Journal said = Journal.__new__(Journal)
+    cdef EventLog scratch
+    cdef State twin
+    cdef bint broken = False
+    if not isinstance(backstop, PluginBackstop):
+        return user_wind_up(s, market, torn)
+    asked = backstop
+    before = asked.journal
+    said.begin()
+    asked.journal = said
+    try:
+        scratch = events.fork()
+        memset(&twin, 0, sizeof(State))
+        try:
+            state_copy(&twin, s)
+            twin.log = &scratch.log
+            user_wind_up(&twin, market, &broken)
+        finally:
+            state_free(&twin)
+        said.again()
+        return user_wind_up(s, market, torn)
+    finally:
+        asked.journal = before

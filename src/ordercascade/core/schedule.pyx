@@ -10,7 +10,8 @@ from ordercascade.core.contracts cimport INVERSE
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, LOT_MAX, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_ceil, smaller,
+    CASH_MAX, Cash, LOT_MAX, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_ceil, div_floor,
+    smaller,
 )
 
 from ordercascade.errors import ConfigError, InputError
@@ -57,6 +58,9 @@ cdef Cash initial_need(const Plan* p, Lot size, Cash gross, Cash interest) noexc
     if p.kind == BY_VALUE or p.kind == BY_LOTS:
         k = bracket_of(p.rows, p.count, gross if p.kind == BY_VALUE else absolute(size))
         return div_ceil(<Wide>gross * <Wide>initial_ppm(p, k, interest), PPM)
+    if p.kind == RISK:
+        return div_floor(
+            share_up(gross, maintenance_rate(p, size), PPT) * <Wide>p.initial, PPM)
     return <Cash>share_up(gross, initial_rate(p, size), PPT) + p.fixed
 
 

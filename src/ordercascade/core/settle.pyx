@@ -11,15 +11,17 @@ from libc.stdlib cimport qsort
 from ordercascade.core.arriving cimport next_feed, sooner
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.calls cimport calls_advance, calls_begin
+from ordercascade.core.closefee cimport leg_trigger
 from ordercascade.core.collateral cimport pledge_held, pledge_trigger
 from ordercascade.core.conversion cimport convert
-from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
+from ordercascade.core.closeout cimport bankrupt, execute, exit_level, nets, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
 from ordercascade.core.ending cimport endings_advance
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.halting cimport next_valve, valves_begin
+from ordercascade.core.hedging cimport net_pair, pair_of, pair_trigger, paired
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
@@ -32,8 +34,8 @@ from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
     price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
-    SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, liquidatable, margin_of,
-    need_in, step_begin, tick_in,
+    SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, day_take, liquidatable,
+    margin_of, need_in, step_begin,
 )
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
@@ -54,6 +56,8 @@ cdef int round_begin(State* s, TimeNs time_ns, int64_t round) except -1 nogil:
     s.settled_ns = time_ns
     s.round = round
     s.row_count = 0
+    if s.day_next and time_ns >= s.day_next:
+        day_take(s)
     valves_begin(s)
     rates_begin(s)
     calls_begin(s)
@@ -152,6 +156,9 @@ cdef int _below_zero(State* s) except -1 nogil:
                 if s.pledges != NULL and pledge_held(s, scope):
                     s.cursor -= 1       # tested again with what it brings
                     return convert(s, scope)
+                if paired(s, scope):
+                    s.cursor -= 1
+                    return net_pair(s, scope, sc.order_step)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -191,6 +198,9 @@ cdef int _queue(State* s) except -1 nogil:
     if s.cursor < s.queue_count:
         _look_ahead(s)
         s.cursor += 1
+        if s.rules.pairs and nets(s, &s.queue[s.cursor - 1]):
+            s.cursor -= 1
+            return 0
         return execute(s, &s.queue[s.cursor - 1])
     s.phase = ROUND_TABLE
     s.cursor = 0
@@ -360,10 +370,12 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
     if s.grids != NULL:
         entry.trigger = 0       # A portfolio has no one price at which it falls.
+    elif s.ledger.holders[scope].hedged and pair_of(s, leg) != NIL:
+        sign = pair_trigger(s, leg, base, &entry.trigger)
     elif s.pledges != NULL:
         entry.trigger = pledge_trigger(s, scope, position, base)
     else:
-        entry.trigger = tick_in(m, base, position.size, position.cost, s.rules.trigger_strict)
+        entry.trigger = leg_trigger(s, scope, position, base)
     entry.side = 1 if position.size > 0 else 0
     entry.last = 0
     if s.rules.queue == QUEUE_TRIGGER_PRICE:

@@ -2,14 +2,16 @@
 
 from libc.string cimport memset
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.schedule cimport (
     AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, Plan, RISK, Schedule,
 )
-from ordercascade.core.state cimport BY_NOBODY, Stages
+from ordercascade.core.state cimport BY_FUND, BY_NOBODY, Stages
 
 from types import MappingProxyType
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
+from ordercascade.duties import LotSide
 from ordercascade.enums import AdlWhen, PriceMode, SocialRule, Takeover, TakeoverWhen
 from ordercascade.errors import ConfigError, InputTypeError
 
@@ -25,25 +27,26 @@ STAGES = MappingProxyType({
     "insured_fee_ppm": 0, "insured_most": MOST, "adl_price": PriceMode.BANKRUPTCY,
     "adl_overlap": False, "adl_when": AdlWhen.TABLE, "social_rule": SocialRule.PROFIT,
     "social_step": 1, "variation": False, "order_ppm": PPM, "search_ppm": 0, "initial_ppm": 0,
-    "release_ppm": 0,
+    "release_ppm": 0, "fund_market": False, "social_side": LotSide.BOTH, "day_ns": 0,
+    "day_at_ns": 0, "drawdown_ppm": 0, "drawdown_ns": 0,
 })
 
 
 cdef int check_plan(str name, object schedule, int32_t kind, int64_t multiplier,
                     bint strict) except -1:
-    """The market's own contract, multiplier and test, the fee at the mark; no risk factors."""
+    """The market's own contract, multiplier and test, the fee at the mark; by risk only linear."""
     cdef const Plan* p
     if not isinstance(schedule, Schedule):
         raise InputTypeError(f"{name}.schedule", "a Schedule", type(schedule).__name__)
     p = &(<Schedule>schedule).plan
     if p.contract != kind:
         raise ConfigError(f"{name}.schedule", "must have the market's contract")
-    if p.kind == RISK:
-        raise ConfigError(f"{name}.schedule", "must not be of risk factors: open orders would "
-                          "count, which cannot be run yet")
-    if p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
-        raise ConfigError(f"{name}.schedule", "must take its fee at the mark: another base cannot "
-                          "be run yet")
+    if p.kind == RISK and kind != LINEAR:
+        raise ConfigError(f"{name}.schedule", "must be of a linear contract with risk factors: "
+                          "others cannot be run yet")
+    if p.kind == RISK and p.fee_ppm and p.fee_base == FEE_AT_BANKRUPTCY:
+        raise ConfigError(f"{name}.schedule", "must take its fee at the mark with risk factors: "
+                          "open orders would have a share in it")
     if p.multiplier != multiplier:
         raise ConfigError(f"{name}.schedule", f"must have the market's multiplier, {multiplier}",
                           p.multiplier)
@@ -67,6 +70,7 @@ cdef int set_stages(Stages* stages, object given) except -1:
     of.update(given)
     _set_takeover(&made, of)
     _set_losses(&made, of)
+    _set_funds(&made, of)
     _set_levels(&made, of)
     made.on = any(of[key] != STAGES[key] for key in STAGES)
     stages[0] = made
@@ -107,6 +111,28 @@ cdef int _set_losses(Stages* made, dict of) except -1:
         raise ConfigError("stages.adl_price", "must be BANKRUPTCY with the overlap check")
     if made.social_rule == SocialRule.GAINS and not made.variation:
         raise ConfigError("stages.social_rule", "GAINS needs variation, which says what they are")
+    return 0
+
+
+cdef int _set_funds(Stages* made, dict of) except -1:
+    """Whose fund; whose lots or whose day a loss is spread over; when a fund takes no more."""
+    made.fund_market = bool(of["fund_market"])
+    made.social_side = member("stages.social_side", LotSide, of["social_side"])
+    made.day_ns = whole("stages.day_ns", of["day_ns"], 0, SPAN_NS_MAX)
+    made.day_at_ns = whole("stages.day_at_ns", of["day_at_ns"], 0, SPAN_NS_MAX)
+    made.drawdown_ppm = whole("stages.drawdown_ppm", of["drawdown_ppm"], 0, PPM)
+    made.drawdown_ns = whole("stages.drawdown_ns", of["drawdown_ns"], 0, SPAN_NS_MAX)
+    if made.social_side and made.social_rule != SocialRule.LOTS:
+        raise ConfigError("stages.social_side", "needs social_rule LOTS")
+    if (made.day_ns > 0) != (made.social_rule == SocialRule.DAY):
+        raise ConfigError("stages.day_ns", "must be given with social_rule DAY, and only then")
+    if made.day_at_ns and made.day_at_ns >= made.day_ns:
+        raise ConfigError("stages.day_at_ns", "must be below day_ns")
+    if (made.drawdown_ppm > 0) != (made.drawdown_ns > 0):
+        raise ConfigError("stages.drawdown_ns", "must be given just where drawdown_ppm is")
+    if made.drawdown_ppm and made.takeover != BY_FUND:
+        raise ConfigError("stages.drawdown_ppm", "needs a takeover by the fund: who takes nothing "
+                          "over cannot stop to")
     return 0
 
 

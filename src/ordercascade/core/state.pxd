@@ -17,8 +17,11 @@ from ordercascade.core.pledges cimport (
 from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
 )
-from ordercascade.core.schedule cimport Plan, initial_need, trigger_need, trigger_of
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.schedule cimport (
+    AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, Claim, Plan, fee_at_bankruptcy, initial_need, trigger_need,
+    trigger_of,
+)
+from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.triggers cimport Triggers
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger, smaller,
@@ -44,6 +47,7 @@ cdef enum:
     STEP_RATES = 15
     STEP_INTEREST = 16
     STEP_EXPIRY = 17
+    STEP_NETTING = 18
 
 cdef enum:
     OPEN = 0
@@ -86,9 +90,11 @@ cdef enum:
     NOTE_ANSWER = 11
     NOTE_EXPIRY = 12
     NOTE_VOLATILITY = 13
+    NOTE_HEDGED = 14
+    NOTE_NETTED = 15
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
-# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
+# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule, PairRule.
 cdef enum:
     REFRESH_ROUND = 0
     REFRESH_ORDER = 1
@@ -124,6 +130,12 @@ cdef enum:
     SOCIAL_PROFIT = 0
     SOCIAL_GAINS = 1
     SOCIAL_LOTS = 2
+    SOCIAL_DAY = 3
+    LOTS_OF_BOTH = 0
+    LOTS_OF_LONGS = 1
+    LOTS_OF_SHORTS = 2
+    PAIRS_KEPT = 0
+    PAIRS_NET = 1
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round
@@ -145,6 +157,7 @@ ctypedef struct Rules:
     int8_t liquidation_pays_taker
     int8_t adl_trigger
     int8_t adl_rule             # for the tape's adl rows
+    int8_t pairs                # 1: both legs of a market are netted before an order
 
 ctypedef struct Stages:         # what a venue does beside the plain rules; all 0: nothing. ADR 10
     int8_t on                   # 1: any of them
@@ -158,11 +171,17 @@ ctypedef struct Stages:         # what a venue does beside the plain rules; all 
     int8_t adl_overlap          # counterparties are taken one by one, if they can afford it
     int8_t social_rule
     int8_t variation            # positions are settled to the mark every round
+    int8_t fund_market          # 1: each market has a fund of its own
+    int8_t social_side          # SOCIAL_LOTS: whose lots
     Ppm takeover_ppm            # of maintenance
     Ppm takeover_cap_ppm        # value the taker may hold, of its balance; 0: no cap
     Ppm insured_fee_ppm         # most that a fill pays, of its value
     Cash insured_most           # most that the fund pays for one order
     Cash social_step            # SOCIAL_LOTS: what a lot is charged is a multiple of it
+    TimeNs day_ns               # SOCIAL_DAY: a day has so many ...
+    TimeNs day_at_ns            # ... and begins so late in them
+    Ppm drawdown_ppm            # a fund so far below its high takes nothing over; 0: however far
+    TimeNs drawdown_ns          # its high of the last so many
     Ppm order_ppm               # of initial margin, that a new order must find
     Ppm search_ppm              # isolated margin below this is topped up ...
     Ppm initial_ppm             # ... to this
@@ -256,6 +275,7 @@ ctypedef struct Scope:          # one row a holder; only rows of kind SCOPE are 
     int64_t order_step          # its last liquidation order; NIL
     int64_t order_clock         # the venue's clock just before it
     int64_t moved_step          # the step that last changed its position; NIL
+    int32_t moved_market        # the market it was in; NIL
     int64_t adl_event           # the latest ADL in which it took over lots; 0 = none
     Cash adl_equity             # its equity just before that ADL: ranks are frozen for the event
     Cash adl_maintenance        # the same of its maintenance, and of its equity less open profit
@@ -311,6 +331,7 @@ ctypedef struct State:
     void* rates                 # Rates of core/rates.pxd; NULL: no surcharges
     void* calls                 # Calls of core/called.pxd; NULL: no margin calls
     void* endings               # Endings of core/ending.pxd; NULL: no market expires
+    void* highs                 # Highs of core/funds.pxd; NULL: nobody asks how far a fund fell
     void* grids                 # Grids of core/grids.pxd; NULL: no options, no portfolio margin
     Ppm depth_ppm               # the policy asks for the depth within this; 0: it does not
     Log* log                    # the world's
@@ -362,10 +383,14 @@ ctypedef struct State:
     Entry* queue
     int64_t queue_count
     int64_t queue_capacity
-    Cash* written               # balances of fund, vault and bad debt as last written, 3 an asset
+    Cash* written               # balances as last written: fund, vault and bad debt an asset, then
+                                # 1 a market whose fund is its own
     int64_t written_capacity
     TimeNs* since               # by holder: when its liquidation began; only with stages
     int64_t since_capacity
+    Cash* day_base              # by holder: equity at the day's start, and money brought since
+    int64_t day_capacity
+    TimeNs day_next             # when the next day begins; 0: no days
     Cash* variation             # by position: realised since it was last settled to the mark
     int64_t variation_capacity
     # scratch
@@ -470,12 +495,34 @@ cdef inline Cash pledged(const State* s, int32_t scope, bint peek) noexcept nogi
     return sum
 
 
+cdef inline Cash closing_fees(const State* s, int32_t scope, Cash equity, bint peek) noexcept nogil:
+    """Fees of closing where they are valued at bankruptcy: each leg's when it has used up what
+    the scope has on the other legs' marks. They count in the test, and in no share. ADR 10"""
+    cdef int32_t handle = s.ledger.holders[scope].first
+    cdef const Position* p
+    cdef const Market* m
+    cdef Claim leg
+    cdef Cash sum = 0
+    while handle != NIL:
+        p = &s.ledger.positions[handle]
+        handle = p.next
+        m = &s.markets[p.market]
+        if p.size == 0 or m.plan == NULL or m.plan.fee_base != FEE_AT_BANKRUPTCY:
+            continue
+        leg.size = p.size
+        leg.cost = p.cost
+        leg.money = equity - (value_of(m, p.size, price_at(m, peek)) - p.cost)
+        sum += fee_at_bankruptcy(m.plan, &leg)
+    return sum
+
+
 cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept nogil:
     """Equity and maintenance of a scope, on the standing marks or on a peek of their sources."""
     cdef Margin out
     cdef const Position* p
     cdef const Market* m
     cdef Cash value
+    cdef bint closing = False
     cdef int32_t handle = s.ledger.holders[scope].first
     out.maintenance = 0
     out.exposure = 0
@@ -490,10 +537,14 @@ cdef inline Margin margin_of(const State* s, int32_t scope, bint peek) noexcept 
             out.pnl += value - p.cost
             out.exposure += absolute(value)
             out.maintenance += need_in(m, p.size, value, p.cost)
+            if m.plan != NULL and m.plan.fee_base == FEE_AT_BANKRUPTCY:
+                closing = True
         handle = p.next
     out.equity = s.ledger.holders[scope].collateral + out.pnl
     if s.pledges != NULL:
         out.equity += pledged(s, scope, peek)
+    if closing:
+        out.maintenance += closing_fees(s, scope, out.equity, peek)
     if s.grids != NULL:
         out.maintenance += (<const Asked*>s.grids).maintenance(s, scope, peek)
     return out
@@ -524,12 +575,37 @@ cdef inline void market_view(const State* s, const Market* m, MarketView* view) 
     view.queue = s.backlog
 
 
+cdef inline int day_take(State* s) except -1 nogil:
+    """A day begins: remember everybody's equity on the standing marks. ADR 24."""
+    cdef int64_t i
+    s.day_base = <Cash*>slab_grow(
+        s.day_base, &s.day_capacity, s.ledger.holder_count, sizeof(Cash))
+    for i in range(s.ledger.holder_count):
+        s.day_base[i] = 0
+        if s.ledger.holders[i].kind == SCOPE:
+            s.day_base[i] = margin_of(s, <int32_t>i, False).equity
+    s.day_next = (div_floor(s.time_ns - s.stages.day_at_ns, s.stages.day_ns) + 1) * (
+        s.stages.day_ns) + s.stages.day_at_ns
+    return 0
+
+
+cdef inline int day_moved(State* s, int32_t holder, Cash amount) except -1 nogil:
+    """Money that a scope was brought (> 0) or took away is no profit of its day."""
+    if s.day_next and holder != NIL:
+        s.day_base = <Cash*>slab_grow(
+            s.day_base, &s.day_capacity, s.ledger.holder_count, sizeof(Cash))
+        s.day_base[holder] += amount
+    return 0
+
+
 cdef inline int64_t step_begin(State* s, int kind, int32_t market, int32_t scope, int64_t parent,
                                int64_t generation, int32_t cause_market) except -1 nogil:
     """Append a row of the step table; what follows belongs to it until step_end()."""
     cdef int64_t row[STEP_COLUMNS]
     cdef int64_t levels = log_rows(s.log, T_LEVELS)
     cdef int64_t fills = log_rows(s.log, T_FILLS)
+    if s.day_next and s.time_ns >= s.day_next:
+        day_take(s)
     row[0] = log_rows(s.log, T_STEPS)
     row[1] = s.time_ns
     row[2] = s.venue
@@ -564,6 +640,9 @@ cdef inline int write_posting(State* s, int64_t step, int32_t source, int32_t ta
     row[4] = amount
     row[5] = reason
     log_append(s.log, T_POSTINGS, row)
+    if REASON_TRANSFER <= reason <= REASON_WITHDRAWAL:
+        day_moved(s, source, -amount)
+        day_moved(s, target, amount)
     return 0
 
 

@@ -16,6 +16,7 @@ from ordercascade.core.grids cimport grids_copy, grids_digest, grids_free
 from ordercascade.core.events cimport (
     LIQ_SCOPE, Log, STEP_GENERATION, STEP_MARKET, T_LIQUIDATIONS, T_STEPS, log_get,
 )
+from ordercascade.core.funds cimport funds_digest, highs_copy, highs_free
 from ordercascade.core.ledger cimport (
     SCOPE, ledger_check, ledger_copy, ledger_digest, ledger_free, ledger_init,
 )
@@ -57,6 +58,7 @@ cdef int scopes_reserve(State* s) except -1 nogil:
         s.scopes[i].retry_ns = NIL
         s.scopes[i].order_step = NIL
         s.scopes[i].moved_step = NIL
+        s.scopes[i].moved_market = NIL
     return 0
 
 
@@ -90,6 +92,8 @@ cdef void state_free(State* s) noexcept nogil:
     brakes_free(s.brakes)
     called_free(s.calls)
     endings_free(s.endings)
+    highs_free(s.highs)
+    PyMem_RawFree(s.day_base)
     grids_free(s.grids)
     rates_free(s.rates)
     memset(s, 0, sizeof(State))
@@ -128,6 +132,8 @@ cdef void _forget_buffers(State* s) noexcept nogil:
     s.brakes = NULL
     s.calls = NULL
     s.endings = NULL
+    s.highs = NULL
+    s.day_base = NULL
     s.grids = NULL
     s.rates = NULL
 
@@ -174,6 +180,9 @@ cdef int state_copy(State* to, const State* s) except -1 nogil:
     brakes_copy(&to.brakes, s.brakes)
     called_copy(&to.calls, s.calls)
     endings_copy(&to.endings, s.endings)
+    highs_copy(&to.highs, s.highs)
+    if s.day_base != NULL:
+        to.day_base = <Cash*>slab_copy(s.day_base, s.day_capacity, sizeof(Cash))
     grids_copy(&to.grids, s.grids)
     rates_copy(&to.rates, s.rates)
     if s.variation != NULL:
@@ -199,7 +208,7 @@ cdef void _digest_rules(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.rules.liquidation_fee_to)
     digest_word(d, s.rules.liquidation_pays_taker)
     digest_word(d, s.rules.adl_trigger)
-    digest_word(d, s.rules.adl_rule)
+    digest_word(d, (s.rules.pairs << 8) | s.rules.adl_rule)
 
 
 cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
@@ -225,6 +234,12 @@ cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:
     digest_word(d, g.dispose_full)
     digest_word(d, g.dispose_share_ppm)
     digest_word(d, g.dispose_range_ppm)
+    if g.fund_market or g.social_side or g.day_ns or g.day_at_ns or g.drawdown_ppm or g.drawdown_ns:
+        digest_word(d, (g.social_side << 8) | g.fund_market)
+        digest_word(d, g.day_ns)
+        digest_word(d, g.day_at_ns)
+        digest_word(d, g.drawdown_ppm)
+        digest_word(d, g.drawdown_ns)
     for i in range(s.market_count):
         digest_word(d, s.markets[i].dispose_at)
     for i in range(s.ledger.holder_count):
@@ -452,13 +467,14 @@ cdef void state_digest(const State* s, Digest* d) noexcept nogil:
     for i in range(s.ledger.position_count):
         digest_word(d, triggers_tick(&s.triggers, <int32_t>i)
                     if triggers_armed(&s.triggers, <int32_t>i) else NIL)
-    for i in range(3 * s.ledger.asset_count):
+    for i in range(3 * s.ledger.asset_count + s.stages.fund_market * s.market_count):
         digest_word(d, s.written[i])
     (<LiquidationPolicy>s.policy).digest(d)
     (<Backstop>s.backstop).digest(d)
     _digest_brakes(s, d)
     called_digest(s.calls, s.ledger.holder_count, d)
     endings_digest(s.endings, d)
+    funds_digest(s, d)
     grids_digest(s, d)
     _digest_rates(s, d)
     _digest_progress(s, d)

@@ -8,9 +8,10 @@ from ordercascade.core.events cimport (
     FILL_COLUMNS, log_append, log_get, STEP_GENERATION, T_FILLS, T_FUNDS, T_LEVELS, T_MARKS,
     T_NOTES, T_STEPS,
 )
+from ordercascade.core.funds cimport fund_moved
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, FEES, FUND, Holder, ledger_enter, ledger_holder, ledger_position, ledger_post,
-    ledger_scope, VAULT,
+    BAD_DEBT, FEES, FUND, Holder, ledger_enter, ledger_fund, ledger_holder, ledger_leg_made,
+    ledger_post, ledger_scope, ledger_twin, leg_closed, leg_of, VAULT,
 )
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport options_take
@@ -94,20 +95,32 @@ cdef int _write_funds(State* s, int64_t step) except -1 nogil:
     cdef int64_t asset, k
     cdef int32_t holder
     cdef int kind
-    cdef int64_t row[5]
     for asset in range(s.ledger.asset_count):
         for k in range(3):
             kind = FUND if k == 0 else (VAULT if k == 1 else BAD_DEBT)
             holder = ledger_holder(&s.ledger, kind, <int32_t>asset)
-            if s.ledger.holders[holder].collateral == s.written[3 * asset + k]:
-                continue
-            s.written[3 * asset + k] = s.ledger.holders[holder].collateral
-            row[0] = step
-            row[1] = s.venue
-            row[2] = holder
-            row[3] = asset
-            row[4] = s.ledger.holders[holder].collateral
-            log_append(s.log, T_FUNDS, row)
+            _write_balance(s, step, holder, &s.written[3 * asset + k])
+    if s.stages.fund_market:
+        for k in range(s.market_count):
+            _write_balance(s, step, ledger_fund(&s.ledger, <int32_t>k),
+                           &s.written[3 * s.ledger.asset_count + k])
+    return 0
+
+
+cdef int _write_balance(State* s, int64_t step, int32_t holder, Cash* written) except -1 nogil:
+    cdef int64_t row[5]
+    cdef const Holder* h = &s.ledger.holders[holder]
+    if h.collateral == written[0]:
+        return 0
+    if s.highs != NULL and h.kind == FUND:
+        fund_moved(s, holder, written[0])
+    written[0] = h.collateral
+    row[0] = step
+    row[1] = s.venue
+    row[2] = holder
+    row[3] = h.asset
+    row[4] = h.collateral
+    log_append(s.log, T_FUNDS, row)
     return 0
 
 
@@ -167,14 +180,22 @@ cdef int cancel_own(State* s, int32_t scope, int32_t leg, int64_t step) except -
             continue
         if ledger_scope(&s.ledger, h.account, <int32_t>i, h.asset) == scope:
             book_cancel_all(&s.markets[i].book, h.account)
+            if h.hedged:
+                book_cancel_all(&s.markets[i].book, ledger_twin(&s.ledger, h.account))
             book_touched(s, <int32_t>i, step)
     return 0
 
 
 cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
                 Cash cost) except -1 nogil:
+    """One side of a trade that only a leg's closing could be, if the scope is hedged."""
+    return enter_leg(s, step, scope, market, leg_closed(&s.ledger, scope, size > 0), size, cost)
+
+
+cdef int enter_leg(State* s, int64_t step, int32_t scope, int32_t market, bint leg, Lot size,
+                   Cash cost) except -1 nogil:
     """One side of a trade: cost entry, then what it realises."""
-    cdef int32_t p = ledger_position(&s.ledger, scope, market)
+    cdef int32_t p = ledger_leg_made(&s.ledger, scope, market, leg)
     cdef Cash realised = ledger_enter(&s.ledger, p, size, cost)
     if realised != 0:
         write_posting(s, step, s.ledger.clearing[market], scope, realised, REASON_REALISE)
@@ -183,10 +204,11 @@ cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
                 s.variation, &s.variation_capacity, s.ledger.position_count, sizeof(Cash))
             s.variation[p] += realised
     s.scopes[scope].moved_step = step
+    s.scopes[scope].moved_market = market
     return 0
 
 
-cdef Cash _fee(State* s, int64_t step, int32_t scope, Cash value, Ppm rate,
+cdef Cash _fee(State* s, int64_t step, int32_t scope, int32_t market, Cash value, Ppm rate,
                int reason) except? -1 nogil:
     """Charge ceil(value * rate), the fund's share apart; or pay a rebate floored; zero posts
     nothing."""
@@ -195,7 +217,7 @@ cdef Cash _fee(State* s, int64_t step, int32_t scope, Cash value, Ppm rate,
     cdef int32_t fund
     cdef Cash part = 0
     if s.rates != NULL:
-        fund = ledger_holder(&s.ledger, FUND, s.ledger.holders[scope].asset)
+        fund = ledger_fund(&s.ledger, market)
         part = fund_part(s.rates, fee, s.ledger.holders[fund].collateral)
         if scope == fund:       # What it disposes of pays it nothing: its share is not charged.
             fee -= part
@@ -221,13 +243,15 @@ cdef int _apply_fill(State* s, int32_t market, int64_t step, const Fill* f, bint
     cdef Ppm rate
     if f.taker_account >= 0:        # Else the fund or vault sells what it took over.
         taker = ledger_scope(&s.ledger, f.taker_account, market, m.asset)
-    enter(s, step, taker, market, sign * f.size, cost)
-    enter(s, step, maker, market, -sign * f.size, -cost)
+    enter_leg(s, step, taker, market, leg_of(&s.ledger, taker, f.taker_account), sign * f.size,
+              cost)
+    enter_leg(s, step, maker, market, leg_of(&s.ledger, maker, f.maker_account), -sign * f.size,
+              -cost)
     if not liquidation or s.rules.liquidation_pays_taker:
         rate = m.taker_fee_ppm if f.taker_account else m.external_taker_fee_ppm
-        row[11] = _fee(s, step, taker, value, rate, REASON_FEE_TAKER)
+        row[11] = _fee(s, step, taker, market, value, rate, REASON_FEE_TAKER)
     rate = m.maker_fee_ppm if f.maker_account else m.external_maker_fee_ppm
-    row[10] = _fee(s, step, maker, value, rate, REASON_FEE_MAKER)
+    row[10] = _fee(s, step, maker, market, value, rate, REASON_FEE_MAKER)
     touch(s, taker)
     return touch(s, maker)
 

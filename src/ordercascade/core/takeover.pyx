@@ -8,8 +8,10 @@ settles to the mark, else by bad debt.
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport Book, book_best, book_clear, book_next, book_size_at, book_take
 from ordercascade.core.events cimport ADL_COLUMNS, ORDER_COLUMNS, T_ADL, T_ORDERS, log_append
+from ordercascade.core.funds cimport drawn_down
+from ordercascade.core.halting cimport valve_disposal
 from ordercascade.core.ledger cimport (
-    EXTERNAL, FUND, Position, VAULT, ledger_find, ledger_flat, ledger_holder,
+    EXTERNAL, Position, VAULT, ledger_find, ledger_flat, ledger_fund, ledger_holder,
     ledger_post,
 )
 from ordercascade.core.losses cimport fix_handover, mend_fund, set_outcome
@@ -30,8 +32,11 @@ from ordercascade.core.variation cimport settle_market
 from ordercascade.core.watch cimport touch, unpend
 
 
-cdef int32_t _taker(const State* s, int32_t asset) noexcept nogil:
-    return ledger_holder(&s.ledger, FUND if s.stages.takeover == BY_FUND else VAULT, asset)
+cdef int32_t _taker(const State* s, int32_t market) noexcept nogil:
+    """Who takes over what is held in a market: its fund, or the vault of its asset."""
+    if s.stages.takeover == BY_FUND:
+        return ledger_fund(&s.ledger, market)
+    return ledger_holder(&s.ledger, VAULT, s.markets[market].asset)
 
 
 cdef Lot _held(const State* s, int32_t holder, int32_t market) noexcept nogil:
@@ -43,21 +48,40 @@ cdef Lot skew_of(const State* s, int32_t market) noexcept nogil:
     """Users' scopes are the other side of external, fund and vault."""
     cdef int32_t asset = s.markets[market].asset
     return -(_held(s, ledger_holder(&s.ledger, EXTERNAL, asset), market)
-             + _held(s, ledger_holder(&s.ledger, FUND, asset), market)
+             + _held(s, ledger_fund(&s.ledger, market), market)
              + _held(s, ledger_holder(&s.ledger, VAULT, asset), market))
 
 
 cdef bint may_take_over(const State* s, int32_t scope, const Margin* m) noexcept nogil:
-    """There is a taker, and what it would hold stays within its cap."""
-    cdef int32_t taker
-    cdef Margin held
+    """There is a taker, and what it would hold stays within its cap; where each market has a
+    fund of its own, that holds of all the scope's legs. None that is far below its high."""
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* leg
+    cdef const Market* market
     if not s.stages.takeover:
+        return False
+    while p != NIL:
+        leg = &s.ledger.positions[p]
+        p = leg.next
+        if leg.size == 0:
+            continue
+        market = &s.markets[leg.market]
+        if not _has_room(s, _taker(s, leg.market),
+                         absolute(value_of(market, leg.size, market.mark))
+                         if s.stages.fund_market and s.stages.takeover == BY_FUND
+                         else m.exposure):
+            return False
+    return True
+
+
+cdef bint _has_room(const State* s, int32_t taker, Cash exposure) noexcept nogil:
+    cdef Margin held
+    if s.stages.drawdown_ppm and drawn_down(s, taker):
         return False
     if s.stages.takeover_cap_ppm == 0:
         return True
-    taker = _taker(s, s.ledger.holders[scope].asset)
     held = margin_of(s, taker, False)
-    return (<Wide>(held.exposure + m.exposure) * <Wide>PPM
+    return (<Wide>(held.exposure + exposure) * <Wide>PPM
             <= <Wide>s.ledger.holders[taker].collateral * <Wide>s.stages.takeover_cap_ppm)
 
 
@@ -102,12 +126,11 @@ cdef int takeover_step(State* s) except -1 nogil:
     return _move(s, s.sub_scope, position.market, position.size, cost, s.sub_parent)
 
 
-cdef int take_lots(State* s, int32_t scope, int32_t market, Lot lots,
+cdef int take_lots(State* s, int32_t scope, int32_t market, int side, Lot lots,
                    int64_t parent) except -1 nogil:
-    """Move some lots of one leg, at the mark."""
-    cdef Lot held = _held(s, scope, market)
+    """Move some lots of the leg that an order of this side would close, at the mark."""
     cdef const Market* m = &s.markets[market]
-    cdef Lot size = lots if held > 0 else -lots
+    cdef Lot size = lots if side else -lots
     return _move(s, scope, market, size, value_of(m, size, m.mark), parent)
 
 
@@ -115,7 +138,7 @@ cdef int _move(State* s, int32_t scope, int32_t market, Lot size, Cash cost,
                int64_t parent) except -1 nogil:
     """One takeover step: lots at a cost; with the last of them what the scope has left."""
     cdef int32_t asset = s.ledger.holders[scope].asset
-    cdef int32_t taker = _taker(s, asset)
+    cdef int32_t taker = _taker(s, market)
     cdef Market* m = &s.markets[market]
     cdef int64_t row[ADL_COLUMNS]
     cdef Cash rest
@@ -158,7 +181,7 @@ cdef TimeNs next_disposal(const State* s) noexcept nogil:
         return NIL
     for i in range(s.market_count):
         m = &s.markets[i]
-        if m.dispose_at <= s.settled_ns or _held(s, _taker(s, m.asset), <int32_t>i) == 0:
+        if m.dispose_at <= s.settled_ns or _held(s, _taker(s, <int32_t>i), <int32_t>i) == 0:
             continue
         if earliest == NIL or m.dispose_at < earliest:
             earliest = m.dispose_at
@@ -190,7 +213,7 @@ cdef Lot _offered(const Book* b, int side, Tick limit) noexcept nogil:
 cdef int dispose(State* s, int32_t market) except -1 nogil:
     """Send an order for a part of what the taker holds, if its time has come. [V5]"""
     cdef Market* m = &s.markets[market]
-    cdef int32_t taker = _taker(s, m.asset)
+    cdef int32_t taker = _taker(s, market)
     cdef Lot held = _held(s, taker, market)
     cdef int side = 1 if held > 0 else 0
     cdef Tick last = m.last
@@ -206,6 +229,8 @@ cdef int dispose(State* s, int32_t market) except -1 nogil:
         lots = div_ceil(<Wide>lots * <Wide>s.stages.dispose_ppm, PPM)
     lots = smaller(lots, div_ceil(
         <Wide>_offered(&m.book, side, limit) * <Wide>s.stages.dispose_share_ppm, PPM))
+    if lots and s.brakes != NULL:
+        lots = valve_disposal(s, market, side, lots, &limit)    # MARGIN §6.3, §6.9
     if lots == 0:
         return 0
     m.dispose_at = s.time_ns + larger(1, s.stages.dispose_ns)   # never twice in an instant

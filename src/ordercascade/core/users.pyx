@@ -12,21 +12,23 @@ from ordercascade.core.ending cimport shut
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.halting cimport valve_refuses
+from ordercascade.core.hedging cimport order_account
 from ordercascade.core.initial cimport free_collateral, may_leave, open_orders, refusal
 from ordercascade.core.ledger cimport (
-    ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
+    ledger_deposit, ledger_find, ledger_judge, ledger_leg, ledger_post, ledger_room, ledger_scope,
 )
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.records cimport (
     AMEND, CANCEL, GTC, LIMIT, Message, REJECT_HALTED, REJECT_INSUFFICIENT,
     REJECT_NOT_OWNER, REJECT_POSITION_LIMIT, REJECT_POSITION_OPEN, REJECT_UNKNOWN_ORDER,
 )
+from ordercascade.core.reserve cimport reserve_asked
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     REASON_TRANSFER, STEP_AGENTS, State, step_begin, write_outside, write_posting,
 )
 from ordercascade.core.steps cimport Executed, apply_fills, book_touched, finish
-from ordercascade.core.units cimport Cash, absolute, larger
+from ordercascade.core.units cimport Cash, Lot, absolute, larger
 from ordercascade.core.watch cimport touch
 
 
@@ -38,14 +40,17 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
     cdef Message row = m[0]
     cdef const Order* order
     cdef int64_t result
+    cdef Cash aside
+    if m.type == CANCEL or m.type == AMEND:
+        row.account = order_account(s, market, m.account, m.order_id)
     if m.type == CANCEL:
-        result = book_cancel(book, m.order_id, m.account)
+        result = book_cancel(book, m.order_id, row.account)
         if result <= 0:
             return result
         row.side = row.tif = row.flags = 0
         row.price = 0
         row.size = result
-        _write(s, market, &row, 0, torn)
+        _write(s, market, &row, 0, torn, 0)
         return result
     if shut(s, market):
         return shut(s, market)
@@ -61,8 +66,30 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
         return result
     if not fills_fit(s, market, m):
         return REJECT_POSITION_LIMIT
+    aside = _aside(s, market, m.account, m.side, m.size)
+    if aside < 0:
+        return REJECT_INSUFFICIENT
     result = book_submit(book, m.type, m.side, m.price, m.size, m.account, m.tif, m.flags)
-    return _write(s, market, &row, result, torn)
+    return _write(s, market, &row, result, torn, aside)
+
+
+cdef Cash _aside(const State* s, int32_t market, int32_t account, int side,
+                 Lot size) noexcept nogil:
+    """What the scope sets aside for an order of so many more lots; NIL: it has not so much."""
+    if s.stages.release_ppm == 0:
+        return 0
+    return reserve_asked(s, account, market, side, size)
+
+
+cdef int _set_aside(State* s, int64_t step, int32_t account, int32_t market,
+                    Cash amount) except -1 nogil:
+    cdef int32_t asset = s.markets[market].asset
+    cdef int32_t isolated = ledger_scope(&s.ledger, account, market, asset)
+    cdef int32_t cross = ledger_scope(&s.ledger, account, NIL, asset)
+    ledger_post(&s.ledger, cross, isolated, amount)
+    write_posting(s, step, cross, isolated, amount, REASON_TRANSFER)
+    touch(s, cross)
+    return touch(s, isolated)
 
 
 cdef int64_t _amend(State* s, int32_t market, Message* row, bint* torn) except -1 nogil:
@@ -71,6 +98,7 @@ cdef int64_t _amend(State* s, int32_t market, Message* row, bint* torn) except -
     cdef const Order* order = book_find(book, row.order_id)
     cdef Message anew
     cdef int64_t refused
+    cdef Cash aside = 0
     if order == NULL:
         return REJECT_UNKNOWN_ORDER
     if order.account != row.account:
@@ -88,12 +116,15 @@ cdef int64_t _amend(State* s, int32_t market, Message* row, bint* torn) except -
         anew.flags = order.flags
         if not fills_fit(s, market, &anew):
             return REJECT_POSITION_LIMIT
+        aside = _aside(s, market, row.account, order.side, larger(0, row.size - order.size))
+        if aside < 0:
+            return REJECT_INSUFFICIENT
     return _write(s, market, row, book_amend(book, row.order_id, row.account, row.price, row.size),
-                  torn)
+                  torn, aside)
 
 
 cdef int64_t _write(State* s, int32_t market, const Message* m, int64_t result,
-                    bint* torn) except -1 nogil:
+                    bint* torn, Cash aside) except -1 nogil:
     """The step of what a book took; one that it refused leaves no trace."""
     cdef int64_t row[ORDER_COLUMNS]
     cdef Executed done
@@ -104,6 +135,8 @@ cdef int64_t _write(State* s, int32_t market, const Message* m, int64_t result,
     torn[0] = True
     step = step_begin(s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
     book_touched(s, market, step)
+    if aside:
+        _set_aside(s, step, m.account, market, aside)
     apply_fills(s, market, step, False, &done)
     row[0] = step
     row[1] = larger(0, result)
@@ -191,6 +224,9 @@ cdef int64_t user_isolate(State* s, int32_t account, int32_t market, bint* torn)
     if scope == NIL or s.ledger.holders[scope].market != market:
         p = NIL if scope == NIL else ledger_find(&s.ledger, scope, market)
         if open_orders(s, account, market) or (p != NIL and s.ledger.positions[p].size != 0):
+            return REJECT_POSITION_OPEN
+        p = NIL if scope == NIL else ledger_leg(&s.ledger, scope, market, True)
+        if p != NIL and s.ledger.positions[p].size != 0:
             return REJECT_POSITION_OPEN
         torn[0] = True
         scope = new_scope(s, account, asset, market)

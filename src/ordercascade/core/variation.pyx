@@ -7,16 +7,19 @@ leaves over goes to the fund if it is among the winners, else to the winner who 
 """
 
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.book cimport book_cancel_all
+from ordercascade.core.initial cimport open_orders
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, EXTERNAL, FUND, Holder, Position, SCOPE, ledger_holder, ledger_post, ledger_scope,
-    ledger_settle,
+    BAD_DEBT, EXTERNAL, Holder, Position, SCOPE, ledger_fund, ledger_holder, ledger_post,
+    ledger_scope, ledger_settle,
 )
+from ordercascade.core.reserve cimport reserved, reserves
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     value_of, Margin, Market, REASON_BAD_DEBT, REASON_FUND_PAYS, REASON_REALISE, REASON_SOCIALISED,
     REASON_TRANSFER, STEP_PAYMENT, State, margin_of, step_begin, write_posting,
 )
-from ordercascade.core.steps cimport finish, generation_of
+from ordercascade.core.steps cimport book_touched, finish, generation_of
 from ordercascade.core.units cimport Cash, PPM, Wide, div_floor, larger, smaller
 from ordercascade.core.watch cimport touch
 
@@ -65,9 +68,10 @@ cdef bint _short(const State* s, int64_t holder, int32_t asset) noexcept nogil:
     return h.collateral < 0 and h.asset == asset and h.kind == SCOPE
 
 
-cdef Cash _collect(State* s, int64_t step, int32_t asset) except? -1 nogil:
+cdef Cash _collect(State* s, int64_t step, int32_t market) except? -1 nogil:
     """Losers pay out of their cross scopes, then the fund pays; return what is missing."""
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, market)
+    cdef int32_t asset = s.markets[market].asset
     cdef int64_t i
     cdef int32_t h, cross
     cdef Cash missing = 0
@@ -87,9 +91,9 @@ cdef Cash _collect(State* s, int64_t step, int32_t asset) except? -1 nogil:
     return missing - smaller(0, s.ledger.holders[fund].collateral)
 
 
-cdef Cash _share(State* s, int64_t step, int32_t asset, Cash missing) except? -1 nogil:
+cdef Cash _share(State* s, int64_t step, int32_t market, Cash missing) except? -1 nogil:
     """Charge the winners so that each keeps floor(gain * collected / owed); return the charges."""
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, market)
     cdef int64_t i
     cdef int64_t last = NIL
     cdef Wide owed = 0
@@ -126,15 +130,15 @@ cdef Cash _share(State* s, int64_t step, int32_t asset, Cash missing) except? -1
 cdef int settle_market(State* s, int32_t market, int64_t step) except -1 nogil:
     """Realise, collect, share, pay: afterwards nobody is below zero. Part of a given step."""
     cdef int32_t asset = s.markets[market].asset
-    cdef int32_t fund = ledger_holder(&s.ledger, FUND, asset)
+    cdef int32_t fund = ledger_fund(&s.ledger, market)
     cdef int32_t debt = ledger_holder(&s.ledger, BAD_DEBT, asset)
     cdef Cash missing, gap
     cdef int64_t i
     _realise(s, market, step)
-    missing = _collect(s, step, asset)
+    missing = _collect(s, step, market)
     if missing == 0:
         return 0
-    missing -= _share(s, step, asset, missing)
+    missing -= _share(s, step, market, missing)
     _pay(s, step, debt, fund, missing, REASON_BAD_DEBT)
     for i in range(s.ledger.holder_count):
         if _short(s, i, asset):
@@ -176,15 +180,29 @@ cdef Cash _wanted(const State* s, int32_t scope) noexcept nogil:
     """What should move from the cross scope (> 0) to this one, or back; levels rounded down."""
     cdef Margin m = margin_of(s, scope, False)
     cdef const Holder* h = &s.ledger.holders[scope]
-    cdef Cash goal = div_floor(<Wide>m.maintenance * <Wide>s.stages.initial_ppm, PPM)
+    cdef Cash need = m.maintenance
+    cdef Cash goal
     cdef int32_t cross = ledger_scope(&s.ledger, h.account, NIL, h.asset)
     if cross == NIL:
         return 0
-    if m.equity < div_floor(<Wide>m.maintenance * <Wide>s.stages.search_ppm, PPM):
+    if reserves(s, scope, h.market):
+        need = reserved(s, scope, h.market, 0, 0)
+    goal = div_floor(<Wide>need * <Wide>s.stages.initial_ppm, PPM)
+    if m.equity < div_floor(<Wide>need * <Wide>s.stages.search_ppm, PPM):
         return larger(0, smaller(s.ledger.holders[cross].collateral, goal - m.equity))
-    if m.equity > div_floor(<Wide>m.maintenance * <Wide>s.stages.release_ppm, PPM):
+    if m.equity > div_floor(<Wide>need * <Wide>s.stages.release_ppm, PPM):
         return -larger(0, smaller(h.collateral, m.equity - goal))
     return 0
+
+
+cdef bint _fails(const State* s, int32_t scope, Cash amount) noexcept nogil:
+    """Even with what is moved it has less than it needs with its open orders."""
+    cdef const Holder* h = &s.ledger.holders[scope]
+    cdef Cash has
+    if not reserves(s, scope, h.market) or not open_orders(s, h.account, h.market):
+        return False
+    has = margin_of(s, scope, False).equity + amount
+    return has < reserved(s, scope, h.market, 0, 0)
 
 
 cdef int levels_step(State* s) except -1 nogil:
@@ -194,6 +212,7 @@ cdef int levels_step(State* s) except -1 nogil:
     cdef const Holder* h
     cdef Cash amount
     cdef int32_t cross
+    cdef bint fails
     if s.stages.release_ppm == 0:
         return 0
     for i in range(s.ledger.holder_count):
@@ -201,11 +220,15 @@ cdef int levels_step(State* s) except -1 nogil:
         if h.kind != SCOPE or h.market == NIL:
             continue
         amount = _wanted(s, <int32_t>i)
-        if amount == 0:
+        fails = _fails(s, <int32_t>i, amount)
+        if amount == 0 and not fails:
             continue
         if step == NIL:
             step = step_begin(s, STEP_PAYMENT, NIL, NIL, NIL, 0, NIL)
         cross = ledger_scope(&s.ledger, h.account, NIL, h.asset)
         _pay(s, step, cross, <int32_t>i, amount, REASON_TRANSFER)
         _pay(s, step, <int32_t>i, cross, -amount, REASON_TRANSFER)
+        if fails:
+            book_cancel_all(&s.markets[h.market].book, h.account)
+            book_touched(s, h.market, step)
     return 0 if step == NIL else finish(s, step)

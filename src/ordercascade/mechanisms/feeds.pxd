@@ -18,7 +18,10 @@ cdef class Feed(Oracle):
     cdef readonly Ppm own_weight_ppm
     cdef readonly Tick price_max
     cdef readonly TimeNs window_ns      # TWAP
-    cdef readonly TimeNs tau_ns         # EMA, MEDIAN3
+    cdef readonly TimeNs tau_ns         # EMA, MEDIAN3, BASIS3
+    cdef readonly int64_t funding_ppb   # FUNDING, BASIS3: what longs pay at the next payment
+    cdef readonly TimeNs funding_at_ns  # the first of the payments
+    cdef readonly TimeNs funding_every_ns
     cdef readonly TimeNs latency_ns     # median; 0: no delay
     cdef readonly Ppm sigma_ppm         # of the latency's logarithm
     cdef readonly Ppm congestion_ppm    # latency grows by this share per scope in the queue
@@ -44,7 +47,8 @@ cdef class Feed(Oracle):
     cdef TimeNs taken_ns
     cdef int8_t opened
 
-    cdef Tick raw(self, const MarketView* view, TimeNs time_ns) noexcept nogil
+    cdef Tick funded2(self, const MarketView* view, TimeNs time_ns) noexcept nogil
+    cdef Tick raw(self, const MarketView* view, TimeNs time_ns, TimeNs basis_ns) noexcept nogil
     cdef Tick clamped(self, const MarketView* view, Tick price, TimeNs time_ns) noexcept nogil
     cdef bint due(self, Tick price, TimeNs time_ns) noexcept nogil
     cdef TimeNs delay(self, Stream* stream, const MarketView* view) noexcept nogil

@@ -17,6 +17,12 @@ class Feed(Oracle):
     @property
     def tau_ns(self) -> int: ...
     @property
+    def funding_ppb(self) -> int: ...
+    @property
+    def funding_at_ns(self) -> int: ...
+    @property
+    def funding_every_ns(self) -> int: ...
+    @property
     def latency_ns(self) -> int: ...
     @property
     def sigma_ppm(self) -> int: ...
@@ -41,6 +47,9 @@ class Feed(Oracle):
         price_max: int = ...,
         window_ns: int = ...,
         tau_ns: int = ...,
+        funding_ppb: int = ...,
+        funding_at_ns: int = ...,
+        funding_every_ns: int = ...,
         latency_ns: int = ...,
         sigma_ppm: int = ...,
         congestion_ppm: int = ...,

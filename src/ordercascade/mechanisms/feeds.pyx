@@ -8,13 +8,20 @@ A feed goes through four stages each time it is asked, which is once a round (or
    TWAP: mean over `window_ns` of the own price; a linear move of v a second leads it by v W / 2.
    EMA: index + EMA(own - index), EMA' = (held - EMA) / tau; it lags a linear move by v tau.
    MEDIAN3: the median of that, of the book's own median (bid, ask, last) and of the index.
+   FUNDING: index (1 + funding rate * time to the next payment / interval), to the half tick below.
+   BASIS3: the median of that, of index + EMA(own - index) and of the last trade.
    Then w * raw + (1 - w) * index, to the nearest tick, halves up.
 3. *Send* it if `heartbeat_ns` is over, or it is `deviation_ppm` away from the last one sent; it
    arrives after latency = median * e**(sigma z) * (1 + congestion * queue), z normal from the
    Philox stream of (seed, name). A report that is overtaken by a later one is dropped.
 4. *Clamp* what has arrived: to the index, by taking, by second.
 
-Sources: §7 (Hyperliquid's mark, Maker's delay), §8 (heartbeat and deviation as in Chainlink).
+A funding basis moves with the clock alone, but never wakes the world: it is read when something
+else does, for its payments go on for ever. Its heartbeat should be longer than the venue's
+rounds: else a basis that moves a tick a round keeps a cascade awake until the payment.
+
+Sources: §7 (Hyperliquid's mark, Maker's delay), §8 (heartbeat and deviation as in Chainlink),
+MARGIN §5 (the fair price of BitMEX [BM1], Binance's early mark [BN2] and today's median).
 Units: nanoseconds, ppm, ticks. peek() does all of this on copies, so it changes nothing.
 """
 
@@ -50,17 +57,21 @@ cdef enum:
     TWAP = 1
     EMA = 2
     MEDIAN3 = 3
+    BASIS3 = 4              # kinds from EMA to here have an EMA
+    FUNDING = 5
 
 cdef enum:
     SECOND = 1_000_000_000
     HOUR_NS = 3_600_000_000_000
+    BILLION = 1_000_000_000
 
 
 cdef class Feed(Oracle):
     """An oracle with a memory; see the module. All numbers at 0 and SPOT: as OwnBook."""
 
     def __cinit__(self, kind=FeedKind.SPOT, source=PriceSource.LAST, *, own_weight_ppm=1_000_000,
-                  price_max=2**31 - 1, window_ns=0, tau_ns=0, latency_ns=0, sigma_ppm=0,
+                  price_max=2**31 - 1, window_ns=0, tau_ns=0, funding_ppb=0, funding_at_ns=0,
+                  funding_every_ns=0, latency_ns=0, sigma_ppm=0,
                   congestion_ppm=0, heartbeat_ns=0, deviation_ppm=0, clamp_ppm=0,
                   clamp_round_ppm=0, clamp_second_ppm=0, seed=0, name="oracle"):
         self.kind = member("kind", FeedKind, kind)
@@ -69,6 +80,9 @@ cdef class Feed(Oracle):
         self.price_max = whole("price_max", price_max, 1, 2**31 - 1)
         self.window_ns = whole("window_ns", window_ns, 0, SPAN_NS_MAX)
         self.tau_ns = whole("tau_ns", tau_ns, 0, SPAN_NS_MAX)
+        self.funding_ppb = whole("funding_ppb", funding_ppb, -BILLION, BILLION)
+        self.funding_at_ns = whole("funding_at_ns", funding_at_ns, 0, SPAN_NS_MAX)
+        self.funding_every_ns = whole("funding_every_ns", funding_every_ns, 0, SPAN_NS_MAX)
         self.latency_ns = whole("latency_ns", latency_ns, 0, 10**6 * HOUR_NS)
         self.sigma_ppm = whole("sigma_ppm", sigma_ppm, 0, 5 * 10**6)
         self.congestion_ppm = whole("congestion_ppm", congestion_ppm, 0, 10**9)
@@ -79,11 +93,16 @@ cdef class Feed(Oracle):
         self.clamp_second_ppm = whole("clamp_second_ppm", clamp_second_ppm, 0, 10**6)
         if (self.kind == TWAP) != (self.window_ns > 0):
             raise ConfigError("window_ns", "must be given for TWAP, and only for it", window_ns)
-        if (self.kind in (EMA, MEDIAN3)) != (self.tau_ns > 0):
-            raise ConfigError("tau_ns", "must be given for EMA and MEDIAN3, and only for them",
-                              tau_ns)
+        if (EMA <= self.kind <= BASIS3) != (self.tau_ns > 0):
+            raise ConfigError("tau_ns", "must be given for EMA, MEDIAN3 and BASIS3, and only "
+                              "for them", tau_ns)
+        if (self.funding_ppb or self.funding_at_ns) and not self.funding_every_ns:
+            raise ConfigError("funding_every_ns", "must be above 0 beside a rate", 0)
+        if self.funding_every_ns and self.kind < BASIS3:
+            raise ConfigError("funding_every_ns", "must be given for FUNDING and BASIS3 alone",
+                              funding_every_ns)
         if self.kind != SPOT and not self.heartbeat_ns:
-            raise ConfigError("heartbeat_ns", "must be above 0: a mean moves with time alone", 0)
+            raise ConfigError("heartbeat_ns", "must be above 0: this kind moves with time alone", 0)
         if self.deviation_ppm and not self.heartbeat_ns:
             raise ConfigError("heartbeat_ns", "must be above 0 beside a deviation trigger", 0)
         if (self.sigma_ppm or self.congestion_ppm) and not self.latency_ns:
@@ -119,14 +138,28 @@ cdef class Feed(Oracle):
         return <double>self.held2 + (self.mean2 - <double>self.held2) * real_exp(
             -(<double>(time_ns - self.seen_ns) / <double>self.tau_ns))
 
-    cdef Tick raw(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
-        """Stage 2: the price as it would be computed now."""
+    cdef Tick funded2(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
+        """Twice the index with the funding basis; 0 without an index. At a payment it is over."""
+        cdef TimeNs left = self.funding_at_ns - time_ns
+        if view.index <= 0 or self.funding_every_ns == 0:
+            return 2 * view.index
+        if left <= 0:
+            left = self.funding_every_ns - (-left) % self.funding_every_ns
+        left = smaller(left, self.funding_every_ns)
+        return 2 * view.index + <Tick>div_floor(
+            <Wide>(2 * view.index) * <Wide>self.funding_ppb * <Wide>left,
+            <Wide>BILLION * <Wide>self.funding_every_ns)
+
+    cdef Tick raw(self, const MarketView* view, TimeNs time_ns, TimeNs basis_ns) noexcept nogil:
+        """Stage 2: the price as it would be computed now, with the funding basis of `basis_ns`."""
         cdef Tick own2 = _own2(self.source, view)
         cdef Tick book2, mark
         cdef Ppm weight = PPM if view.index == 0 else self.own_weight_ppm
         if self.opened and self.kind == TWAP:
             own2 = window_mean(&self.window, time_ns, self.window_ns)
-        elif self.kind >= EMA:
+        elif self.kind == FUNDING and view.index > 0:
+            own2 = self.funded2(view, basis_ns)
+        elif EMA <= self.kind <= BASIS3:
             if self.opened:
                 own2 = 2 * view.index + to_int(floor(self.smoothed(time_ns) + 0.5))
             if self.kind == MEDIAN3:
@@ -134,6 +167,8 @@ cdef class Feed(Oracle):
                 if view.best_bid > 0 and view.best_ask > 0:
                     book2 = 2 * smaller(larger(view.last, view.best_bid), view.best_ask)
                 own2 = _median(own2, book2, 2 * view.index)
+            elif self.kind == BASIS3:
+                own2 = _median(own2, 2 * view.last, self.funded2(view, basis_ns))
         mark = div_floor(
             <Wide>weight * own2 + <Wide>(PPM - weight) * (2 * view.index) + PPM, 2 * PPM)
         return smaller(larger(mark, 1), self.price_max)
@@ -174,7 +209,7 @@ cdef class Feed(Oracle):
         return smaller(larger(price, 1), self.price_max)
 
     cdef Tick peek(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
-        cdef Tick price = self.raw(view, time_ns)
+        cdef Tick price = self.raw(view, time_ns, time_ns)
         cdef Tick arrived = self.arrived
         cdef Stream copied
         cdef int64_t i
@@ -198,14 +233,15 @@ cdef class Feed(Oracle):
         cdef int64_t i, last
         if self.kind == TWAP:
             window_see(&self.window, own2, time_ns, self.window_ns)
-        if self.opened and self.kind >= EMA:
+        cdef bint smooth = EMA <= self.kind <= BASIS3
+        if self.opened and smooth:
             self.mean2 = self.smoothed(time_ns)
-        elif self.kind >= EMA:
+        elif smooth:
             self.mean2 = <double>(own2 - 2 * view.index)
-        if self.kind >= EMA:
+        if smooth:
             self.held2 = own2 - 2 * view.index
             self.seen_ns = time_ns
-        price = self.raw(view, time_ns)
+        price = self.raw(view, time_ns, time_ns)
         if not self.opened:
             self.arrived = self.sent = price
             self.sent_ns = time_ns
@@ -252,14 +288,17 @@ cdef class Feed(Oracle):
                 or self.clamp_second_ppm)
 
     cdef TimeNs wake(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
-        """The next arrival, or heartbeat while the price may still move by itself; or NIL."""
+        """The next arrival, or heartbeat while the price may still move by itself; or NIL.
+
+        A funding basis moves with every instant: its way since the last report is no news.
+        """
         cdef TimeNs at = NIL
         cdef int64_t i
         for i in range(self.report_count):
             if at == NIL or self.reports[i].arrives_ns < at:
                 at = self.reports[i].arrives_ns
-        if self.heartbeat_ns and (self.sent != self.raw(view, time_ns) or not self._still(
-                view, time_ns)):
+        if self.heartbeat_ns and (self.sent != self.raw(view, time_ns, self.sent_ns)
+                                  or not self._still(view, time_ns)):
             if at == NIL or self.sent_ns + self.heartbeat_ns < at:
                 at = self.sent_ns + self.heartbeat_ns
         if self.clamp_second_ppm and at == NIL and self.standing != self.clamped(
@@ -270,7 +309,7 @@ cdef class Feed(Oracle):
     cdef bint _still(self, const MarketView* view, TimeNs time_ns) noexcept nogil:
         """True where waiting longer would not move the raw price."""
         cdef Tick held2
-        if self.kind == SPOT:
+        if self.kind == SPOT or self.kind == FUNDING:
             return True
         if self.kind == TWAP:
             return window_still(&self.window, time_ns, self.window_ns)
@@ -281,6 +320,8 @@ cdef class Feed(Oracle):
         cdef Feed other = Feed.__new__(
             Feed, self.kind, self.source, own_weight_ppm=self.own_weight_ppm,
             price_max=self.price_max, window_ns=self.window_ns, tau_ns=self.tau_ns,
+            funding_ppb=self.funding_ppb, funding_at_ns=self.funding_at_ns,
+            funding_every_ns=self.funding_every_ns,
             latency_ns=self.latency_ns, sigma_ppm=self.sigma_ppm,
             congestion_ppm=self.congestion_ppm, heartbeat_ns=self.heartbeat_ns,
             deviation_ppm=self.deviation_ppm, clamp_ppm=self.clamp_ppm,
@@ -303,6 +344,10 @@ cdef class Feed(Oracle):
         digest_word(d, self.price_max)
         digest_word(d, self.window_ns)
         digest_word(d, self.tau_ns)
+        if self.funding_ppb or self.funding_at_ns or self.funding_every_ns:
+            digest_word(d, self.funding_ppb)
+            digest_word(d, self.funding_at_ns)
+            digest_word(d, self.funding_every_ns)
         digest_word(d, self.latency_ns)
         digest_word(d, self.sigma_ppm)
         digest_word(d, self.congestion_ppm)

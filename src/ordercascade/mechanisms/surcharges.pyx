@@ -327,7 +327,7 @@ cdef class ContagionBuffer(Surcharge):
         """The next look, if rounds came after the latest: lots and levels may have moved."""
         if market >= self.look_count or not self.looks[market].later:
             return -1
-        return larger(time_ns + 1, (self.looks[market].period + 1) * self.every_ns)
+        return (self.looks[market].period + 1) * self.every_ns
 
     cdef Surcharge clone(self):
         cdef ContagionBuffer other = ContagionBuffer.__new__(

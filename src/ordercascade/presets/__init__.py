@@ -17,7 +17,14 @@ from typing import Any, TypeVar
 import msgspec
 
 from ordercascade import toml
-from ordercascade.config import MarketConfig, OracleConfig, PresetConfig, Rules, VenueConfig
+from ordercascade.config import (
+    AdlConfig,
+    MarketConfig,
+    OracleConfig,
+    PresetConfig,
+    Rules,
+    VenueConfig,
+)
 from ordercascade.errors import ConfigError
 from ordercascade.exact import Exact
 from ordercascade.record import Record
@@ -151,6 +158,8 @@ def _over(own: object, given: object) -> object:
     if isinstance(own, OracleConfig) and own.kind is not None:
         # The weight belongs to the kind: who names another source means that source, whole.
         said.setdefault("own_book_weight", Exact(own.kind != "index"))
+    if isinstance(own, AdlConfig) and own.trigger not in (None, getattr(given, "trigger", None)):
+        said |= {key: said.get(key) for key in ("drawdown", "window_s")}  # The trigger's keys.
     mode = getattr(own, "mode", None)
     if mode is not None and mode != getattr(given, "mode", None):
         return own  # Another mode: the keys of the preset's would not fit it.

@@ -18,6 +18,7 @@ from ordercascade.enums import (
     QueueOrder,
     Side,
 )
+from ordercascade.replay.funds import fund_of
 from ordercascade.replay.insured import Insured, may_refuse
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.margins import (
@@ -249,7 +250,7 @@ def fee_due(
         return list(insured.due)
     rules = stage.terms.rules
     asset = stage.plain[order.market].asset
-    to, fees = stage.holder(HolderKind.FUND, asset), stage.holder(HolderKind.FEES, asset)
+    to, fees = fund_of(stage, order.market), stage.holder(HolderKind.FEES, asset)
     if rules is None:
         named = [row.to_holder for row in postings if row.reason == PostReason.FEE_LIQUIDATION]
         to = fees if fees in named else to

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ordercascade.enums import HolderKind, MarketKind, NoteKind, PostReason
+from ordercascade.replay.funds import mend
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.rows import Note, Step
 from ordercascade.replay.stage import Stage
@@ -58,9 +59,4 @@ def _shares(stage: Stage, market: int, rate: int, price: int) -> list[tuple[int,
 
 def mended(stage: Stage, asset: int, due: list[Due]) -> list[Due]:
     """A fund that holds lots may pay more than it has: bad debt fills it up."""
-    fund = stage.holder(HolderKind.FUND, asset)
-    paid = sum(amount for _, _, holder, amount, _ in due if holder == fund)
-    gap = -(stage.ledger.collateral[fund] + paid)
-    if gap <= 0:
-        return []
-    return [(asset, stage.holder(HolderKind.BAD_DEBT, asset), fund, gap, PostReason.BAD_DEBT)]
+    return mend(stage, asset, due)

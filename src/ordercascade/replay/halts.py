@@ -262,7 +262,7 @@ class Halts:
         price, sells = cells["price"], cells["taker_side"] == Side.ASK
         fail = self.findings.fail
         everybody = all(b["everybody"] for b in door.stopping)
-        if door.halted >= 0 and everybody and row.kind != StepKind.DISPOSAL:
+        if door.halted >= 0 and (everybody or row.kind == StepKind.DISPOSAL):
             fail("halts", "fills", number, "step", "not be in a halted market", row.step)
         if forced and sells and door.low and price < door.low:
             fail("halts", "fills", number, "price", f"be {door.low} or more: the band", price)

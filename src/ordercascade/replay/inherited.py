@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 from ordercascade.enums import (
     CancelPolicy,
-    HolderKind,
     OrderType,
     PostReason,
     PriceMode,
     QueueOrder,
     Side,
-    Takeover,
     TakeoverWhen,
     TimeInForce,
     TrancheRule,
 )
+from ordercascade.replay import funds
 from ordercascade.replay.closing import leg_of
 from ordercascade.replay.ledger import OUTSIDE, Due
 from ordercascade.replay.margins import (
@@ -44,11 +43,6 @@ class Inherited:
         self.parent: int | None = None  # of every step; None: the step that last moved the scope
         self.at: dict[int, int] = {}  # market -> the time from which a disposal may come
 
-    def taker(self, asset: int) -> int:
-        """Return the holder that takes over."""
-        fund = self.stage.terms.stages.takeover == Takeover.FUND
-        return self.stage.holder(HolderKind.FUND if fund else HolderKind.VAULT, asset)
-
     def takeover(self, step: Step, first: int, rows: Sequence[Adl]) -> list[Due]:
         """Move one leg; the first of a scope fixes the costs of all."""
         stage, ledger, findings = self.stage, self.stage.ledger, self.stage.findings
@@ -67,7 +61,7 @@ class Inherited:
         if partial:
             lots = row.lots
             cost = stage.plain[market].worth(self._signed(size, lots), stage.markets[market].mark)
-        taker = self.taker(asset)
+        taker = funds.taker_of(stage, market)
         findings.same(
             "takeovers", "adl", first,
             scope_to=(taker, row.scope_to), lots=(lots, row.lots), cost=(cost, row.cost),
@@ -200,7 +194,7 @@ class Inherited:
         stage, findings, stages = self.stage, self.stage.findings, self.stage.terms.stages
         findings.rows["disposals"] += 1
         market = stage.markets[step.market]
-        taker = self.taker(market.terms.asset)
+        taker = funds.taker_of(stage, step.market)
         held = stage.ledger.size(taker, step.market)
         findings.same("disposals", "steps", step.step, scope=(taker, step.scope))
         due = self.at.get(step.market, -1)
@@ -244,10 +238,4 @@ def mend(stage: Stage, asset: int, due: list[Due]) -> None:
     """Fill a fund that the postings so far leave below zero from bad debt."""
     if not stage.terms.staged:
         return
-    fund = stage.holder(HolderKind.FUND, asset)
-    left = stage.ledger.collateral[fund]
-    for _, source, target, amount, _ in due:
-        left += amount if target == fund else -amount if source == fund else 0
-    if left < 0:
-        debt = stage.holder(HolderKind.BAD_DEBT, asset)
-        due.append((asset, debt, fund, -left, int(PostReason.BAD_DEBT)))
+    due += funds.mend(stage, asset, due)

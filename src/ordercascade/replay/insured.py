@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ordercascade.contracts import paid as paid_for
-from ordercascade.enums import HolderKind, PostReason, Side
+from ordercascade.enums import PostReason, Side
+from ordercascade.replay.funds import fund_of
 from ordercascade.replay.ledger import Due, entered
 from ordercascade.replay.margins import Held, brackets_of, standing_of
 from ordercascade.replay.rows import Fill, Liquidation
@@ -50,7 +51,7 @@ def settle_fills(
 ) -> Insured:
     """Return who pays for each fill; `held` and `fund` as they stood just before the order."""
     stages, terms = stage.terms.stages, stage.plain[order.market]
-    holder = stage.holder(HolderKind.FUND, terms.asset)
+    holder = fund_of(stage, order.market)
     sign = -1 if order.side == Side.ASK else 1
     fee = paid = 0
     due: list[Due] = []

@@ -10,6 +10,7 @@ from ordercascade.replay.margins import NOTHING, Held
 from ordercascade.replay.rows import Account, Opened, Posting
 
 OUTSIDE = -1
+BROUGHT = (PostReason.TRANSFER, PostReason.DEPOSIT, PostReason.WITHDRAWAL)
 Due: TypeAlias = tuple[int, int, int, int, int]  # asset, from, to, amount, reason
 
 
@@ -24,6 +25,12 @@ class Ledger:
             (row.kind, row.market if row.kind == HolderKind.CLEARING else row.asset): row.scope
             for row in accounts
             if row.kind != HolderKind.SCOPE
+            and not (row.kind == HolderKind.FUND and row.market >= 0)
+        }
+        self.funds = {
+            row.market: row.scope
+            for row in accounts
+            if row.kind == HolderKind.FUND and row.market >= 0
         }
         self.cross = {
             (row.account, row.asset): row.scope
@@ -55,6 +62,8 @@ class Ledger:
         self.scopes = {row.scope for row in accounts if row.kind == HolderKind.SCOPE}
         self.unsettled: dict[tuple[int, int], int] = {}  # (market, holder) -> realised by trades
         self.moved: dict[int, int] = {}  # scope -> the step that last changed its position
+        self.traded: dict[int, int] = {}  # scope -> the market in which that was
+        self.brought: dict[int, int] = {}  # scope -> money from outside or another scope, this day
         self.touched: set[int] = set()
 
     def _place(self, holder: int, market: int, size: int, cost: int) -> None:
@@ -78,6 +87,15 @@ class Ledger:
     def named(self, kind: HolderKind, which: int) -> int:
         """Return a venue's own holder of an asset, or the clearing holder of a market."""
         return self.venue_holders[kind, which]
+
+    def fund(self, market: int, asset: int) -> int:
+        """Return the fund that answers for a market: its own, or its asset's."""
+        return self.funds.get(market, self.named(HolderKind.FUND, asset))
+
+    def funds_of(self, asset: int) -> list[int]:
+        """Return all funds of an asset, those of markets by market."""
+        own = [who for _, who in sorted(self.funds.items()) if self.holders[who].asset == asset]
+        return [self.named(HolderKind.FUND, asset), *own]
 
     def holder_of(self, account: int, market: int, asset: int) -> int:
         """Return who takes an account's fills in a market."""
@@ -136,6 +154,7 @@ class Ledger:
         """Add signed lots at a signed cost; return what that realises."""
         self.touch(holder)
         self.moved[holder] = step
+        self.traded[holder] = market
         leg = self.legs[holder].setdefault(market, [0, 0])
         size, before = leg
         after, rest, realised = entered(size, before, lots, cost)
@@ -157,13 +176,15 @@ class Ledger:
 
     def pay(self, posting: Posting) -> None:
         """Move the money of a posting as the tape has it."""
-        _, _, source, target, amount, _ = posting
+        _, _, source, target, amount, reason = posting
         for holder, change in ((source, -amount), (target, amount)):
             if holder != OUTSIDE:
                 self.touch(holder)
                 self.collateral[holder] += change
                 self.totals[self.holders[holder].asset] += change
                 self.live.add(holder)
+                if reason in BROUGHT:
+                    self.brought[holder] = self.brought.get(holder, 0) + change
 
     def realise(self, holder: int, market: int, asset: int, profit: int, due: list[Due]) -> None:
         """Add the posting that a realised profit asks for; none for zero."""

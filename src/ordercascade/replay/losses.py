@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from operator import neg
 from typing import NamedTuple
 
 from ordercascade.enums import (
@@ -15,6 +16,7 @@ from ordercascade.enums import (
     Residual,
     SocialRule,
 )
+from ordercascade.replay.funds import loss_fund, loss_market
 from ordercascade.replay.inherited import mend
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.margins import Held, bankruptcy_price, equity_of, handover, split
@@ -25,6 +27,8 @@ from ordercascade.replay.stage import Stage
 from ordercascade.replay.turns import Turn, check_parts
 
 EFFORT = 2_000_000  # scopes that may be looked at for ranks and shares in one audit
+# What of a position bears a loss, by LotSide.
+SIDES: tuple[Callable[[int], int], ...] = (abs, int, neg)
 TOO_MANY = "more counterparties than an audit looks at (steps)"
 
 
@@ -51,7 +55,7 @@ class Losses:
         findings.rows["waterfalls"] += 1
         ordered, self.turn.short = self.turn.short, None
         asset = stage.ledger.holders[scope].asset
-        money, fund = stage.ledger.collateral[scope], stage.holder(HolderKind.FUND, asset)
+        money, fund = stage.ledger.collateral[scope], loss_fund(stage, scope)
         if not stage.ledger.flat(scope):
             findings.fail("waterfalls", "steps", step.step, "scope", "be flat", scope)
         stage.liquidation(scope).end()
@@ -107,10 +111,14 @@ class Losses:
         if not self._afford(len(holders), "waterfalls"):
             return told
         weights = {}
-        for who in sorted(holders & stage.ledger.scopes):
+        by_day = stage.terms.stages.social_rule == SocialRule.DAY
+        for who in sorted(stage.ledger.scopes if by_day else holders & stage.ledger.scopes):
             held = stage.ledger.held(who)
+            if stage.ledger.holders[who].asset != asset:
+                continue
             equity = equity_of(held, stage.marks, stage.plain)
-            weights[who] = max(0, min(equity - held.collateral, equity))
+            profit = stage.past.profit(stage, who, equity) if by_day else equity - held.collateral
+            weights[who] = max(0, min(profit, equity))
         charged = min(amount, sum(weights.values()))
         # A winner's credit is negative, and that is what is floored.
         return [(who, -share) for who, share in split(-charged, weights).items()] if charged else []
@@ -123,10 +131,14 @@ class Losses:
         Of a scope with several legs the tape may say which leg paid what; its sum is checked.
         """
         stage, ledger = self.stage, self.stage.ledger
-        step, fund = stage.terms.stages.social_step, stage.holder(HolderKind.FUND, asset)
+        step, fund = stage.terms.stages.social_step, loss_fund(stage, scope)
+        bears, one = SIDES[stage.terms.stages.social_side], loss_market(stage, scope)
         markets = {m.terms.id for m in stage.markets if m.terms.asset == asset}
-        lots = {who: sum(abs(n) for m, n, _ in ledger.held(who).legs if m in markets)
-                for who in sorted(ledger.scopes)}  # fmt: skip
+        markets &= {one} if one >= 0 else markets
+        lots = {
+            who: sum(max(0, bears(n)) for m, n, _ in ledger.held(who).legs if m in markets)
+            for who in sorted(ledger.scopes)
+        }
         total = sum(lots.values())
         if amount <= 0 or not total:
             return 0

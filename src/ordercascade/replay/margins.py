@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from ordercascade.contracts import price_of
+from ordercascade.enums import MarketKind
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.terms import PPM, Brackets, MarketTerms, VenueTerms
 
@@ -48,7 +49,22 @@ def standing_of(held: Held, marks: Marks, markets: Sequence[MarketTerms]) -> Sta
         equity += value - cost
         exposure += abs(value)
         maintenance += brackets_of(markets[market]).maintenance(size, value, cost)
+    for market, size, cost in held.legs:
+        terms = markets[market]
+        if isinstance(terms.brackets, Schedule) and terms.brackets.closing:
+            money = equity - terms.worth(size, marks[market]) + cost
+            good = 1 if (size > 0) == (terms.kind != MarketKind.INVERSE) else -1
+            maintenance += closing_fee(terms.brackets.closing, good, cost - money)
     return Standing(equity, maintenance, exposure)
+
+
+def closing_fee(rate_ppm: int, good: int, worth: int) -> int:
+    """Return the fee of closing a leg at the value where equity is just that fee, rounded up.
+
+    `worth` is its value without equity; `good` +1 where a higher value is the holder's gain.
+    """
+    room = good * worth
+    return -(-room * rate_ppm // (PPM - good * rate_ppm)) if room > 0 else 0
 
 
 def brackets_of(market: MarketTerms) -> Brackets | Schedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ordercascade.enums import HolderKind, PostReason
+from ordercascade.replay.funds import fund_of
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.margins import standing_of
 from ordercascade.replay.rows import Step
@@ -49,14 +50,14 @@ def settle_market(stage: Stage, market: int, due: list[Due]) -> list[Due]:
             purse.money[holder] += gain
         gain += ledger.unsettled.pop((market, holder), 0)
         gains[holder] = gain
-    _cover(stage, purse, asset, gains)
+    _cover(stage, purse, market, gains)
     return due
 
 
-def _cover(stage: Stage, purse: Purse, asset: int, gains: dict[int, int]) -> None:
+def _cover(stage: Stage, purse: Purse, market: int, gains: dict[int, int]) -> None:
     """Who cannot pay takes from its cross scope, then from the fund, then from the winners."""
-    ledger, money = stage.ledger, purse.money
-    fund = stage.holder(HolderKind.FUND, asset)
+    ledger, money, asset = stage.ledger, purse.money, stage.plain[market].asset
+    fund = fund_of(stage, market)
     debt = stage.holder(HolderKind.BAD_DEBT, asset)
     scopes = [h for h in sorted(ledger.scopes) if ledger.holders[h].asset == asset]
     missing = 0
@@ -73,15 +74,15 @@ def _cover(stage: Stage, purse: Purse, asset: int, gains: dict[int, int]) -> Non
     missing += max(0, -money[fund])
     if not missing:
         return
-    missing -= _share(stage, purse, asset, gains, missing)
+    missing -= _share(stage, purse, market, gains, missing)
     purse.pay(asset, debt, fund, missing, PostReason.BAD_DEBT)
     for scope in scopes:
         purse.pay(asset, fund, scope, -money[scope], PostReason.SOCIALISED)
 
 
-def _share(stage: Stage, purse: Purse, asset: int, gains: dict[int, int], missing: int) -> int:
+def _share(stage: Stage, purse: Purse, market: int, gains: dict[int, int], missing: int) -> int:
     """Each winner keeps floor(gain * collected / owed); return what they were charged."""
-    fund = stage.holder(HolderKind.FUND, asset)
+    fund, asset = fund_of(stage, market), stage.plain[market].asset
     external = stage.holder(HolderKind.EXTERNAL, asset)
     winners = {who: gain for who, gain in sorted(gains.items()) if gain > 0 and who != external}
     if not winners:

@@ -7,7 +7,6 @@ from itertools import zip_longest
 from typing import NamedTuple
 
 from ordercascade.enums import (
-    HolderKind,
     MarketKind,
     MarkRefresh,
     NoteKind,
@@ -20,6 +19,7 @@ from ordercascade.replay.ahead import AHEAD, ahead_due
 from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
+from ordercascade.replay.funds import fund_of
 from ordercascade.replay.inherited import Inherited, mend
 from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
@@ -288,7 +288,7 @@ class Player:
         if not (stage.terms.bracketed and linear):
             self.findings.gap("insured", "margins not named, or inverse markets (orders)")
             return Insured()
-        fund = stage.balance(HolderKind.FUND, stage.plain[order.market].asset)
+        fund = stage.ledger.collateral[fund_of(stage, order.market)]
         return settle_fills(stage, order, held, fund, fills)
 
     def _scopes(self, k: int) -> None:

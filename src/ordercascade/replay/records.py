@@ -144,6 +144,8 @@ def play_funds(stage: Stage, before: dict[int, int], first: int, rows: Sequence[
             want = f"have a row of funds for holder {holder}: {now}"
             findings.fail("funds", "steps", findings.step, "step", want, findings.step)
         kind = ledger.holders[holder].kind
+        if kind == HolderKind.FUND and now != balance:
+            stage.past.fell(stage, holder, balance)
         if kind == HolderKind.FUND and now < 0:
             findings.fail("funds", "funds", number, "balance", "be 0 or more", now)
         if kind == HolderKind.BAD_DEBT and now > 0:
@@ -152,11 +154,9 @@ def play_funds(stage: Stage, before: dict[int, int], first: int, rows: Sequence[
 
 def balances(stage: Stage) -> dict[int, int]:
     """Return the balance of each holder that has rows of funds."""
-    return {
-        holder: stage.ledger.collateral[holder]
-        for (kind, _), holder in stage.ledger.venue_holders.items()
-        if kind in RECORDED
-    }
+    named = stage.ledger.venue_holders.items()
+    holders = [holder for (kind, _), holder in named if kind in RECORDED]
+    return {h: stage.ledger.collateral[h] for h in (*holders, *stage.ledger.funds.values())}
 
 
 # Scopes.

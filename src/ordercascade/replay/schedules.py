@@ -18,7 +18,8 @@ class Schedule:
     def __init__(self, said: Mapping[str, Any]) -> None:
         self.kind = str(said["kind"])
         self.at_entry = said.get("base") == "entry"
-        self.fee = int(said.get("fee_ppm", 0))
+        fee, late = int(said.get("fee_ppm", 0)), said.get("fee_base") == "bankruptcy"
+        self.fee, self.closing = (0, fee) if late else (fee, 0)  # at the mark, at bankruptcy
         self.by_lots = said.get("by", "value") == "size"
         self.numbers = {k: int(v) for k, v in said.items() if isinstance(v, int)}
         self.rows = _rows(self.kind, said, self.numbers)
@@ -46,6 +47,9 @@ class Schedule:
     def _rate(self, size: int) -> int:
         """Return maintenance in parts per 10^12 of a position whose rate goes with its size."""
         n = self.numbers
+        if self.kind == "risk":
+            factor = n["long_ppm"] if size > 0 else n["short_ppm"]
+            return (factor + n["slippage_ppm"]) * PPM
         if self.kind == "size":
             return n["maintenance_ppm"] * PPM + abs(size) * n["increment_ppt"]
         return -(-self._first(size) * n["scalar_ppm"] // PPM)
@@ -58,6 +62,8 @@ class Schedule:
 
     def initial(self, size: int, value: int, interest: int) -> int:
         """Return the initial margin at this open interest in value."""
+        if self.kind == "risk":  # of the position alone: open orders are no part of a scope's row
+            return -(-abs(value) * self._rate(size) // PPT) * self.numbers["initial_ppm"] // PPM
         if not self.rows:
             return -(-abs(value) * self._first(size) // PPT) + self.numbers.get("fixed", 0)
         rate = self.row(size, value)[3]

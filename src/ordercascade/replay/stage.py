@@ -9,6 +9,7 @@ from ordercascade.enums import HolderKind, Told
 from ordercascade.replay.book import Book
 from ordercascade.replay.feeds import Feed
 from ordercascade.replay.findings import Findings
+from ordercascade.replay.funds import Past
 from ordercascade.replay.ledger import Ledger
 from ordercascade.replay.rows import Account, Mark, Opened
 from ordercascade.replay.terms import PPM, MarketTerms, VenueTerms
@@ -130,6 +131,7 @@ class Stage:
             asset: sum(row.collateral for row in accounts if row.asset == asset)
             for asset in self.assets
         }
+        self.past = Past()
         self.broke: set[int] = set()  # flat scopes below zero
         self.ended: set[int] = set()  # markets that have expired
         self.called: set[int] = set()  # scopes between a margin call and their release

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from ordercascade.duties import LotSide
 from ordercascade.enums import (
     AdlWhen,
     OrderLimit,
@@ -45,6 +46,12 @@ class Stages(NamedTuple):
     search_ppm: int = 0
     initial_ppm: int = 0
     release_ppm: int = 0
+    fund_market: int = 0
+    social_side: int = LotSide.BOTH
+    day_ns: int = 0
+    day_at_ns: int = 0
+    drawdown_ppm: int = 0
+    drawdown_ns: int = 0
 
 
 class Sizes(NamedTuple):

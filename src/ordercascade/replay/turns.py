@@ -15,11 +15,11 @@ from ordercascade.enums import (
     Residual,
     ShortfallAt,
     StepKind,
-    Takeover,
     TakeoverWhen,
     TrancheRule,
 )
 from ordercascade.replay.ahead import enter_round
+from ordercascade.replay.funds import fund_of, taker_of
 from ordercascade.replay.margins import Held, equity_of, healthy
 from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import Settlement
@@ -76,6 +76,7 @@ class Turn:
     def enter(self, step: Step, number: int, settlement: Settlement) -> None:
         """Go on to a step of the `number`-th settlement: what was due before it must be done."""
         key = (number, step.round)
+        self.stage.past.enter(self.stage, step.time_ns)
         enter_round(self.stage, step, key)
         if step.kind == StepKind.BOUND and step.step == self.stage.count - 1:
             self.end()  # `steps_max` may cut anything short.
@@ -184,8 +185,9 @@ class Turn:
     def _skew(self, market: int) -> int:
         """Users' scopes are the other side of external, fund and vault."""
         asset = self.stage.plain[market].asset
-        kinds = (HolderKind.EXTERNAL, HolderKind.FUND, HolderKind.VAULT)
-        return -sum(self.stage.ledger.size(self.stage.holder(k, asset), market) for k in kinds)
+        others = [self.stage.holder(k, asset) for k in (HolderKind.EXTERNAL, HolderKind.VAULT)]
+        others.append(fund_of(self.stage, market))
+        return -sum(self.stage.ledger.size(who, market) for who in others)
 
     def _end_round(self, step: Step, *, idle: bool) -> None:
         """The next step is another round's: this one must be finished.
@@ -327,16 +329,18 @@ def may_take(stage: Stage, held: Held) -> bool:
     stages = stage.terms.stages
     if not stages.takeover:
         return False
-    if not stages.takeover_cap_ppm or not held.legs:
-        return True
-    fund = stages.takeover == Takeover.FUND
-    asset = stage.plain[held.legs[0][0]].asset
-    taker = stage.holder(HolderKind.FUND if fund else HolderKind.VAULT, asset)
-    sums = [
-        sum(abs(stage.plain[m].worth(size, stage.marks[m])) for m, size, _ in each.legs)
-        for each in (stage.ledger.held(taker), held)
-    ]
-    return sum(sums) * PPM <= stage.ledger.collateral[taker] * stages.takeover_cap_ppm
+    legs: dict[int, list[tuple[int, int, int]]] = {}
+    for leg in held.legs:
+        legs.setdefault(taker_of(stage, leg[0]), []).append(leg)
+    for taker, added in legs.items():
+        if stage.past.drawn_down(stage, taker):
+            return False
+        mine = [*stage.ledger.held(taker).legs, *added]
+        value = sum(abs(stage.plain[m].worth(size, stage.marks[m])) for m, size, _ in mine)
+        room = stage.ledger.collateral[taker] * stages.takeover_cap_ppm
+        if stages.takeover_cap_ppm and value * PPM > room:
+            return False
+    return True
 
 
 def check_parts(stage: Stage, ordered: Ordered, parts: dict[str, int]) -> None:
