@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ordercascade.config import schema
     from ordercascade.core.book import OrderBook
     from ordercascade.core.messages import FILL_DTYPE, FIRED_DTYPE, MESSAGE_DTYPE, WIDE_DTYPE
+    from ordercascade.duties import TrancheRule
     from ordercascade.enums import (
         AdlRule,
         AdlTrigger,
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
         Takeover,
         TakeoverWhen,
         TimeInForce,
-        TrancheRule,
         TriggerBy,
     )
     from ordercascade.errors import (
@@ -146,6 +146,7 @@ _HOMES = {
     "OrderBook": "core.book",
     "Scenario": "scenario",
     "Tape": "tape",
+    "TrancheRule": "duties",
     "Venue": "venue",
     "World": "run",
     "schema": "config",

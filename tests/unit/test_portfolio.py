@@ -599,6 +599,16 @@ def test_interest_and_collaterals_are_refused() -> None:
         world.start()
 
 
+def test_accounts_in_hedge_mode_are_refused() -> None:
+    """A scenario's lots are of a market: two legs of one would be counted twice."""
+    _, venue = listed({"kind": CALL})
+    with pytest.raises(ConfigError, match="hedge mode"):
+        venue.open_account(hedge=True)
+    account = venue.open_account()
+    with pytest.raises(ConfigError, match="hedge mode"):
+        venue.hedge(account)
+
+
 def test_a_running_venue_keeps_to_what_a_portfolio_can_have() -> None:
     world, venue = listed({"kind": CALL})
     opened(venue, 10**6)

@@ -350,7 +350,8 @@ cdef int _check_hedged(const State* s, const State* rules) except -1:
     for name, unfit in (
             ("stages.insured", g.insured), ("stages.adl_overlap", g.adl_overlap),
             ("stages.variation", g.variation), ("stages.release_ppm", g.release_ppm != 0),
-            ("calls", rules.calls != NULL), ("collateral", s.pledges != NULL)):
+            ("calls", rules.calls != NULL), ("collateral", s.pledges != NULL),
+            ("portfolio", s.grids != NULL)):
         if unfit:
             raise ConfigError(name, "cannot be run yet where accounts are in hedge mode")
     if rules.rules.cancel == CANCEL_NONE:
