@@ -292,9 +292,7 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 class AccountConfig(Strict, frozen=True, kw_only=True):
     """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
 
-    `assets` are amounts of collaterals of the venue. With `hedge` a market may have a long and a
-    short position: two legs of one scope.
-    """
+    `assets`: amounts of the venue's collaterals. `hedge`: a market has a long and a short leg."""
 
     name: str
     hedge: bool = False

@@ -28,7 +28,8 @@ from ordercascade.plan import Account, VenuePlan
 from ordercascade.populations import Names, insolvent
 from ordercascade.progress import Progress, bar
 from ordercascade.scenario import Scenario, hash_of
-from ordercascade.venue import Owners, Venue
+from ordercascade.standing import Owners
+from ordercascade.venue import Venue
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape

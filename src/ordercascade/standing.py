@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ordercascade.plan import VenuePlan
+from ordercascade.populations import Names
 from ordercascade.portfolios import given_marks
+
+
+class Owners(NamedTuple):
+    """Whose the accounts of a built venue are: ids by name, and which have two legs."""
+
+    names: Names
+    legs: Mapping[int, tuple[str, ...]] = {}
 
 
 class Standing(NamedTuple):

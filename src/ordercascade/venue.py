@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ordercascade import presets, toml
 from ordercascade.checks import CASH_MAX, check_order, member, once, whole
@@ -25,20 +25,12 @@ from ordercascade.errors import ConfigError, InputError, InputTypeError, RangeEr
 from ordercascade.exact import plain, time_ns
 from ordercascade.market import Market, Number
 from ordercascade.plan import VenuePlan, venue_plan
-from ordercascade.populations import Names
 from ordercascade.portfolios import forget_options
-from ordercascade.standing import Standing, stood
+from ordercascade.standing import Owners, Standing, stood
 from ordercascade.upcoming import alone, answering, ending, give_answer, plan_end
 
 if TYPE_CHECKING:
     from ordercascade.tape import Tape
-
-
-class Owners(NamedTuple):
-    """Whose the accounts of a built venue are: ids by name, and which have two legs."""
-
-    names: Names
-    legs: Mapping[int, tuple[str, ...]] = {}
 
 
 class Venue:

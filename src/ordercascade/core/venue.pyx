@@ -431,8 +431,7 @@ cdef class Venue:
         """Make the account's position in a market isolated; its scope id, or POSITION_OPEN."""
         self._idle()
         account = self._account(account)
-        m = self._market(market)
-        return self._whole_again(user_isolate(&self.s, account, m, &self.torn))
+        return self._whole_again(user_isolate(&self.s, account, self._market(market), &self.torn))
 
     def move_isolated(self, account, market, amount):
         """Move collateral from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
