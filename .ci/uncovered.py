@@ -38,6 +38,8 @@ TESTS = [
     "property/test_collateral_worlds.py",
     "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
+    "property/test_portfolios.py",
+    "property/test_hedged_worlds.py",
     "property/test_roll_back.py",
     "property/test_schedule.py",
     "property/test_surcharges.py",
@@ -49,9 +51,10 @@ TESTS = [
         " backed_stages closing_fee funds fund_words"
         " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
-        " gates interplay inverse ladder levels margin mechanisms monitor populate populations"
-        " quanto reserve run scalar scenario schedule slices stage_corners stages state_hash_fields"
-        " tape tape_file tranches surcharges interest triggers turned_leg waterfall"
+        " gates hedged_doors hedged_orders hedging interplay inverse ladder levels margin"
+        " mechanisms monitor options populate populations portfolio portfolio_words quanto reserve"
+        " run scalar scenario schedule slices stage_corners stages state_hash_fields tape tape_file"
+        " tranches surcharges interest triggers turned_leg waterfall wind_up"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

@@ -49,8 +49,8 @@ CORRIDORS = [
         " core.portfolio core.options core.collateral"
         " core.funds core.statecopy core.bounds core.arriving core.reserve core.initial core.gates"
         " core.flock core.watch"
-        " core.opening core.steps core.conversion core.halting core.blocks core.outside core.users"
-        " core.bulk"
+        " core.opening core.steps core.hedging core.conversion core.halting core.blocks"
+        " core.outside core.users core.bulk"
         " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
         " core.stages core.listing core.closefee core.questions core.closeout core.reopening"
         " core.rating core.interest core.due"
@@ -61,9 +61,9 @@ CORRIDORS = [
         3,
         "exact progress margin keys venuekeys optionkeys record market data stagekeys config funds"
         " collaterals safeguards guards toml override presets surcharges books populations staging"
-        " schedules marks brakes slices policies ahead portfolios marketplan plan agenda scenario"
-        " scenarios tables frames handed backed summary tape_file tape engine standing upcoming"
-        " venue run",
+        " schedules marks brakes slices policies plugged ahead portfolios marketplan plan agenda"
+        " scenario scenarios tables legs frames handed backed summary tape_file tape engine standing"
+        " upcoming venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

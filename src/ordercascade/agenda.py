@@ -200,7 +200,7 @@ def _jump(venues: Sequence[VenuePlan], item: JumpConfig, path: str) -> Jump:
 
 
 def _volatility(venues: Sequence[VenuePlan], item: VolatilityConfig, path: str) -> Volatility:
-    venue, index, plan_ = _where(venues, item.venue, item.market, path)
+    venue, index, plan_ = _where(venues, item.venue, item.market, path, options=True)
     options = [each.option for each in venues[venue].markets if each.option is not None]
     if item.volatility is not None and plan_.option is None:
         raise ConfigError(f"{path}.market", "must be an option; for all on it give a factor")
@@ -254,11 +254,19 @@ def funding_terms(item: MarketPlan) -> dict[str, Any]:
 
 
 def _where(
-    venues: Sequence[VenuePlan], venue: str | None, market: str | None, path: str
+    venues: Sequence[VenuePlan],
+    venue: str | None,
+    market: str | None,
+    path: str,
+    *,
+    options: bool = False,
 ) -> tuple[int, int, MarketPlan]:
     at = _pick(f"{path}.venue", "venue", venue, [plan_.name for plan_ in venues])
     names = [item.market.name for item in venues[at].markets]
     index = _pick(f"{path}.market", "market", market, names)
+    if venues[at].markets[index].option is not None and not options:
+        rule = "is an option: it has no book, no outside price and no funding"
+        raise ConfigError(f"{path}.market", rule, names[index])
     return at, index, venues[at].markets[index]
 
 

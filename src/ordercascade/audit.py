@@ -15,6 +15,7 @@ from html import escape
 from typing import NamedTuple
 
 from ordercascade.enums import HolderKind, Stop
+from ordercascade.legs import hedged
 from ordercascade.replay.ahead import check_all_called
 from ordercascade.replay.backing import check_backing
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
@@ -27,7 +28,10 @@ from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
-UNEXPLAINED = ("breakers", "slices", "collaterals", "surcharges", "interest", "portfolio")
+UNEXPLAINED = (
+    *("breakers", "slices", "collaterals", "surcharges", "interest"),
+    *("portfolio", "plugins"),
+)
 ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
 SHOWN = 5  # failures of one check in a text
 
@@ -139,6 +143,11 @@ def audit(tape: Tape) -> Audit:
 
 def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> None:
     """Play the tape, unless a venue has rules whose decisions the tape does not explain."""
+    if hedged(tape.tables):
+        for check in list(CHECKS)[1:]:
+            findings.gap(check, "accounts are in hedge mode: legs are not played again (steps)",
+                         len(tape))  # fmt: skip
+        return
     unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
     if not unexplained:
         _play(tape, terms, findings)

@@ -56,6 +56,20 @@ def expiry_line(f: Figures, k: int) -> str:
     return f"{units.name} expires: {plural(count, 'position')} settled at {units.price(price)}"
 
 
+def netting_lines(f: Figures, span: tuple[int, int]) -> list[str]:
+    """Tell of the pairs that were netted in a settlement."""
+    kinds = f.column("steps", "kind")[slice(*span)]
+    steps = (np.flatnonzero(kinds == StepKind.NETTING) + span[0]).tolist()
+    return [f"  {netting_line(f, k)} (step {k})" for k in steps]
+
+
+def netting_line(f: Figures, k: int) -> str:
+    """Say how many lots of both legs of a hedged account were closed against one another."""
+    price, lots = _note(f, k, NoteKind.NETTED)
+    units, who = f.market("steps", k), f.who(f.venue(k), f.cell("steps", "scope", k))
+    return f"{who} nets {units.size(lots)} long against short at {units.price(price)}"
+
+
 def end_lines(f: Figures) -> list[str]:
     """Tell of each market that has expired."""
     steps = np.flatnonzero(f.column("steps", "kind") == StepKind.EXPIRY).tolist()

@@ -34,6 +34,7 @@ from ordercascade.venuekeys import (
     InterestConfig,
     JumpConfig,
     MarginCallsConfig,
+    PluginConfig,
 )
 
 # Keys of later work and the valid key nearest to each.
@@ -201,6 +202,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     liquidation_fee: Exact | None = None
     liquidation_fee_to: Literal["fund", "fees"] | None = None
     liquidation_pays_taker: bool | None = None
+    pairs: Literal["kept", "net"] | None = None  # of hedged accounts, before an order
     haircut_impact: Exact | None = None  # Y of collaterals that state volatility and volume
     fund: FundConfig | None = None
     adl: AdlConfig | None = None
@@ -290,10 +292,12 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 class AccountConfig(Strict, frozen=True, kw_only=True):
     """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
 
-    `assets` are amounts of collaterals of the venue.
+    `assets` are amounts of collaterals of the venue. With `hedge` a market may have a long and a
+    short position: two legs of one scope.
     """
 
     name: str
+    hedge: bool = False
     collateral: Exact | None = None
     assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
@@ -319,6 +323,7 @@ class VenueConfig(Rules, frozen=True, kw_only=True):
     answer: tuple[AnswerConfig, ...] = ()
     interest: InterestConfig | None = None
     portfolio: PortfolioConfig | None = None
+    plugin: tuple[PluginConfig, ...] = ()
 
 
 class ShockConfig(Strict, frozen=True, kw_only=True):

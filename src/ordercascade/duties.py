@@ -67,3 +67,18 @@ class VolMove(IntEnum):
     DOWN = -1
     SAME = 0
     UP = 1
+
+
+class Leg(IntEnum):
+    """Which of an account's positions in a market a liquidation closed: ADR 21."""
+
+    NET = 0
+    LONG = 1
+    SHORT = 2
+
+
+class PairRule(IntEnum):
+    """What happens to a hedged scope that holds both legs of a market, before its order."""
+
+    KEPT = 0
+    NET = 1

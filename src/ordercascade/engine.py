@@ -24,7 +24,9 @@ from ordercascade.exact import plain
 from ordercascade.market import Market, Number
 from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
+from ordercascade.plugged import told as plugs_told
 from ordercascade.populations import Cohort
+from ordercascade.portfolios import margined
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
 from ordercascade.surcharges import told as surcharge_told
@@ -56,7 +58,7 @@ def rules_of(plan: VenuePlan, seed: int) -> dict[str, Any]:
     rules = plan.arguments | stages_of(plan) | plan.guards()
     if rules["adl_rule"] == AdlRule.RANDOM:
         closing = import_module("ordercascade.mechanisms.closing")
-        rules["backstop"] = closing.Deleverage(AdlRule.RANDOM, seed=seed)
+        rules.setdefault("backstop", closing.Deleverage(AdlRule.RANDOM, seed=seed))
     return rules
 
 
@@ -194,7 +196,7 @@ def meta_of(venues: Sequence[VenuePlan]) -> dict[str, Any]:
                 "multiplier": item.market.multiplier,
                 "price_max": item.market.price_max,
                 "size_max": item.market.size_max,
-                **_margin_told(item),
+                **({} if item.market.name in margined(venue.config) else _margin_told(item)),
                 **{name: int(item.arguments[name]) for name in MARKET_RULES},
                 **({"source": -1, "oracle": item.feed} if item.feed else {}),
                 **({"expiry": [int(cell) for cell in item.expiry]} if item.expiry else {}),
@@ -226,6 +228,8 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
     told |= ahead_told(venue.ahead.rules)
     if venue.portfolio:
         told["portfolio"] = True
+    if venue.plugs:
+        told["plugins"] = plugs_told(venue.plugs)
     if venue.config.interest is not None:
         told["interest"] = True
     return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})

@@ -126,6 +126,7 @@ class StepKind(IntEnum):
     RATES = 15
     INTEREST = 16
     EXPIRY = 17
+    NETTING = 18  # both legs of a hedged scope's market, against one another
 
 
 class Outcome(IntEnum):
@@ -177,6 +178,8 @@ class NoteKind(IntEnum):
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
     EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
     VOLATILITY = 13  # a: an option's volatility now, ppm; b: what it was
+    HEDGED = 14  # a: account in hedge mode; b: number of its short legs; market: the venue
+    NETTED = 15  # a: price; b: lots of each leg
 
 
 class MarketKind(IntEnum):

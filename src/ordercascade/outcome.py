@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ordercascade import inheritance
+from ordercascade import inheritance, legs
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, Outcome, PostReason, Side, StepKind, Stop
 from ordercascade.figures import Figures, Pair, percent, plural, read, seconds, some
@@ -129,6 +129,9 @@ def _book_left(f: Figures) -> Iterator[str]:
 def _next_in_line(f: Figures) -> Iterator[str]:
     if len({venue for venue, _ in f.units}) != 1:
         return  # The scopes table does not say whose scope it is.
+    if legs.hedged(f.tape.tables):
+        yield "Accounts in hedge mode have two legs a market: who is next is not told"
+        return
     for (venue, market), units in f.units.items():
         sizes = positions(f, venue, market)
         if not any(n for k, n in sizes.items() if _is_scope(f, venue, k)):

@@ -35,6 +35,7 @@ from ordercascade.config import (
 from ordercascade.contracts import kind_of
 from ordercascade.data.brackets import EngineBracket, read_brackets, schedule
 from ordercascade.data.positions import Opening, opening, read_positions
+from ordercascade.duties import PairRule
 from ordercascade.enums import (
     AdlRule,
     CancelPolicy,
@@ -55,6 +56,7 @@ from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.mechanisms.slices import Slices
+from ordercascade.plugged import Plugged, fitted, plugged
 from ordercascade.policies import fee_rates, slices, tranche
 from ordercascade.populations import Cohort, cohort, judge
 from ordercascade.portfolios import (
@@ -90,6 +92,7 @@ class VenuePlan(NamedTuple):
     ahead: Ahead = Ahead()
     funds: tuple[int, ...] = ()  # by market, where each has its own; `fund` is their sum
     portfolio: Arguments = {}  # noqa: RUF012  (never changed)
+    plugs: tuple[Plugged, ...] = ()
 
     def guards(self) -> Arguments:
         """Return gates, levels and fresh mechanisms as arguments of `add_venue`."""
@@ -100,7 +103,7 @@ class VenuePlan(NamedTuple):
             made["breakers"] = [Breaker(**numbers) for numbers in self.breakers]
         if self.surcharges:
             made["surcharges"] = [surcharge_made(numbers) for numbers in self.surcharges]
-        return made
+        return fitted(self.plugs, made)
 
 
 class Account(NamedTuple):
@@ -110,6 +113,7 @@ class Account(NamedTuple):
     deposit: int
     positions: tuple[Opening, ...]
     assets: Mapping[int, int] = {}
+    hedge: bool = False
 
 
 def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
@@ -171,6 +175,11 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
         warned,
         funds if config.fund is not None and config.fund.scope == "market" else (),
         portfolio_terms(config.portfolio, units, path),
+        plugged(
+            config,
+            [hook for hook, has in (("liquidation", planned or stages.policy),) if has],
+            path,
+        ),
     )
 
 
@@ -305,6 +314,7 @@ def _rules(config: VenueConfig, path: str) -> Arguments:
         "liquidation_pays_taker": bool(config.liquidation_pays_taker),
         "adl_rule": word(AdlRule, adl.rule if adl else None),
         "adl_trigger": adl_trigger(config),
+        **({"pairs": word(PairRule, config.pairs)} if config.pairs else {}),
     }
 
 
@@ -315,16 +325,23 @@ def _account(markets: Mapping[str, Market], config: AccountConfig, path: str) ->
         if position.market not in markets:
             rule = f"must be a market of the venue ({', '.join(markets)})"
             raise ConfigError(f"{place}.market", rule, position.market)
-        if any(row.market == position.market for row in positions):
-            raise ConfigError(f"{place}.market", "has a position of this account already")
-        positions.append(_position(markets[position.market], config.name, position, place))
+        made = _position(markets[position.market], config.name, position, place)
+        for row in positions:
+            if row.market != made.market:
+                continue
+            if not config.hedge or (row.size > 0) == (made.size > 0):
+                raise ConfigError(f"{place}.market", "has a position of this account already")
+            if row.isolated != made.isolated:
+                rule = "must be as that of the other leg: both belong to one scope"
+                raise ConfigError(f"{place}.margin", rule, position.margin)
+        positions.append(made)
     deposit = sum(row.collateral for row in positions if not row.isolated)
     if config.collateral is not None and markets:
         settled = next(iter(markets.values()))
         deposit += located(f"{path}.collateral", settled.to_amount, config.collateral)
     if deposit < 0:
         raise ConfigError(f"{path}.collateral", "must be 0 or more", deposit)
-    return Account(config.name, deposit, tuple(positions))
+    return Account(config.name, deposit, tuple(positions), hedge=config.hedge)
 
 
 def _position(market: Market, account: str, config: Any, path: str) -> Opening:

@@ -242,12 +242,14 @@ def build(scenario: Scenario, engine: Any = None) -> Built:
             for side, rows in zip(Side, book, strict=True):
                 for price, size in rows:
                     venue.seed_level(index, side, price, size)
-        said = _open_accounts(venue, plan, scenario.accounts(plan))
+        accounts = scenario.accounts(plan)
+        said = _open_accounts(venue, plan, accounts)
+        legs = {said[each.name]: ("long", "short") for each in accounts if each.hedge}
         runs = []
         for crowd in scenario.cohorts(plan, books, said):
             first = open_crowd(venue, plan, crowd, books)
             runs.append((crowd.name, first, len(crowd.drawn.deposits)))
-        owners.append(Owners(Names(said, runs)))
+        owners.append(Owners(Names(said, runs), legs))
         stream, number = f"answer/{plan.name}", len(owners) - 1
         names = owners[number].names
         give_answers(world, number, plan.ahead.answers, scenario.seed, stream, names)
@@ -264,7 +266,8 @@ def _open_accounts(venue: Any, plan: VenuePlan, accounts: list[Account]) -> dict
     markets = {item.market.name: index for index, item in enumerate(plan.markets)}
     names: dict[str, int] = {}
     for account in accounts:
-        owner = names[account.name] = int(venue.open_account())
+        how = {"hedge": True} if account.hedge else {}
+        owner = names[account.name] = int(venue.open_account(**how))
         apart = [row for row in account.positions if row.isolated]
         money = account.deposit + sum(row.collateral for row in apart)
         if money:
@@ -363,7 +366,9 @@ def _same_index(before: Scenario, after: Scenario) -> None:
 
 
 def _same_stages(before: VenuePlan, after: VenuePlan, path: str) -> None:
-    """Refuse other stages, and what would forget the past of a window."""
+    """Refuse other stages, and what would forget the past of a window or of a plug-in."""
+    if before.plugs or after.plugs:
+        raise ConfigError(f"{path}.plugin", "must go without: rules beside it stay in a run")
     for key, was, will in (
         ("takeover", before.staged.stages, after.staged.stages),
         ("mm_base", [m.margins for m in before.markets], [m.margins for m in after.markets]),

@@ -26,21 +26,25 @@ class Standing(NamedTuple):
 
 
 def stood(
-    venue: Any, plan: VenuePlan, whose: tuple[int, int, int | None], marks: Sequence[int]
+    venue: Any,
+    plan: VenuePlan,
+    whose: tuple[int, int, int | None],
+    marks: Sequence[int],
+    legs: Sequence[str | None] = (None,),
 ) -> Standing:
     """Return margin at given marks: SEMANTICS §1, the same whole numbers as the engine's.
 
-    `whose`: account, scope, and the market of an isolated one.
+    `whose`: account, scope, and the market of an isolated one; `legs`: of an account in hedge mode.
     """
     account, scope, at = whose
     equity, maintenance, lots = int(venue.collateral(scope)), 0, 0
     for index, item in enumerate(plan.markets):
-        size, cost = venue.position(scope, index)
-        value = item.market.worth(size, marks[index])
-        equity += value - cost
-        lots += abs(size)
-        if size:
-            maintenance += item.maintenance(abs(value))
+        for leg in legs:
+            size, cost = venue.position(scope, index, leg=leg)
+            value = item.market.worth(size, marks[index])
+            equity += value - cost
+            lots += abs(size)
+            maintenance += item.maintenance(abs(value)) if size else 0
     asked = plan.collaterals or plan.portfolio
     if asked or any(item.margins for item in plan.markets):
         equity, maintenance = venue.what_if(scope, given_marks(marks))

@@ -119,6 +119,7 @@ def _between(f: Figures, spans: Sequence[Pair]) -> list[str]:
         quiet: list[str] = []
         for span in spans:
             quiet += ["", *_outside(f, span), *calling.call_lines(f, span)]
+            quiet += calling.netting_lines(f, span)
             quiet += [*inheritance.kept(f, span), "nobody is liquidated"]
         return quiet
     count = sum(len(_outside_steps(f, span)) for span in spans)
@@ -133,7 +134,7 @@ def _cascade(f: Figures, span: Pair, top: int) -> list[str]:
     rows = f.within("liquidations", span)
     generation = f.column("steps", "generation")[f.column("liquidations", "step")[rows]]
     lines = ["", *_outside(f, span), *calling.call_lines(f, span), *gate_lines(f, span)]
-    lines += inheritance.kept(f, span)
+    lines += [*calling.netting_lines(f, span), *inheritance.kept(f, span)]
     for g in np.unique(generation).tolist():
         lines += ["", *_generation(f, span, rows[generation == g], g, top)]
     return [*lines, *inheritance.outright(f, span), *emptied_lines(f, span)]

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ordercascade import backed
+from ordercascade import backed, legs
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, PostReason, Side, StepKind
 from ordercascade.handed import handed_over, paid_by_scopes, total
@@ -332,7 +332,7 @@ class _Equity:
         self._add(key, self._scopes, self._owner, amount)
 
     def to_accounts(self, column: str, amount: Int64) -> None:
-        key = self._s.venue("fills") << 32 | self._s.tables["fills"][column]
+        key = legs.owners(self._s.tables, self._s.venue("fills"), self._s.tables["fills"][column])
         self._add(key, self._accounts, np.arange(len(self._accounts)), amount)
 
     def _add(self, key: Int64, known: Int64, owner: Int64, amount: Int64) -> None:

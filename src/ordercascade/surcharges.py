@@ -43,7 +43,11 @@ ALLOWED = {
     "volatility_fee": {"to_fund"} | VOLATILE,
     "contagion_buffer": {"weight", "every_s", "apply_to"},
 }
-BY_SIZE = ("size", "skew", "risk")  # schedules whose rates depend on the size
+# Schedules to which no constant can be added.
+FIXED = {
+    "skew": "its maintenance is a share of its initial rate",
+    "risk": "its initial margin is a multiple of maintenance",
+}
 FACTOR_MAX = 1000 * PPM  # of k, slope, weight
 # Key -> (argument, the most it may be in ppm).
 SHARES = {
@@ -71,8 +75,8 @@ def surcharges_of(
     """Return a venue's surcharges; `tables` are brackets and kind of schedule of each market."""
     said = config.surcharge or ()
     for (_, kind), market in zip(tables, config.market, strict=True):
-        if said and kind in BY_SIZE:
-            rule = f"cannot move the rates of {market.name}: its schedule has no rows"
+        if said and kind in FIXED:
+            rule = f"cannot move the rates of {market.name}: {FIXED[kind]}"
             raise ConfigError(f"{path}.surcharge", rule, kind)
     rows = [table for table, _ in tables]
     return tuple(

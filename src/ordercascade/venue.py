@@ -35,9 +35,10 @@ if TYPE_CHECKING:
 
 
 class Owners(NamedTuple):
-    """Whose the accounts of a built venue are: ids by name."""
+    """Whose the accounts of a built venue are: ids by name, and which have two legs."""
 
     names: Names
+    legs: Mapping[int, tuple[str, ...]] = {}
 
 
 class Venue:
@@ -71,6 +72,7 @@ class Venue:
         self._venue: Any = None
         self._names: Mapping[str, int] = {}
         self._accounts = 0
+        self._legs: dict[int, tuple[str, ...]] = {}  # of hedged accounts
         self._waiting = self._plan.fund  # deposits of before the start
         self._meta = meta_of((self._plan,))
 
@@ -82,7 +84,8 @@ class Venue:
         made = object.__new__(cls)
         made._world, made._venue, made._plan = world, venue, plan
         made._names = owners.names
-        made._accounts, made._meta = len(owners.names), meta
+        made._accounts, made._meta = len(owners.names) + len(owners.legs), meta
+        made._legs = dict(owners.legs)
         return made
 
     @property
@@ -95,11 +98,14 @@ class Venue:
         """The venue's markets by name."""
         return {item.market.name: item.market for item in self._plan.markets}
 
-    def open_account(self) -> int:
-        """Return a new account: 1, 2, …"""
-        self._do(lambda venue: venue.open_account())
-        self._accounts += 1
-        return self._accounts
+    def open_account(self, *, hedge: bool = False) -> int:
+        """Return a new account: 1, 2, …; with `hedge` its long and short legs are told apart."""
+        if type(hedge) is not bool:
+            raise InputTypeError("hedge", "True or False", hedge)
+        self._do(lambda venue: venue.open_account(hedge=hedge))
+        self._accounts += 1 + hedge  # Its short legs trade under a number of their own.
+        self._legs |= {self._accounts - 1: ("long", "short")} if hedge else {}
+        return self._accounts - hedge
 
     def deposit(self, account: int | str, money: Number, *, asset: str | None = None) -> None:
         """Pay into the account's cross scope; `asset` is a collateral, else what it settles in."""
@@ -136,9 +142,7 @@ class Venue:
         scope = int(self._venue.isolate(owner, at))
         if scope < 0:
             return _answer(scope)
-        if amount == 0:
-            return 0
-        return _answer(self._venue.move_isolated(owner, at, amount))
+        return _answer(self._venue.move_isolated(owner, at, amount)) if amount else 0
 
     def move_isolated(self, account: int | str, market: str, money: Number) -> int:
         """Move money from cross to isolated (> 0) or back (< 0): 0 or Reject.INSUFFICIENT."""
@@ -157,6 +161,7 @@ class Venue:
         price: Number | None = None,
         tif: TimeInForce = TimeInForce.GTC,
         flags: OrderFlag = OrderFlag.NONE,
+        leg: str | None = None,
     ) -> int:
         """Submit an order (without a price: at market); return its id, 0, or a Reject.
 
@@ -169,7 +174,7 @@ class Venue:
         lots, owner = units.to_lots(size), self._account(account)
         asked, taken, alive, bits = check_order(kind, side, tif, flags)
         self._start(at, ticks)
-        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits))
+        return _answer(self._venue.submit(owner, at, taken, ticks, lots, asked, alive, bits, leg))
 
     def cancel(self, account: int | str, market: str, order: int) -> Decimal | Reject:
         """Cancel an order; return the size that was open, or a Reject."""
@@ -204,12 +209,12 @@ class Venue:
             return self._settled().to_money(self._plan.fund)
         return self._settled().to_money(self._venue.fund)
 
-    def position(self, account: int | str, market: str) -> Decimal:
-        """Return a position's signed size."""
+    def position(self, account: int | str, market: str, leg: str | None = None) -> Decimal:
+        """Return a position's signed size; in hedge mode of its leg, "long" or "short"."""
         owner, at = self._account(account), self._market(market)
         self._start()
         scope = self._venue.scope_of(owner, at)
-        size = self._venue.position(scope, at)[0] if scope >= 0 else 0
+        size = self._venue.position(scope, at, leg=leg)[0] if scope >= 0 else 0
         return self._units(market).to_size(size)
 
     def standing(self, account: int | str) -> tuple[Standing, ...]:
@@ -228,24 +233,24 @@ class Venue:
         """Return the scopes that a settlement would liquidate now, by scope id."""
         marks = self._marks()
         risky = {int(scope) for scope in self._venue.at_risk()}
-        found: dict[int, Standing] = {}
-        for account in range(1, self._accounts + 1) if risky else ():
-            for scope, at in self._scopes(account):
-                if scope in risky:
-                    found[scope] = stood(self._venue, self._plan, (account, scope, at), marks)
-        return [found[scope] for scope in sorted(found)]
+        last = self._accounts if risky else 0
+        mine = [account for account in range(1, last + 1) if account - 1 not in self._legs]
+        found = {scope: (own, scope, at) for own in mine for scope, at in self._scopes(own)}
+        return [self._at(found[scope], marks) for scope in sorted(risky & found.keys())]
 
     def liquidation_price(self, account: int | str, market: str) -> Decimal | None:
         """Return the mark nearest to safety at which the scope is liquidatable, None if none."""
         ticks = self._asked("liquidation_price", account, market)
         return None if ticks is None else self._units(market).to_price(ticks)
 
-    def bankruptcy_price(self, account: int | str, market: str) -> Decimal | None:
+    def bankruptcy_price(
+        self, account: int | str, market: str, leg: str | None = None
+    ) -> Decimal | None:
         """Return where the position's share of equity is used up, None without one.
 
         It may lie below 0: then the position cannot lose all the account holds.
         """
-        ticks = self._asked("bankruptcy_price", account, market)
+        ticks = self._asked("bankruptcy_price", account, market, leg=leg)
         return None if ticks is None else self._units(market).to_price(ticks)
 
     def expire(
@@ -356,11 +361,11 @@ class Venue:
         spare = int(self._venue.equity(scope)) - int(self._venue.initial(scope))
         return max(0, min(spare, int(self._venue.collateral(scope))))
 
-    def _asked(self, question: str, account: int | str, market: str) -> int | None:
+    def _asked(self, question: str, account: int | str, market: str, **leg: Any) -> int | None:
         self._start()
         at = self._market(market)
         scope = self._venue.scope_of(self._account(account), at)
-        ticks = getattr(self._venue, question)(scope, at) if scope >= 0 else None
+        ticks = getattr(self._venue, question)(scope, at, **leg) if scope >= 0 else None
         return None if ticks is None else int(ticks)
 
     def _marks(self) -> list[int]:
@@ -382,10 +387,10 @@ class Venue:
         return sorted(found, key=lambda item: item[0])
 
     def _stood(self, account: int, marks: Sequence[int]) -> list[Standing]:
-        return [
-            stood(self._venue, self._plan, (account, scope, at), marks)
-            for scope, at in self._scopes(account)
-        ]
+        return [self._at((account, scope, at), marks) for scope, at in self._scopes(account)]
+
+    def _at(self, whose: tuple[int, int, int | None], marks: Sequence[int]) -> Standing:
+        return stood(self._venue, self._plan, whose, marks, self._legs.get(whose[0], (None,)))
 
     def __reduce__(self) -> NoReturn:
         hint = "send the calls that built it, or a Scenario; World.fork() copies a running world"

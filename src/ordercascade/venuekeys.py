@@ -5,8 +5,9 @@ spec/MARGIN.md §2.3, §3, §6.9; spec/MECHANISMS.md §8, §13 to §15.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from ordercascade.exact import Exact
@@ -128,6 +129,14 @@ class FundingConfig(Strict, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.times > 1 and self.every_s is None:
             raise ValueError("more than one payment needs every_s")
+
+
+class PluginConfig(Strict, frozen=True, kw_only=True):
+    """A Python plug-in, "module:Class", and what it is made with. See plugged.py."""
+
+    hook: Literal["liquidation", "backstop", "breaker", "surcharge"]
+    plugin: str
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class WithdrawalRate(Strict, frozen=True, kw_only=True):

@@ -354,6 +354,19 @@ def test_bad_E13_cross_and_isolated_do_not_change_under_an_open_position() -> No
     assert door.at.isolate(2, 0) > 0
 
 
+def test_bad_E13_hedge_mode_does_not_begin_with_a_position_or_order_open() -> None:
+    """Nor a second time; and a leg is named just where there are two."""
+    door = doors.venue()
+    rejected(door, oc.Reject.POSITION_OPEN, lambda: door.at.hedge(1))
+    rejected(door, oc.Reject.POSITION_OPEN, lambda: door.at.hedge(2))
+    refused(door, oc.InputError, "leg", lambda: door.at.submit(1, 0, BID, 1, 1, leg="long"))
+    assert door.at.cancel(2, 0, FIRST + 1) == 5
+    assert door.at.hedge(2) > 2
+    refused(door, oc.InputError, "leg", lambda: door.at.submit(2, 0, BID, 1, 1))
+    refused(door, oc.InputError, "leg", lambda: door.at.submit(2, 0, BID, 1, 1, leg="net"))
+    refused(door, oc.InputError, "account", lambda: door.at.hedge(2))
+
+
 def test_bad_E14_a_scope_is_in_the_queue_once() -> None:
     """Two legs under water in the same round: one order, and the next round sees what is left."""
     world, venue = marked(100, markets=2)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ordercascade import Scenario, cli, scenarios
+from ordercascade import Scenario, World, cli, scenarios
 
 pytest.importorskip("ordercascade.core.world")
 
@@ -119,3 +119,14 @@ def test_the_stages_shown_are_keys_that_a_scenario_takes(
         assert cli.main([*words, "--quiet"][: len(words) + (words[0] == "run")]) == 0
         said = capsys.readouterr().out
         assert "takes over" in said or "a run differs" in said or "Everything follows." in said
+
+
+def test_the_portfolio_that_is_shown_runs() -> None:
+    (found,) = (text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+                if "[venue.portfolio]" in text)  # fmt: skip
+    with World(Scenario.from_toml(f'schema = 1\nname = "s"\n{found}')) as world:
+        venue = world.venue("perp")
+        before = venue.mark("BTC-50000-P")
+        world.run()
+        assert before > 1
+        assert venue.mark("BTC-50000-P") == 1  # it has ended, worth nothing

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ordercascade.duties import CallAction, CallSource, ExpiryRule
 from ordercascade.enums import (
-    HolderKind,
     MarketKind,
     NoteKind,
     OrderType,
@@ -21,7 +20,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from reference import brakes, trading
-from reference.funding import shared
+from reference.funding import positions_of, shared
 from reference.ledger import OUTSIDE
 from reference.margin import PPM
 
@@ -211,19 +210,18 @@ def expire(venue: Venue, number: int, time_ns: int) -> int:
     market, ledger = venue.markets[number], venue.ledger
     step = venue.writer.open(StepKind.EXPIRY, market=number, time_ns=time_ns)
     price = price_of(venue, number)
-    kinds = [holder.kind for holder in ledger.holders]
-    held = {h: p.size for (h, where), p in ledger.positions.items() if where == number and p.size}
+    order = positions_of(venue, number)
+    held = {each: ledger.position(*each).size for each in order}
     tell(venue, step, NoteKind.EXPIRY, number, -1, price, len(held))
     for account in range(venue.accounts + 1):
         market.book.remove_all(account)
         venue.writer.levels(step, market)
-    order = sorted(held, key=lambda holder: (kinds[holder] == HolderKind.EXTERNAL, holder))
     lot = Fraction(market.multiplier * price)
     if market.kind == MarketKind.INVERSE:
         lot = Fraction(-market.multiplier, price)
     worth = shared([held[h] * lot for h in order], order)
-    for holder in order:
-        won = ledger.enter(holder, number, -held[holder], -worth[holder])
+    for holder, leg in order:
+        won = ledger.enter(holder, leg, -held[holder, leg], -worth[holder, leg])
         ledger.realise(holder, number, won)
         venue.note_position(holder)
     venue.endings[number].ended = True

@@ -19,8 +19,8 @@ from ordercascade.enums import (
     Residual,
     StepKind,
 )
-from reference import collateral, settlement, trading
-from reference.ledger import split
+from reference import collateral, hedging, settlement, trading
+from reference.ledger import SHORT, split
 from reference.margin import PPM, div_ceil
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def deleverage_cooling(venue: Venue) -> Iterator[int]:
         if below and collateral.purses(venue, number):
             yield from collateral.convert(venue, number)
         if below and venue.equity(number) < 0:
+            yield from hedging.net_all(venue, scope, scope.last_order)
+        if below and venue.ledger.legs(number) and venue.equity(number) < 0:
             yield from deleverage(venue, number, scope.last_order)
 
 
@@ -74,12 +76,15 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
         cause_market=scope.cause_market,
     )
     cancel_own(venue, scope, market, step)
-    scope.versions = {m: venue.markets[m].version for m, _ in ledger.legs(scope.id)}
-    held = abs(ledger.position(scope.id, market.id).size)
+    markets = [leg % SHORT for leg, _ in ledger.legs(scope.id)]
+    scope.versions = {m: venue.markets[m].version for m in markets}
+    leg = hedging.closed_by(venue, entry)
+    held = abs(ledger.position(scope.id, leg).size)
     asked = min(entry.size, held)
     equity_before, mark_before = venue.equity(scope.id), market.mark
-    bankruptcy = venue.bankruptcy_price(scope.id, market.id)
-    filled = market.book.take(entry.side, entry.limit, asked, scope.account)
+    bankruptcy = venue.bankruptcy_price(scope.id, leg)
+    number = hedging.number_closing(venue, entry)
+    filled = market.book.take(entry.side, entry.limit, asked, number)
     fills = list(market.book.fills)
     venue.writer.levels(step, market)
     trading.settle_fills(venue, market, liquidation=True)
@@ -94,7 +99,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
         scope=scope.id,
         account=scope.account,
         side=entry.side,
-        leg=0,
+        leg=hedging.named(venue, entry),
         tranche=scope.orders_sent + 1,
         lots_before=held,
         lots_asked=asked,
@@ -132,7 +137,8 @@ def cancel_own(venue: Venue, scope: Scope, leg: Market, step: int) -> None:
     policy = venue.rules.cancel
     for market in venue.markets_of(scope.id):
         if policy == CancelPolicy.SCOPE or (policy == CancelPolicy.MARKET and market is leg):
-            market.book.remove_all(scope.account)
+            for number in hedging.numbers(venue, scope.account):
+                market.book.remove_all(number)
             venue.writer.levels(step, market)
 
 
@@ -157,6 +163,11 @@ def decide(venue: Venue, number: int, row: int) -> Iterator[int]:
     unfilled = order["lots_filled"] < order["lots_asked"]
     if collateral.fails(venue, number, unfilled=unfilled):
         yield from collateral.convert(venue, number)
+    gives_up = venue.equity(number) < 0 or (
+        unfilled and venue.rules.adl_trigger == AdlTrigger.UNFILLED
+    )
+    if gives_up and not venue.healthy(number):
+        yield from hedging.net_all(venue, scope, None, unfilled=unfilled)
     lots, equity = bool(venue.ledger.legs(number)), venue.equity(number)
     if lots and venue.healthy(number):
         tables.set("liquidations", row, outcome=Outcome.HEALTHY)
@@ -268,13 +279,13 @@ def deleverage(venue: Venue, number: int, cause: int | None = None) -> Iterator[
         parent = scope.position_step if cause is None else cause
         step = venue.writer.open(
             StepKind.ADL,
-            market=market,
+            market=market % SHORT,
             scope=number,
             parent=parent,
             generation=venue.writer.generation_of(parent),
         )
         hand_over(venue, number, market, cost, queues[market])
-        if market == max(costs):
+        if market == list(costs)[-1]:
             forget(venue, scope)
         venue.writer.close(step)
         yield step
@@ -283,7 +294,10 @@ def deleverage(venue: Venue, number: int, cause: int | None = None) -> Iterator[
 def opposite(venue: Venue, number: int, market: int) -> list[int]:
     """Return the user scopes that hold the other side of a leg, by id."""
     lots = venue.ledger.position(number, market).size
-    held = {other: venue.ledger.position(other, market).size for other in sorted(venue.scopes)}
+    held = {
+        other: venue.ledger.position(other, hedging.against(venue, other, market, lots)).size
+        for other in sorted(venue.scopes)
+    }
     return [other for other, theirs in held.items() if theirs * lots < 0]
 
 
@@ -292,7 +306,12 @@ def rank(venue: Venue, number: int, market: int) -> list[int]:
     others = opposite(venue, number, market)
     if venue.rules.adl_rule == AdlRule.PRO_RATA:
         return others
-    return sorted(others, key=lambda other: (adl_key(venue, other, market), other))
+    lots = venue.ledger.position(number, market).size
+
+    def key(other: int) -> tuple[tuple[int, Fraction], int]:
+        return adl_key(venue, other, hedging.against(venue, other, market, lots)), other
+
+    return sorted(others, key=key)
 
 
 def adl_key(venue: Venue, scope: int, market: int) -> tuple[int, Fraction]:
@@ -323,9 +342,13 @@ def adl_key(venue: Venue, scope: int, market: int) -> tuple[int, Fraction]:
     return 0, -(profit * leverage if profit > 0 else profit / leverage)
 
 
-def deal_lots(venue: Venue, lots: int, market: int, queue: list[int]) -> dict[int, int]:
+def deal_lots(venue: Venue, size: int, market: int, queue: list[int]) -> dict[int, int]:
     """Return how many lots each counterparty takes; what users cannot take is external's."""
-    held = [(other, abs(venue.ledger.position(other, market).size)) for other in queue]
+    lots = abs(size)
+    held = [
+        (other, abs(venue.ledger.position(other, hedging.against(venue, other, market, size)).size))
+        for other in queue
+    ]
     users = min(lots, sum(size for _, size in held))
     if venue.rules.adl_rule == AdlRule.PRO_RATA:
         taken = split(users, held) if users else {}
@@ -334,7 +357,7 @@ def deal_lots(venue: Venue, lots: int, market: int, queue: list[int]) -> dict[in
         for other, size in held:
             taken[other] = min(size, left)
             left -= taken[other]
-    external = venue.ledger.find(HolderKind.EXTERNAL, venue.markets[market].asset)
+    external = venue.ledger.find(HolderKind.EXTERNAL, venue.markets[market % SHORT].asset)
     return {**taken, external: lots - users}
 
 
@@ -344,7 +367,7 @@ def hand_over(venue: Venue, number: int, market: int, cost: int, queue: list[int
     assert step is not None
     size = ledger.position(number, market).size
     sign = 1 if size > 0 else -1
-    taken = deal_lots(venue, abs(size), market, queue)
+    taken = deal_lots(venue, size, market, queue)
     external = list(taken)[-1]
     by_id = [*sorted(other for other in taken if other != external), external]
     costs = split(cost, [(other, taken[other]) for other in by_id])
@@ -352,16 +375,18 @@ def hand_over(venue: Venue, number: int, market: int, cost: int, queue: list[int
     venue.note_position(number)
     rows = [(other, lots) for other, lots in taken.items() if lots]
     for place, (other, lots) in enumerate(rows):
-        profit = ledger.enter(other, market, sign * lots, costs[other])
-        ledger.realise(other, market, profit)
+        leg = hedging.against(venue, other, market, size)
+        profit = ledger.enter(other, leg, sign * lots, costs[other])
+        ledger.realise(other, leg, profit)
         venue.note_position(other)
+        hedging.trim(venue, step, other, leg)
         tables.append(
-            "adl", step=step, market=market, scope_from=number, scope_to=other, lots=lots,
+            "adl", step=step, market=market % SHORT, scope_from=number, scope_to=other, lots=lots,
             cost=costs[other], rank=place, rule=venue.rules.adl_rule,
             price_mode=PriceMode.BANKRUPTCY,
         )  # fmt: skip
         if other == external:
             tables.append(
-                "notes", step=step, kind=NoteKind.ADL_EXTERNAL, market=market, scope=number,
+                "notes", step=step, kind=NoteKind.ADL_EXTERNAL, market=market % SHORT, scope=number,
                 a=lots, b=costs[other],
             )  # fmt: skip

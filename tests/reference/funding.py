@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from ordercascade.enums import FundingRule, HolderKind, MarketKind, NoteKind, PostReason, StepKind
+from reference.ledger import SHORT
 
 if TYPE_CHECKING:
     from reference.market import Market
     from reference.venue import Venue
 
 BILLION = 10**9
+Key = TypeVar("Key")
 
 
 class Terms(NamedTuple):
@@ -39,16 +41,26 @@ def fund(venue: Venue, number: int, rate: int | None, time_ns: int) -> int:
     lot = Fraction(market.multiplier * price)
     if market.kind == MarketKind.INVERSE:
         lot = Fraction(market.multiplier, price)
-    kinds = [holder.kind for holder in ledger.holders]
-    held = {h: p.size for (h, where), p in ledger.positions.items() if where == number and p.size}
-    order = sorted(held, key=lambda holder: (kinds[holder] == HolderKind.EXTERNAL, holder))
-    for holder, amount in shared([-held[h] * lot * rate / BILLION for h in order], order).items():
+    order = positions_of(venue, number)
+    owed = [-ledger.position(*each).size * lot * rate / BILLION for each in order]
+    for (holder, _), amount in shared(owed, order).items():
         ledger.post(ledger.clearing[number], holder, amount, PostReason.FUNDING)
     venue.writer.close(step)
     return step
 
 
-def shared(owed: list[Fraction], order: list[int]) -> dict[int, int]:
+def positions_of(venue: Venue, number: int) -> list[tuple[int, int]]:
+    """Return the positions of a market: by holder, a long leg first, external last."""
+    kinds = [holder.kind for holder in venue.ledger.holders]
+    held = [
+        (holder, leg)
+        for (holder, leg), position in venue.ledger.positions.items()
+        if leg % SHORT == number and position.size
+    ]
+    return sorted(held, key=lambda each: (kinds[each[0]] == HolderKind.EXTERNAL, each))
+
+
+def shared(owed: list[Fraction], order: list[Key]) -> dict[Key, int]:
     """Floor what each is owed; the units that are left go by largest remainder, then by order."""
     found = {holder: floor(share) for holder, share in zip(order, owed, strict=True)}
     rest = {holder: share - floor(share) for holder, share in zip(order, owed, strict=True)}
@@ -66,7 +78,11 @@ def rate_of(venue: Venue, market: Market) -> int:
         pull = max(-terms.clamp_ppb, min(terms.clamp_ppb, terms.interest_ppb - premium))
         found = floor(Fraction(premium + pull, terms.share))
     if terms.rule == FundingRule.SKEW:
-        sizes = [venue.ledger.position(scope, market.id).size for scope in venue.scopes]
+        sizes = [
+            venue.ledger.position(scope, leg).size
+            for scope in venue.scopes
+            for leg in (market.id, market.id + SHORT)
+        ]
         longs, shorts = sum(s for s in sizes if s > 0), -sum(s for s in sizes if s < 0)
         if shorts and index:
             found = floor((Fraction(market.mark, index) - Fraction(longs, shorts)) * BILLION)

@@ -8,6 +8,7 @@ from ordercascade.enums import HolderKind, PostReason
 from reference.tables import Tables
 
 OUTSIDE = -1
+SHORT = 1 << 20  # added to a market: the short leg of a hedged scope there
 
 
 @dataclass
@@ -86,12 +87,16 @@ class Ledger:
         return self.holders[holder].collateral
 
     def position(self, holder: int, market: int) -> Position:
-        """Return a holder's position in a market: a fresh, empty one if it has none."""
+        """Return a holder's position in a market (or a leg): a fresh, empty one if it has none."""
         return self.positions.get((holder, market)) or Position()
 
     def legs(self, holder: int) -> list[tuple[int, Position]]:
-        """Return the (market, position) pairs in which a holder has lots, in market order."""
-        found = [(market, self.positions.get((holder, market))) for market in self._markets()]
+        """Return the (market, position) pairs in which a holder has lots, in market order.
+
+        A short leg's market is its market + SHORT, and stands behind its long leg.
+        """
+        keys = [leg for market in self._markets() for leg in (market, market + SHORT)]
+        found = [(market, self.positions.get((holder, market))) for market in keys]
         return [(market, held) for market, held in found if held is not None and held.size != 0]
 
     def _markets(self) -> range:
@@ -144,7 +149,7 @@ class Ledger:
 
     def realise(self, holder: int, market: int, profit: int) -> None:
         """Post a realised profit (or loss) from the market's clearing holder."""
-        self.post(self.clearing[market], holder, profit, PostReason.REALISE)
+        self.post(self.clearing[market % SHORT], holder, profit, PostReason.REALISE)
 
     def audit(self) -> dict[str, int]:
         """Return how far each invariant of money and lots is off: all zero."""
@@ -157,7 +162,7 @@ class Ledger:
             bad_debt = self.collateral(self.find(HolderKind.BAD_DEBT, asset))
             deltas[f"bad_debt[{asset}]"] = max(0, bad_debt)
         for market, clearing in enumerate(self.clearing):
-            held = [p for (_, where), p in self.positions.items() if where == market]
+            held = [p for (_, where), p in self.positions.items() if where % SHORT == market]
             cost = sum(position.cost for position in held)
             deltas[f"size[{market}]"] = sum(position.size for position in held)
             deltas[f"cost[{market}]"] = cost + self.collateral(clearing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ordercascade.duties import PairRule
 from ordercascade.enums import (
     AdlRule,
     AdlTrigger,
@@ -48,6 +49,7 @@ class Rules:
     breakers: tuple[Any, ...] = ()
     calls: dict[str, int] | None = None
     surcharges: tuple[Any, ...] = ()
+    pairs: PairRule = PairRule.KEPT
 
 
 @dataclass

@@ -24,7 +24,15 @@ class Call(NamedTuple):
 # Calls whose result is promised.
 ANSWERED = frozenset(
     [
-        *("add_venue", "add_market", "open_account", "isolate", "move_isolated", "withdraw"),
+        *(
+            "add_venue",
+            "add_market",
+            "open_account",
+            "hedge",
+            "isolate",
+            "move_isolated",
+            "withdraw",
+        ),
         *("submit", "cancel", "amend", "run", "settle"),
     ]
 )
@@ -101,14 +109,16 @@ def state(world: Any, twin: World) -> dict[str, Any]:
         found[f"off[{number}]"] = {k: v for k, v in venue.audit().items() if v}
         found[f"money[{number}]"] = [venue.balance(h) for h in range(len(like.ledger.holders))]
         for scope in sorted(like.scopes):
+            hedged = like.scopes[scope].account in like.twins
+            legs = ("long", "short") if hedged else (None,)
             found[f"scope {scope}[{number}]"] = [
                 venue.equity(scope),
                 venue.maintenance(scope),
                 venue.initial(scope),
                 venue.collateral(scope),
-                [tuple(venue.position(scope, m)) for m in markets],
+                [tuple(venue.position(scope, m, leg=leg)) for m in markets for leg in legs],
                 [venue.liquidation_price(scope, m) or 0 for m in markets],
-                [venue.bankruptcy_price(scope, m) or 0 for m in markets],
+                [venue.bankruptcy_price(scope, m, leg=leg) or 0 for m in markets for leg in legs],
             ]
     return found
 

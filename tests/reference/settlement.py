@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from ordercascade.duties import PairRule
 from ordercascade.enums import (
     LegRule,
     LimitRule,
@@ -21,7 +22,8 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
-from reference import calls, closing, collateral
+from reference import calls, closing, collateral, hedging
+from reference.ledger import SHORT
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -129,6 +131,8 @@ def liquidate(venue: Venue) -> Iterator[int]:
         if broke and collateral.purses(venue, scope):
             yield from collateral.convert(venue, scope)
         if broke and venue.collateral(scope) < 0:
+            if venue.scopes[scope].pending:
+                closing.forget(venue, venue.scopes[scope])
             yield from closing.waterfall(venue, scope, None)
     venue.window = venue.step3_end
 
@@ -168,7 +172,7 @@ def plan_entry(venue: Venue, scope: int) -> Entry:
     bankruptcy = venue.bankruptcy_price(scope, market)
     return Entry(
         scope=scope,
-        market=market,
+        market=market % SHORT,
         side=Side.ASK if lots > 0 else Side.BID,
         size=choose_size(venue, scope, market),
         limit=bankruptcy if venue.rules.limit == LimitRule.BANKRUPTCY else None,
@@ -202,7 +206,8 @@ def queue_key(venue: Venue, entry: Entry) -> tuple[int, Fraction]:
         if not venue.liquidatable(entry.scope):
             return 1, Fraction(0)
         mark = venue.markets[entry.market].mark
-        beyond = entry.trigger - mark if entry.side == Side.ASK else mark - entry.trigger
+        falls = hedging.falls(venue, entry.scope, entry.market, falls=entry.side == Side.ASK)
+        beyond = entry.trigger - mark if falls else mark - entry.trigger
         return 0, Fraction(-beyond, mark)
     return 0, Fraction(0)
 
@@ -213,10 +218,12 @@ def queue_key(venue: Venue, entry: Entry) -> tuple[int, Fraction]:
 def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator[int]:
     """Test an entry again, then order, fills, marks, fee, and the table."""
     scope = venue.scopes[entry.scope]
+    if venue.rules.pairs == PairRule.NET:
+        yield from hedging.net_first(venue, scope)
     if scope.pending and (not venue.ledger.legs(scope.id) or venue.healthy(scope.id)):
         closing.forget(venue, scope)
         return
-    lots = venue.ledger.position(scope.id, entry.market).size
+    lots = venue.ledger.position(scope.id, hedging.closed_by(venue, entry)).size
     gone = lots <= 0 if entry.side == Side.ASK else lots >= 0
     if gone or (not scope.pending and not venue.liquidatable(scope.id)):
         return
@@ -255,9 +262,10 @@ def find_parent(venue: Venue, scope: int) -> int:
     for step in range(venue.window, venue.world.step_count):
         if scope in venue.writer.due.get(step, ()):
             return step
-    losses = []
-    for market_id, held in venue.ledger.legs(scope):
-        market = venue.markets[market_id]
+    losses: dict[int, int] = {}
+    for leg, held in venue.ledger.legs(scope):
+        market = venue.markets[leg % SHORT]
         change = market.value(held.size, market.mark) - market.value(held.size, market.mark_before)
-        losses.append((change, market_id))
-    return venue.markets[min(losses)[1]].trade_step_taken
+        losses[market.id] = losses.get(market.id, 0) + change
+    worst = min((change, market_id) for market_id, change in losses.items())[1]
+    return venue.markets[worst].trade_step_taken

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ordercascade.enums import NoteKind, Side, StepKind
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee
+from reference.ledger import SHORT
 from reference.margin import PPM
 
 if TYPE_CHECKING:
@@ -203,11 +204,12 @@ class Surcharges:
         low = max(1, ceil(market.mark * (1 - reach)))
         high = min(market.price_max, floor(market.mark * (1 + reach)))
         for scope in venue.scopes:
-            lots = venue.ledger.position(scope, market.id).size
-            marks = venue.marks()
-            marks[market.id] = low if lots > 0 else high
-            if lots and venue.liquidatable(scope, marks):
-                found.lots[lots < 0] += abs(lots)
+            for leg in (market.id, market.id + SHORT):
+                lots = venue.ledger.position(scope, leg).size
+                marks = venue.marks()
+                marks[market.id] = low if lots > 0 else high
+                if lots and venue.liquidatable(scope, marks):
+                    found.lots[lots < 0] += abs(lots)
         for side in (Side.BID, Side.ASK):
             for price in market.book.prices(side):
                 if low <= price if side == Side.BID else price <= high:

@@ -15,7 +15,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.errors import InputError
-from reference import brakes, calls, collateral, margin
+from reference import brakes, calls, collateral, hedging, margin
 from reference.ledger import OUTSIDE
 from reference.margin import PPM, div_ceil
 from reference.market import Market
@@ -78,6 +78,9 @@ def initial_margin(
     """
     account, total = venue.scopes[scope].account, 0
     for market in venue.markets_of(scope):
+        if account in venue.twins:
+            total += hedging.initial_of_legs(venue, scope, market, extra)
+            continue
         lots = venue.ledger.position(scope, market.id).size
         opened = [market.book.open_lots(account, side) for side in (Side.BID, Side.ASK)]
         if market.id == extra[0]:
@@ -95,8 +98,11 @@ def _admit(
     """Return 0 or why an order is refused; `replaced` lots on its side make room for it."""
     scope = venue.holder_of(account, market.id)
     sign = 1 - 2 * side
-    held = sign * venue.ledger.position(scope, market.id).size
+    leg = hedging.leg_of(venue, account, market.id)
+    held = sign * venue.ledger.position(scope, leg).size
     opened = market.book.open_lots(account, side) - replaced
+    if venue.scopes[scope].account in venue.twins and side != (leg != market.id):
+        return Reject.REDUCE_ONLY if opened + lots > -held else 0
     if held + opened + lots > market.size_max:
         return Reject.POSITION_LIMIT
     if lots <= -held - opened:
@@ -207,8 +213,9 @@ def _settle_fill(
     sign, value = 1 - 2 * fill["taker_side"], abs(paid)
     accounts = fill["taker_account"], fill["maker_account"]
     taker, maker = (venue.holder_of(account, market.id) for account in accounts)
-    taker_profit = ledger.enter(taker, market.id, sign * fill["size"], sign * paid)
-    maker_profit = ledger.enter(maker, market.id, -sign * fill["size"], -sign * paid)
+    taken, made = (hedging.leg_of(venue, account, market.id) for account in accounts)
+    taker_profit = ledger.enter(taker, taken, sign * fill["size"], sign * paid)
+    maker_profit = ledger.enter(maker, made, -sign * fill["size"], -sign * paid)
     ledger.realise(taker, market.id, taker_profit)
     ledger.realise(maker, market.id, maker_profit)
     free = liquidation and not venue.rules.liquidation_pays_taker

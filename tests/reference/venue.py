@@ -19,11 +19,11 @@ from ordercascade.enums import (
 )
 from ordercascade.errors import ConfigError, InputError
 from reference import collateral as backing
-from reference import funding, margin, trading
+from reference import funding, hedging, margin, trading
 from reference.brakes import Brakes
 from reference.calls import Calls, Ending
 from reference.interest import Lending
-from reference.ledger import OUTSIDE, Ledger, Position, split
+from reference.ledger import OUTSIDE, SHORT, Ledger, Position, split
 from reference.margin import PPM, Bracket, div_ceil
 from reference.market import Market
 from reference.record import StepWriter, recorded
@@ -44,6 +44,7 @@ class Venue:
         self.writer = StepWriter(self)
         self.markets: list[Market] = []
         self.accounts = 0
+        self.twins: dict[int, int] = {}  # hedged account -> the number of its short legs
         self.scopes: dict[int, Scope] = {}
         self.cross: dict[tuple[int, int], int] = {}  # (account, asset) -> scope
         self.isolated: dict[tuple[int, int], int] = {}  # (account, market) -> scope
@@ -104,10 +105,15 @@ class Venue:
         return self.markets[market].book.submit(side, price, size)
 
     @recorded
-    def open_account(self) -> int:
+    def open_account(self, *, hedge: bool = False) -> int:
         """Return a new account: 1, 2, …; 0 is external."""
         self.accounts += 1
-        return self.accounts
+        return self.hedge(self.accounts) - 1 if hedge else self.accounts
+
+    @recorded
+    def hedge(self, account: int) -> int:
+        """Put an account into hedge mode, while it holds nothing: its twin or a reject."""
+        return self._as_step(lambda: hedging.hedge(self, account))
 
     def open_accounts(self, deposits: Any, openings: Any, asset: int = 0) -> int:
         """Open an account for each deposit, with its rows of positions; return the first."""
@@ -136,8 +142,9 @@ class Venue:
         """Open with a position; `external` gets its opposite."""
         self._before_start()
         scope, outside = self.holder_of(account, market), self.holder_of(0, market)
-        for holder, sign in ((scope, 1), (outside, -1)):
-            position = self.ledger.positions.setdefault((holder, market), Position())
+        leg = market + SHORT if account in self.twins and size < 0 else market
+        for holder, sign, key in ((scope, 1, leg), (outside, -1, market)):
+            position = self.ledger.positions.setdefault((holder, key), Position())
             position.size += sign * size
             position.cost += sign * cost
 
@@ -170,8 +177,9 @@ class Venue:
             if known is not None:
                 return known
             held = self.scope_of(account, market)
-            lots = self.ledger.position(held, market).size if held >= 0 else 0
-            if lots or self.markets[market].book.orders_of(account):
+            legs = [where % SHORT for where, _ in self.ledger.legs(held)] if held >= 0 else []
+            numbers = [account, self.twins.get(account, account)]
+            if market in legs or any(self.markets[market].book.orders_of(n) for n in numbers):
                 return Reject.POSITION_OPEN
             self.isolated[account, market] = self._new_scope(
                 account, self.markets[market].asset, market
@@ -198,9 +206,11 @@ class Venue:
         type: OrderType = OrderType.LIMIT,
         tif: TimeInForce = TimeInForce.GTC,
         flags: int = 0,
+        leg: str | None = None,
     ) -> int:
         """Submit a user's order: an id, 0, or a reject code."""
         self._after_start()
+        account = hedging.number_of(self, account, leg)
         return self._as_step(
             lambda: trading.submit(self, account, market, side, price, size, type, tif, flags)
         )
@@ -209,12 +219,14 @@ class Venue:
     def cancel(self, account: int, market: int, order_id: int) -> int:
         """Cancel a user's order: its lots or a reject code."""
         self._after_start()
+        account = hedging.owner(self, account, market, order_id)
         return self._as_step(lambda: trading.cancel(self, account, market, order_id))
 
     @recorded
     def amend(self, account: int, market: int, order_id: int, price: int = 0, size: int = 0) -> int:
         """Amend a user's order: its id, 0, or a reject code."""
         self._after_start()
+        account = hedging.owner(self, account, market, order_id)
         return self._as_step(lambda: trading.amend(self, account, market, order_id, price, size))
 
     @recorded
@@ -236,8 +248,8 @@ class Venue:
 
     def value(self, scope: int, market: int, marks: list[int] | None = None) -> int:
         """Return the signed value of a position."""
-        mark = (marks or self.marks())[market]
-        return self.markets[market].value(self.ledger.position(scope, market).size, mark)
+        mark = (marks or self.marks())[market % SHORT]
+        return self.markets[market % SHORT].value(self.ledger.position(scope, market).size, mark)
 
     def equity(self, scope: int, marks: list[int] | None = None) -> int:
         """Return collateral + Σ (value − cost)."""
@@ -251,7 +263,7 @@ class Venue:
         if self.ledger.position(scope, market).size == 0:
             return 0
         value = abs(self.value(scope, market, marks))
-        return margin.maintenance(self.markets[market].brackets, value)
+        return margin.maintenance(self.markets[market % SHORT].brackets, value)
 
     def maintenance(self, scope: int, marks: list[int] | None = None) -> int:
         """Return the maintenance margin of all legs."""
@@ -284,17 +296,23 @@ class Venue:
         shares = split(self.equity(scope), weights)
         return {market: self.value(scope, market) - share for market, share in shares.items()}
 
-    def bankruptcy_price(self, scope: int, market: int) -> int:
+    def bankruptcy_price(self, scope: int, market: int, leg: str | None = None) -> int:
         """Return X_k/(q·m), rounded up for a sell and down for a buy; 0 without a position."""
+        market += SHORT if leg == "short" else 0
         lots = self.ledger.position(scope, market).size
         if lots == 0:
             return 0
         cost = self.handover_costs(scope)[market]
-        return self.markets[market].price_of(cost, lots)
+        return self.markets[market % SHORT].price_of(cost, lots)
 
     def liquidation_price(self, scope: int, market: int) -> int:
         """Return the tick nearest to safety at which the scope is liquidatable, 0 if none."""
+        market %= SHORT
         lots = self.ledger.position(scope, market).size
+        other = self.ledger.position(scope, market + SHORT).size
+        if lots and other:
+            return hedging.liquidation_price(self, scope, market)
+        lots = lots or other
         if lots == 0:
             return 0
         if self.pledges and (found := backing.trigger(self, scope, market)) is not None:
@@ -323,8 +341,8 @@ class Venue:
     def balance(self, holder: int) -> int:
         return self.ledger.collateral(holder)
 
-    def position(self, scope: int, market: int) -> tuple[int, int]:
-        held = self.ledger.position(scope, market)
+    def position(self, scope: int, market: int, leg: str | None = None) -> tuple[int, int]:
+        held = self.ledger.position(scope, market + SHORT if leg == "short" else market)
         return held.size, held.cost
 
     def book(self, market: int) -> Any:
@@ -332,6 +350,7 @@ class Venue:
 
     def scope_of(self, account: int, market: int) -> int:
         """Return the scope that holds the account's position in a market, −1 if not made yet."""
+        account = hedging.main(self, account)
         key = account, self.markets[market].asset
         return self.isolated.get((account, market), self.cross.get(key, -1))
 
@@ -373,6 +392,7 @@ class Venue:
         asset = self.markets[market].asset
         if account == 0:
             return self.ledger.find(HolderKind.EXTERNAL, asset)
+        account = hedging.main(self, account)
         isolated = self.isolated.get((account, market))
         return self.cross_scope(account, asset) if isolated is None else isolated
 

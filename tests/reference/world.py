@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from ordercascade.duties import CallAction, ExpiryRule
 from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError
-from reference import calls, collateral, settlement, trading
+from reference import calls, collateral, hedging, settlement, trading
 from reference.funding import fund
 from reference.interest import Lending, pay_interest
+from reference.ledger import SHORT
 from reference.record import recorded
 from reference.rules import Rules, Scope
 from reference.tables import Tables
@@ -83,6 +84,8 @@ class World:
                         "levels", step=-1, market=market.id, side=side, price=price, size_after=size
                     )
             market.book.changes = []
+        for account, twin in venue.twins.items():
+            hedging.tell(venue, -1, account, twin)
         for number, holder in enumerate(venue.ledger.holders):
             self.tables.append(
                 "accounts",
@@ -99,7 +102,7 @@ class World:
                     "positions",
                     venue=venue.id,
                     scope=number,
-                    market=market_id,
+                    market=market_id % SHORT,
                     size=held.size,
                     cost=held.cost,
                 )

@@ -229,6 +229,7 @@ LISTS = {
         "s.variation[row]",
         "min(s.variation_capacity, s.ledger.position_count)",
     ),
+    "Ledger.twins": ("s.ledger.twins[row]", "s.ledger.twin_count"),
     "Ledger.deposited": ("s.ledger.deposited[row]", "s.ledger.asset_count"),
 }
 # Links that the state hash leaves out, for those who break them by hand: cell and rows.

@@ -211,7 +211,9 @@ def test_portfolios_by_scenarios_are_refused_beside_such_a_fee() -> None:
     world, _ = venue_of(MarketKind.LINEAR, MarketKind.LINEAR)
     grid = {"reference": 0, "markets": [0], "rows": span(150_000)}
     set_portfolio(world, 0, underlyings=[grid])
-    with pytest.raises(oc.ConfigError, match=r"market\[1\].schedule: must take its fee at"):
+    with pytest.raises(
+        oc.ConfigError, match=r"market\[1\].schedule: must take its fee at the mark where"
+    ):
         world.start()
 
 

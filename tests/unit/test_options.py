@@ -15,10 +15,11 @@ from ordercascade.core.derivatives import (
     span,
     trade_option,
 )
+from ordercascade.core.planning import schedule_expiry
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.duties import ExpiryRule, OptionKind
-from ordercascade.enums import NoteKind, PriceSource, Reject, Side, StepKind
+from ordercascade.enums import MarketKind, NoteKind, PriceSource, Reject, Side, StepKind
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.mechanisms.options import normal, option_value
 from unit.worlds import rows, run_checked
@@ -317,3 +318,60 @@ def test_where_an_option_cannot_stand() -> None:
     opened(venue, 1)
     with pytest.raises(InputError, match="must have no accounts"):
         set_option(world, 0, made, underlying=0, strike=1, expires_ns=9, vol_ppm=1)
+
+
+def test_what_an_option_and_its_underlying_must_share() -> None:
+    world = World(1)
+    world.add_venue(2)
+    venue = world.venue(0)
+    venue.add_market(index=100)
+    venue.add_market(asset=1)
+    venue.add_market(kind=MarketKind.INVERSE, multiplier=10**6)
+    for market in range(2):
+        venue.add_market(size_max=1000)
+        assert market + 3 == venue.market_count - 1
+    terms: dict[str, Any] = {"strike": 100, "expires_ns": 50, "vol_ppm": 1}
+    with pytest.raises(ConfigError, match="must settle in the same asset"):
+        set_option(world, 0, 1, underlying=0, **terms)
+    with pytest.raises(ConfigError, match="must be a linear market"):
+        set_option(world, 0, 2, underlying=0, **terms)
+    set_option(world, 0, 3, underlying=0, **terms)
+    with pytest.raises(ConfigError, match="must have a book of its own"):
+        set_portfolio(world, 0, underlyings=[{"reference": 3, "markets": [3], "rows": span(9)}])
+    with pytest.raises(ConfigError, match="settle in one asset"):
+        set_portfolio(world, 0, underlyings=[{"reference": 0, "markets": [0, 1], "rows": span(9)}])
+    grids = [{"reference": 0, "markets": [0], "rows": span(9)}]
+    grids += [{"reference": 4, "markets": [4, 3], "rows": span(9)}]
+    set_portfolio(world, 0, underlyings=grids)
+    for market in (1, 2, 4):
+        venue.seed_level(market, Side.BID, 5, 1)
+    with pytest.raises(ConfigError, match="in one portfolio with its underlying"):
+        world.start()
+
+
+def test_an_underlying_may_not_end_before_its_options() -> None:
+    world, _ = listed({"kind": CALL})
+    schedule_expiry(world, 29 * DAY, 0, 0, rule=ExpiryRule.MARK)
+    with pytest.raises(ConfigError, match="must not be after its underlying's end"):
+        world.start()
+
+
+def test_a_block_stays_within_the_cells_and_the_open_interest() -> None:
+    """All lots that one account may hold are worth 2**60 at the highest price: the most there is."""
+    world = World(1)
+    world.add_venue()
+    venue = world.venue(0)
+    venue.add_market(index=10_000, source=PriceSource.INDEX)
+    venue.add_market(multiplier=2**20, price_max=2**20, size_max=2**20)
+    set_option(world, 0, 1, underlying=0, strike=10_000, expires_ns=DAY, vol_ppm=1)
+    grid = {"reference": 0, "markets": [0, 1], "rows": span(1)}
+    set_portfolio(world, 0, underlyings=[grid])
+    for _ in range(3):
+        venue.deposit(venue.open_account(), 0, 2**58)
+    world.start()
+    most = 2**20
+    assert trade_option(world, 0, 1, buyer=1, seller=2, size=most, price=1) == 0
+    assert trade_option(world, 0, 1, buyer=3, seller=0, size=most, price=2**20) == (
+        Reject.POSITION_LIMIT
+    )
+    assert not any(venue.audit().values())

@@ -22,13 +22,18 @@ from ordercascade.core.world import World
 from ordercascade.duties import OptionKind, VolMove
 from ordercascade.enums import (
     AdlTrigger,
+    AdlWhen,
+    LegRule,
     MarketKind,
     Outcome,
+    PriceMode,
     PriceSource,
     QueueOrder,
     Reject,
     Side,
     StepKind,
+    Takeover,
+    TakeoverWhen,
 )
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.margin import loss_grid, requirement
@@ -215,15 +220,17 @@ def test_orders_are_asked_as_if_filled_in_the_worst_way() -> None:
 
 
 def test_closing_a_hedge_is_refused_and_closing_a_risk_is_free() -> None:
-    """A sold call needs its long future; selling that asks more. Of two futures one is a hedge."""
+    """Calls sold deep in the money need their futures; who is long alone, and below, may sell."""
     world, venue = listed({"kind": CALL, "strike": 8_000})
-    hedged = opened(venue, 440_000, (0, 10, 10_000), (1, -10, 2_100))
+    hedged = opened(venue, 100_000, (0, 10, 10_000), (1, -10, 2_050))
+    long = opened(venue, 140_000, (0, 10, 10_000))
     world.start()
-    asked = venue.initial(hedged)
-    assert asked < 60_000
-    assert venue.submit(1, 0, Side.ASK, 9_990, 10) == Reject.INSUFFICIENT or (
-        venue.initial(hedged) > asked
-    )
+    assert venue.initial(hedged) < 60_000
+    assert venue.submit(1, 0, Side.ASK, 9_990, 10) == Reject.INSUFFICIENT
+    assert venue.initial(long) > venue.equity(long)
+    assert venue.submit(2, 0, Side.ASK, 9_990, 11) >= 0  # beyond it, a small risk
+    assert venue.position(long, 0)[0] == -1
+    assert venue.submit(2, 0, Side.ASK, 9_990, 10) == Reject.INSUFFICIENT
 
 
 def test_money_that_scenarios_need_does_not_leave() -> None:
@@ -415,6 +422,73 @@ def test_an_unfilled_order_hands_options_over_where_the_venue_deleverages_then()
     assert venue.collateral(bare) == 0
 
 
+def test_the_fund_takes_options_over_where_its_threshold_says_so() -> None:
+    """Below its maintenance: no order, the fund gets the lots at the mark; it never sells them."""
+    stages = {"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.BELOW,
+              "takeover_price": PriceMode.MARK, "takeover_ppm": PPM, "dispose_ppm": 500_000,
+              "dispose_ns": 10, "dispose_full": 1, "dispose_share_ppm": PPM}  # fmt: skip
+    world, venue = listed({"kind": CALL}, stages=stages)
+    venue.fund_deposit(0, 10**6)
+    bare = opened(venue, 250_000, (1, -20, 572))
+    world.schedule_index(DAY, 0, 0, 10_600)
+    world.start()
+    run_checked(world)
+    kinds = rows(world, "steps", "kind", "scope")
+    assert (StepKind.TAKEOVER, bare) in kinds
+    assert not {StepKind.LIQUIDATION, StepKind.DISPOSAL} & {kind for kind, _ in kinds}
+    assert venue.position(bare, 1) == (0, 0)
+    assert venue.collateral(bare) > 0
+    assert not any(venue.audit().values())
+
+
+def test_without_deleveraging_options_below_zero_wait_for_their_end() -> None:
+    stages = {"adl_when": AdlWhen.NEVER}
+    world, venue = listed({"kind": CALL}, stages=stages)
+    bare = opened(venue, 200_000, (1, -20, 572))
+    world.schedule_index(2 * DAY, 0, 0, 13_000)
+    world.start()
+    run_checked(world)
+    kinds = [kind for (kind,) in rows(world, "steps", "kind")]
+    assert kinds.index(StepKind.EXPIRY) < kinds.index(StepKind.WATERFALL)
+    assert StepKind.ADL not in kinds
+    assert venue.collateral(bare) == 0
+    assert venue.bad_debt == 200_000 + 20 * 572 * 10 - 20 * 3_000 * 10
+
+
+def test_the_worst_profit_is_chosen_among_the_legs_whose_end_relieves() -> None:
+    """The second future lost more; the first hedges nothing either, and stays."""
+    grid = {"reference": 0, "markets": [0, 1], "rows": span(150_000)}
+    world = World(1)
+    world.add_venue(leg=LegRule.WORST_PNL)
+    venue = world.venue(0)
+    for _ in range(2):
+        venue.add_market(multiplier=10, price_max=10**6, size_max=10**6, index=10_000,
+                         source=PriceSource.INDEX)  # fmt: skip
+    set_portfolio(world, 0, underlyings=[grid])
+    scope = opened(venue, 200_000, (0, 10, 10_000), (1, 5, 11_000))
+    venue.seed_level(1, Side.BID, 9_999, 100)
+    world.start()
+    assert venue.maintenance(scope) == 225_000
+    world.settle()
+    assert venue.position(scope, 1) == (0, 0)
+    assert venue.position(scope, 0)[0] == 10
+
+
+def test_orders_in_a_fourth_market_are_asked_as_if_alone() -> None:
+    """Three markets' orders are tried in all ways; the fourth's adds its own loss."""
+    markets = list(range(5))
+    grid = {"reference": 0, "markets": markets, "rows": span(150_000)}
+    world, venue = futures(*[10_000] * 5, grids=[grid])
+    scope = opened(venue, 10**7, (0, -40, 10_000))
+    world.start()
+    for market in (1, 2, 3):
+        assert venue.submit(1, market, Side.BID, 9_000, 10) > 0
+    assert venue.initial(scope) == 40 * 15_000
+    assert venue.submit(1, 4, Side.BID, 9_000, 10) > 0
+    assert venue.submit(1, 4, Side.ASK, 11_000, 3) > 0
+    assert venue.initial(scope) == 40 * 15_000 + 10 * 15_000
+
+
 def test_a_volatility_shock_alone_starts_a_cascade() -> None:
     world, venue = listed({"kind": CALL}, {"kind": PUT})
     scope = opened(venue, 420_000, (1, -20, 572), (2, -20, 572), (0, 5, 10_000))
@@ -428,6 +502,38 @@ def test_a_volatility_shock_alone_starts_a_cascade() -> None:
     assert first[0] == StepKind.ADL
     assert steps[first[2]][0] == StepKind.SHOCK
     assert venue.position(scope, 1)[0] == venue.position(scope, 2)[0] == 0
+
+
+def test_each_step_of_an_instant_is_judged_on_what_stands_after_it() -> None:
+    """A volatility, or the reference that says how far a move goes, changes nothing but the prices
+    in the scenarios: the step that changes it, the second of its instant, is the parent."""
+    world, venue = listed({"kind": CALL}, {"kind": PUT}, adl_trigger=AdlTrigger.UNFILLED)
+    scope = opened(venue, 225_000, (1, -20, 572), (2, -20, 572), (0, 5, 10_000))
+    world.schedule_index(DAY, 0, 0, 10_000)
+    schedule_volatility(world, DAY, 0, 0, factor_ppm=1_800_000)
+    assert first_parent(world, scope) == 1
+
+    world = World(1)
+    world.add_venue(adl_trigger=AdlTrigger.UNFILLED)
+    venue = world.venue(0)
+    for index in (10_000, 10_000, 0):
+        venue.add_market(multiplier=10, price_max=10**6, size_max=10**6, index=index,
+                         source=PriceSource.INDEX)  # fmt: skip
+    set_option(world, 0, 2, kind=PUT, underlying=1, strike=10_000, expires_ns=9 * DAY, vol_ppm=0)
+    grid = {"reference": 0, "markets": [0, 1, 2], "rows": span(150_000)}
+    set_portfolio(world, 0, underlyings=[grid])
+    scope = opened(venue, 160_000, (2, -10, 1))
+    world.schedule_index(DAY, 0, 0, 10_000)
+    world.schedule_index(DAY, 0, 0, 15_000)
+    assert first_parent(world, scope) == 1
+
+
+def first_parent(world: World, scope: int) -> int:
+    """Run to the first deleveraging of a scope and return its parent."""
+    world.start()
+    run_checked(world)
+    steps = rows(world, "steps", "kind", "scope", "parent")
+    return next(parent for kind, who, parent in steps if who == scope and kind == StepKind.ADL)
 
 
 # --- copies --------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import ordercascade as oc
 from ordercascade.core.derivatives import buckets
 from ordercascade.duties import VolMove
 from ordercascade.enums import Outcome, StepKind
-from ordercascade.errors import ConfigError
+from ordercascade.errors import ConfigError, InputError
 
 BASE = """
 schema = 1
@@ -167,12 +167,14 @@ JUMP = "\n[[volatility]]\nat_s = 5\n"
          "volatility[0].market", "must be an option"),
         ("schema = 1", 'schema = 1\n[[volatility]]\nat_s = 1\nmarket = "ETH"\nfactor = 1',
          "volatility[0].market", "options are on"),
+        ("schema = 1", 'schema = 1\n[[index]]\nat_s = 1\nmarket = "CALL"\nprice = 5',
+         "index[0].market", "is an option"),
     ],
 )  # fmt: skip
 def test_errors_name_the_key_and_the_rule(old: str, new: str, field: str, word: str) -> None:
     text = BASE.replace(old, new)
     assert text != BASE
-    if "[[volatility]]" in text:
+    if "[[volatility]]" in text or "[[index]]" in text:
         text = BASE + new.removeprefix("schema = 1")
     with pytest.raises(ConfigError, match=word) as error:
         oc.Scenario.from_toml(text)
@@ -218,10 +220,31 @@ def test_the_shipped_scenario_loses_its_hedges_and_is_sold() -> None:
     assert sold in ([], [2_592_000 * 10**9])
 
 
+def test_a_world_goes_on_under_other_rules_with_its_options_priced_as_before() -> None:
+    scenario = oc.scenarios.load("lost-hedge")
+    with oc.World(scenario) as world, oc.World(scenario) as same:
+        world.run(3)
+        same.run(3)
+        world.change(scenario.set("exit_buffer=0.01"))
+        world.change(scenario)
+        world.run()
+        same.run()
+        assert world.state_hash() == same.state_hash()
+        assert world.tape().marks["mark"].tolist() == same.tape().marks["mark"].tolist()
+    with pytest.raises(ConfigError, match="must be the same"), oc.World(scenario) as world:
+        world.change(scenario.set("portfolio.contingency=0.01"))
+
+
 def test_the_audit_says_that_it_does_not_play_portfolios_again() -> None:
     checked = oc.audit(oc.run(oc.scenarios.load("lost-hedge")))
     assert checked.ok
     assert any("portfolio" in gap.reason for gap in checked.gaps)
+
+
+def test_an_analysis_that_sums_over_markets_is_refused() -> None:
+    for asked in (oc.analysis.liquidation_map, oc.analysis.criticality):
+        with pytest.raises(InputError, match="portfolio margin"):
+            asked(oc.scenarios.load("lost-hedge"))
 
 
 def test_the_face_of_a_venue_answers_with_the_scenarios_margin() -> None:

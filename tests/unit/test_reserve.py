@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import ordercascade as oc
 from ordercascade.core.changing import change
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
@@ -309,3 +310,64 @@ def test_risk_factors_of_an_inverse_contract_are_refused_by_name() -> None:
     table = Schedule.risk(long_ppm=1, short_ppm=1, slippage_ppm=0, contract="inverse")
     with pytest.raises(ConfigError, match="must be of a linear contract with risk factors"):
         world.venue(0).add_market(kind=1, schedule=table)
+
+
+def test_random_houses_keep_every_invariant_and_no_order_that_is_not_covered() -> None:
+    """Orders, falls, closings and disposals; checked by the full scans after every step.
+
+    After each settlement whoever still has open orders covers maintenance with them.
+    """
+    taken = cancelled = 0
+    for seed in range(40):
+        draw = random.Random(seed)
+        factors = [draw.randint(0, 200_000) for _ in range(2)]
+        world, venue = house(risk(*factors, draw.randint(1, 100_000)))
+        accounts = [isolated(venue, draw.randint(50, 4_000)) for _ in range(8)]
+        for one, other in zip(accounts[::2], accounts[1::2], strict=True):
+            size = draw.randint(-15, 15)
+            for who, lots in ((one, size), (other, -size)):
+                if lots:
+                    venue.open_position(who, 0, lots, lots * 100)
+        for price, side in ((60, Side.BID), (90, Side.BID), (110, Side.ASK), (140, Side.ASK)):
+            venue.seed_level(0, side, price, 8)
+        world.start()
+        for _ in range(7):
+            for account in accounts:
+                side, lots = draw.choice(list(Side)), draw.randint(1, 12)
+                venue.submit(account, 0, side, draw.randint(70, 130), lots)
+            world.schedule_index(world.time_ns + SECOND, 0, 0, draw.randint(60, 150))
+            while world.step() >= 0:
+                world._check()
+            assert not any(venue.audit().values())
+            for account in accounts:
+                scope = venue.scope_of(account, 0)
+                need = venue.maintenance(scope, orders=True)
+                if need > venue.maintenance(scope):
+                    assert venue.equity(scope) >= need
+        kinds = [kind for (kind,) in rows(world, "steps", "kind")]
+        taken += kinds.count(StepKind.TAKEOVER)
+        cancelled += kinds.count(StepKind.PAYMENT)
+    assert taken > 20 and cancelled > 40
+
+
+def test_a_run_by_equal_factors_is_that_of_a_flat_schedule_and_its_audit_holds() -> None:
+    """Populations hold positions and no orders: 1.5 % + 0.5 % is 2 %, at 1.5 times 3 % initial."""
+
+    def tape(schedule: str) -> oc.Tape:
+        head, _, tail = oc.scenarios.load("thin-book").to_toml().partition("[[venue.market]]")
+        kept = "\n".join(line for line in tail.splitlines() if not line.startswith("brackets"))
+        head = head.replace('preset = "binance-usdm"', 'preset = "vega"')
+        book = "[venue.market.book]"
+        kept = kept.replace(book, f"[venue.market.schedule]\n{schedule}\n\n{book}", 1)
+        return oc.run(oc.Scenario.from_toml(f"{head}[[venue.market]]{kept}\n"), progress=False)
+
+    flat = tape('type = "flat"\nmaintenance = 0.02\ninitial = 0.03')
+    even = tape('type = "risk"\nlong = 0.015\nshort = 0.015\nslippage = 0.005\ninitial = 1.5')
+    skewed = tape('type = "risk"\nlong = 0.017\nshort = 0.012\nslippage = 0.005\ninitial = 1.5')
+    for table in ("steps", "fills", "liquidations", "adl", "postings"):
+        for column in flat.tables[table].columns:
+            assert flat.tables[table][column].tolist() == even.tables[table][column].tolist()
+    assert flat.summary()["liquidations"] > 100 and skewed.summary()["liquidations"] > 100
+    for each in (even, skewed):
+        report = oc.audit(each)
+        assert report.ok and not report.gaps, str(report)

@@ -23,7 +23,7 @@ from ordercascade.core.planning import schedule_expiry, set_answers
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.duties import CallAction, ExpiryRule
+from ordercascade.duties import CallAction, ExpiryRule, PairRule
 from ordercascade.enums import (
     AdlRule,
     BreakerKind,
@@ -475,6 +475,22 @@ def optioned() -> World:
     return world
 
 
+def hedging() -> World:
+    """Stop a cascade whose first scope holds both legs of a market, with orders at rest."""
+    world, venue = make(bids={99: 1, 98: 50}, asks={101: 50}, pairs=PairRule.NET)
+    account = venue.open_account(hedge=True)
+    venue.deposit(account, 0, 10_000)
+    venue.open_position(account, 0, 10, 100_000)
+    venue.open_position(account, 0, -4, -40_000)
+    holding(venue, 10, 100, 5_050)
+    world.start()
+    venue.submit(account, 0, Side.ASK, 120, 3, leg="long")
+    venue.submit(account, 0, Side.ASK, 130, 3, leg="short")
+    world.schedule_shock(0, 0, 0, Side.ASK, size=3)
+    world.run(3)
+    return world
+
+
 @pytest.fixture(scope="module")
 def worlds() -> list[World]:
     return [
@@ -491,6 +507,7 @@ def worlds() -> list[World]:
         calling(),
         funded(),
         optioned(),
+        hedging(),
     ]
 
 

@@ -172,7 +172,7 @@ def test_no_rate_passes_the_whole_and_tiers_stay_continuous() -> None:
     assert venue.maintenance(scope) == 850_000 * 100_000 // 10**6
 
 
-@pytest.mark.parametrize("kind", ["slab", "tiers", "flat"])
+@pytest.mark.parametrize("kind", ["slab", "tiers", "flat", "size"])
 def test_a_schedule_s_rows_move_and_forks_have_their_own(kind: str) -> None:
     flat = [(0, 50_000, 100_000), (200_000, 90_000, 100_000)]
     made = {
@@ -180,6 +180,9 @@ def test_a_schedule_s_rows_move_and_forks_have_their_own(kind: str) -> None:
         "tiers": lambda: Schedule.tiers(BRACKETS, multiplier=100, base="entry"),
         "flat": lambda: Schedule.flat(maintenance_ppm=50_000, initial_ppm=100_000, multiplier=100,
                                       fee_ppm=700),
+        # 10 lots at 10 ppm each: 4.99 % + 0.01 % maintenance, 9.99 % + 0.01 % initial.
+        "size": lambda: Schedule.size(maintenance_ppm=49_900, initial_ppm=99_900,
+                                      increment_ppt=10 * 10**6, multiplier=100),
     }[kind]()  # fmt: skip
     world = World()
     world.add_venue(surcharges=[margin()])
@@ -202,7 +205,8 @@ def test_a_schedule_s_rows_move_and_forks_have_their_own(kind: str) -> None:
     assert fork.venue(0).maintenance(scope) == before
     fork.run()
     assert fork.state_hash() == world.state_hash()
-    assert made.rates(1)[1] == 50_000 * 10**6  # The user's schedule is as it was.
+    small = 50_000 * 10**6 if kind != "size" else 49_910 * 10**6
+    assert made.rates(1)[1] == small  # The user's schedule is as it was.
 
 
 @pytest.mark.parametrize("kind", ["slab", "tiers"])
@@ -246,12 +250,66 @@ def test_liquidation_prices_follow_the_rows_on_every_step_of_a_table(kind: str) 
             assert falls(found) and not falls(found + sign)
 
 
-def test_schedules_without_rows_are_refused() -> None:
-    made = Schedule.size(maintenance_ppm=50_000, initial_ppm=100_000, increment_ppt=1)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_liquidation_prices_follow_a_rate_that_grows_with_the_size(sign: int) -> None:
+    """Each is the last tick, counted down by what_if(); larger positions fall sooner."""
+    made = Schedule.size(
+        maintenance_ppm=50_000, initial_ppm=400_000, increment_ppt=2 * 10**9, multiplier=100
+    )
+    world = World()
+    world.add_venue(surcharges=[margin(floor_ppm=130_000, cap_ppm=130_000)])
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, schedule=made, last=1_000)
+    scopes = [holding(venue, sign * lots, 1_000, lots * 45_000) for lots in range(1, 40, 3)]
+    world.start()
+    run_checked(world)
+    assert told(world) == [(0, 80_000)]
+    prices = []
+    for lots, scope in zip(range(1, 40, 3), scopes, strict=True):
+        need = -(-lots * 10**5 * (130_000 * 10**6 + lots * 2 * 10**9) // 10**12)
+        assert venue.maintenance(scope) == need
+        found = venue.liquidation_price(scope, 0)
+        assert found is not None
+        prices.append(sign * found)
+        for tick, falls in ((found, True), (found + sign, False)):
+            equity, asked = venue.what_if(scope, {0: tick})
+            assert (equity < asked) == falls
+    assert prices == sorted(prices) and prices[0] < prices[-1]
+
+
+def test_an_addition_to_a_rate_by_size_stays_within_the_value() -> None:
+    """Of 40 % up to 100 %: 60 % are added and no more, and 30 % to the initial rate."""
+    made = Schedule.size(
+        maintenance_ppm=400_000, initial_ppm=700_000, increment_ppt=10**6, multiplier=100
+    )
+    world = World()
+    world.add_venue(surcharges=[margin(floor_ppm=10**6, cap_ppm=10**6)])
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, schedule=made, last=1_000)
+    holding(venue, 1, 1_000, 10**7)
+    world.start()
+    run_checked(world)
+    assert (told(world), told(world, 1)) == ([(0, 600_000)], [(0, 300_000)])
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (
+            Schedule.skew(scale=100, fraction_ppm=10**6, minimum_ppm=20_000, scalar_ppm=500_000),
+            "its maintenance is a share of its initial rate",
+        ),
+        (
+            Schedule.risk(long_ppm=10_000, short_ppm=10_000, slippage_ppm=0),
+            "its initial margin is a multiple of maintenance",
+        ),
+    ],
+)
+def test_schedules_to_which_no_constant_can_be_added_are_refused(made: Schedule, why: str) -> None:
     world = World()
     world.add_venue(surcharges=[margin()])
     world.venue(0).add_market(schedule=made, last=100)
-    with pytest.raises(ConfigError, match="must have rows where a venue has surcharges"):
+    with pytest.raises(ConfigError, match=f"must be flat, tiers, slab, steps, size.*{why}"):
         world.start()
 
 
@@ -479,8 +537,8 @@ def test_a_few_lines_of_toml_switch_them_on() -> None:
         ('apply_to = "new"', "sample_s = 3", "belongs to kind 'volatility_margin' or 'volatility"),
         (
             "brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 125 }]",
-            'schedule = { type = "size", maintenance = 0.005, initial = 0.008, increment = 0.001 }',
-            "cannot move the rates of BTCUSDT: its schedule has no rows",
+            'schedule = { type = "risk", long = 0.005, short = 0.008, slippage = 0.001 }',
+            "cannot move the rates of BTCUSDT: its initial margin is a multiple of maintenance",
         ),
     ],
 )

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import random
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -182,3 +183,103 @@ def test_drawn_vectors_of_the_published_formulas_hold(
     if want > 0:
         result = run.judge(drawn("liq_price", "bybit_linear", entered, want))
         assert result.outcome == "passed", result.why
+
+
+def flow_of(name: str) -> dict[str, Any]:
+    """A copy of a shipped flow, to be changed."""
+    if not FOUND:
+        pytest.skip("the vectors are not there")
+    (flow,) = [found for found in FOUND if found["id"] == name]
+    copied: dict[str, Any] = json.loads(json.dumps(flow))
+    return copied
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_drawn_marks_with_the_basis_of_funding_hold(seed: int) -> None:
+    """index (1 + rate * hours left / interval): MARGIN §5."""
+    draw = random.Random(seed)
+    index, rate = draw.randint(1, 10**7) / 100, draw.randint(-9_999, 9_999) / 10**6
+    interval = draw.choice([1, 4, 8, 24])
+    left = draw.randint(0, interval * 4) / 4
+    fair = Fraction(str(index)) * (1 + Fraction(str(rate)) * Fraction(str(left)) / interval)
+    inputs = {
+        "index": index,
+        "funding_rate": rate,
+        "hours_to_funding": left,
+        "interval_hours": interval,
+    }
+    good = vector(kind="mark_price", inputs=inputs, tolerance=1e-9, expected={"mark": float(fair)})
+    assert run.judge(good).outcome == "passed", run.judge(good).why
+    assert run.judge(good | {"expected": {"mark": float(fair) + 1}}).outcome == "failed"
+    late = good | {"inputs": inputs | {"hours_to_funding": interval + 1}}
+    assert run.judge(late).outcome == "failed"
+
+
+@pytest.mark.parametrize("fee", [0, 0.01, 0.02])
+def test_a_drawn_transfer_of_a_liability_holds_to_a_lot(fee: float) -> None:
+    """base = shortage / (price (w_l (1 - fee) - w_a a / l)), the product floored to 10^-5. [DR2]"""
+    for shortage, price, asset, liability in ((7, 25, 0.9, 1.1), (3.5, 1000, 0.75, 1.25)):
+        freed = Fraction(str(liability)) * (1 - Fraction(str(fee))) - Fraction(str(asset))
+        inputs = {
+            "shortage": shortage,
+            "asset_weight": asset,
+            "liability_weight": liability,
+            "asset_mult": 1,
+            "liab_mult": 1,
+            "if_fee": fee,
+            "price": price,
+        }
+        want = int(Fraction(str(shortage)) / (price * freed) * 10**9)
+        made = vector(kind="partial_liq_size", venue="drift", inputs=inputs)
+        good = made | {"expected": {"base_1e9": want}}
+        assert run.judge(good).outcome == "passed", run.judge(good).why
+        assert run.judge(made | {"expected": {"base_1e9": want + 1}}).outcome == "failed"
+        never = made | {"inputs": inputs | {"asset_weight": 2}, "expected": {"base_1e9": want}}
+        assert "must leave a transfer that frees margin" in run.judge(never).why
+
+
+@pytest.mark.parametrize(
+    ("name", "op", "key", "said"),
+    [
+        ("vega-flow-27", "assert_margin_levels", "maintenance", "maintenance of atRiskParty"),
+        ("vega-flow-27", "assert_margin_levels", "release", "release of atRiskParty"),
+        ("vega-flow-21", "assert_network_trades", "volume", "the network did not trade"),
+        ("vega-flow-25", "assert_book", "volume", "volume of"),
+        ("vega-flow-25", "assert_market_data", "max bound", "bounds"),
+        ("vega-flow-08", "assert_trades", "price", "no trade"),
+    ],
+)
+def test_a_flow_by_risk_factors_that_asserts_something_else_fails(
+    name: str, op: str, key: str, said: str
+) -> None:
+    flow = flow_of(name)
+    rows = [
+        row
+        for step in flow["inputs"]["steps"]
+        if step["op"] == op
+        for row in step["rows"]
+        if key in row
+    ]
+    rows[0][key] = str(int(rows[0][key]) + 1)
+    result = run.judge(flow)
+    assert result.outcome == "failed" and f"{op}: {said}" in result.why
+
+
+@pytest.mark.parametrize(
+    ("op", "changes", "why"),
+    [
+        ("lp_commit", {"op": "short_selling_ban"}, "steps 'short_selling_ban'"),
+        ("block_seconds", {"args": ["2"]}, "blocks of another length"),
+        ("orders", {"rows": [{"party": "x", "side": "buy", "volume": "1", "price": "1",
+                              "tif": "TIF_GTC", "stop price": "4"}]}, "orders with stop price"),
+    ],
+)  # fmt: skip
+def test_a_flow_with_what_is_not_there_waits_and_says_for_what(
+    op: str, changes: dict[str, Any], why: str
+) -> None:
+    flow = flow_of("vega-flow-27")
+    steps = flow["inputs"]["steps"]
+    at = [k for k, step in enumerate(steps) if step["op"] == op][-1]
+    steps[at] = steps[at] | changes
+    result = run.judge(flow)
+    assert (result.outcome, why in result.why) == ("not yet", True), result.why

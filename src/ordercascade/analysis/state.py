@@ -17,6 +17,7 @@ from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, LegRule, MarketKind, PostReason, PriceSource, Side
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import PPM
+from ordercascade.legs import hedged
 from ordercascade.margin import trigger_price
 from ordercascade.run import World
 from ordercascade.scenario import Scenario
@@ -131,10 +132,16 @@ class Fold:
     def __init__(self, tape: Tape) -> None:
         if not tape.markets:
             raise InputTypeError("source", "a Tape or Scenario with a market", "one without")
+        if hedged(tape.tables):
+            rule = "must have no account in hedge mode: legs are not followed here yet"
+            raise InputError("source", str(tape.meta["name"]), rule)
         if any("collaterals" in venue for venue in tape.meta["venues"]):
             name = str(tape.meta["name"])
             rule = "must not have collaterals yet: equities here are of money and positions alone"
             raise InputError("source", name, rule)
+        if any("portfolio" in venue for venue in tape.meta["venues"]):
+            rule = "must not have portfolio margin yet: what it asks is no sum over markets"
+            raise InputError("source", str(tape.meta["name"]), rule)
         self._tape = tape
         self._step = -2
         self._keys: list[Key] = [(int(m["venue"]), int(m["id"])) for m in tape.markets]

@@ -17,7 +17,8 @@ from ordercascade.core.contracts cimport worth_most
 from ordercascade.core.book cimport Book, Order, book_best, book_next
 from ordercascade.core.ladder cimport ladder_row
 from ordercascade.core.ledger cimport (
-    Entered, FEES, Holder, entered, ledger_find, ledger_holder, ledger_scope,
+    Entered, FEES, Holder, entered, ledger_holder, ledger_leg, ledger_scope, ledger_twin, leg_held,
+    leg_of,
 )
 from ordercascade.core.queues cimport Level, level_at
 from ordercascade.core.records cimport ASK, FOK, LIMIT, Message, POST_ONLY
@@ -75,8 +76,11 @@ cdef Lot open_most(const State* s, int32_t market) noexcept nogil:
 
 
 cdef Lot opened(const State* s, int32_t scope, int32_t market, Lot size) noexcept nogil:
-    cdef int32_t p = NIL if scope == NIL else ledger_find(&s.ledger, scope, market)
-    cdef Lot held = 0 if p == NIL else s.ledger.positions[p].size
+    cdef int32_t p = NIL
+    cdef Lot held
+    if scope != NIL:
+        p = ledger_leg(&s.ledger, scope, market, leg_held(&s.ledger, scope, size))
+    held = 0 if p == NIL else s.ledger.positions[p].size
     return larger(held + size, 0) - larger(held, 0)
 
 
@@ -126,7 +130,7 @@ cdef void _party(const State* s, int32_t market, int32_t account, bint takes,
                  Party* out) noexcept nogil:
     cdef const Market* m = &s.markets[market]
     cdef int32_t scope = ledger_scope(&s.ledger, account, market, m.asset)
-    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+    cdef int32_t p = ledger_leg(&s.ledger, scope, market, leg_of(&s.ledger, scope, account))
     out.size = 0 if p == NIL else s.ledger.positions[p].size
     out.cost = 0 if p == NIL else s.ledger.positions[p].cost
     out.collateral = s.ledger.holders[scope].collateral
@@ -167,6 +171,9 @@ cdef bint _level(const State* s, int32_t market, const Message* m, Tick price, P
             sums.opened += lots if sign < 0 else 0
             if not _maker_fits(s, market, maker.account, lots, absolute(cost), sums):
                 return False
+            if ledger_twin(&s.ledger, m.account) == maker.account and (
+                    absolute(taker.collateral) + sums.realised + sums.paid > CASH_MAX):
+                return False    # Two legs trade with one another: one collateral takes both.
         if sums.opened > 0 and sums.opened > sums.room:
             return False
     return True
@@ -194,7 +201,7 @@ cdef bint _maker_fits(const State* s, int32_t market, int32_t account, Lot lots,
     """Judge another user's cells as if all fills so far were its own."""
     cdef const Market* m = &s.markets[market]
     cdef int32_t scope = ledger_scope(&s.ledger, account, market, m.asset)
-    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+    cdef int32_t p = ledger_leg(&s.ledger, scope, market, leg_of(&s.ledger, scope, account))
     cdef Wide worst = absolute(s.ledger.holders[scope].collateral)
     cdef Wide closed = 0
     cdef Lot held = 0

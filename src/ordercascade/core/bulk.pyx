@@ -2,9 +2,10 @@
 
 from libc.stdint cimport int32_t, int64_t
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from ordercascade.core.bounds cimport open_most, opened
 from ordercascade.core.ledger cimport (
     EXTERNAL, SCOPE, ledger_add_account, ledger_deposit, ledger_find, ledger_holder, ledger_place,
-    ledger_position,
+    ledger_leg, ledger_leg_made, ledger_position, leg_held,
 )
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.slab cimport NIL
@@ -221,9 +222,11 @@ def _array(field, value, dtype):
     return np.array(value, order="C", subok=False)
 
 
-cdef int fits(const State* s, int32_t scope, int32_t market, Lot size, Cash cost,
-              Lot most) except -1:
-    cdef int32_t p = NIL if scope == NIL else ledger_find(&s.ledger, scope, market)
+cdef int _fits(const State* s, int32_t scope, int32_t market, Lot size, Cash cost,
+               Lot most) except -1:
+    cdef int32_t p = NIL
+    if scope != NIL:
+        p = ledger_leg(&s.ledger, scope, market, leg_held(&s.ledger, scope, size))
     if p != NIL:
         size += s.ledger.positions[p].size
         cost += s.ledger.positions[p].cost
@@ -232,6 +235,27 @@ cdef int fits(const State* s, int32_t scope, int32_t market, Lot size, Cash cost
                          bits=40)
     if absolute(cost) > CASH_MAX:
         raise RangeError("cost", f"would make a cost of market {market} pass 2**60", bits=60)
+    return 0
+
+
+cdef int judge_one(const State* s, int32_t scope, int32_t outside, int32_t market, Lot size,
+                   Cash cost) except -1:
+    cdef Lot room = open_most(s, market)
+    cdef Lot raised
+    _fits(s, scope, market, size, cost, s.markets[market].size_max)
+    _fits(s, outside, market, -size, -cost, room)
+    raised = opened(s, scope, market, size) + opened(s, outside, market, -size)
+    if s.ledger.sided[market].open + raised > room:
+        raise RangeError("size", f"would make the open interest of market {market} pass {room} "
+                         "lots", bits=40)
+    return 0
+
+
+cdef int place_one(State* s, int32_t scope, int32_t outside, int32_t market, Lot size,
+                   Cash cost) except -1:
+    ledger_place(&s.ledger, ledger_leg_made(
+        &s.ledger, scope, market, leg_held(&s.ledger, scope, size)), size, cost)
+    ledger_place(&s.ledger, ledger_position(&s.ledger, outside, market), -size, -cost)
     return 0
 
 

@@ -5,6 +5,8 @@ from ordercascade.core.collateral cimport stages_convert
 from ordercascade.core.funds cimport funds_stay
 from ordercascade.core.conversion cimport judged_impacts, set_impacts
 from ordercascade.core.events cimport EventLog
+from ordercascade.core.grids cimport is_option
+from ordercascade.core.hedging cimport check_hedged
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport grids_judge_rules
 from ordercascade.core.rating cimport check_rows
@@ -53,6 +55,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
     stages_convert(s, &judged.s.stages)
     funds_stay(s, &judged.s.stages)
     grids_judge_rules(s, &judged.s)
+    check_hedged(s, &judged.s)
     terms = judged_impacts(s, impacts)
     if rules.get("surcharges", "keep") not in ("keep", (), []):
         for i in range(s.market_count):
@@ -71,7 +74,7 @@ def change(World world not None, venue, *, fund=None, weights=(), oracles=(),
                 s.time_ns + 1, s.markets[i].dispose_at + s.stages.dispose_ns - pace)
     set_impacts(s, terms)
     for i, each in enumerate(made):
-        if isinstance(each, str):
+        if isinstance(each, str) or is_option(s, i):    # An option's mark is its formula's.
             continue
         oracle = each
         v.oracles[i] = oracle

@@ -16,10 +16,11 @@ from ordercascade.core.events cimport (
 from ordercascade.core.funds cimport loss_fund
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.ledger cimport (
-    FEES, ledger_find, ledger_flat, ledger_holder, ledger_post, Position,
+    FEES, ledger_flat, ledger_holder, ledger_leg, ledger_post, ledger_twin, leg_closed, Position,
 )
 from ordercascade.core.grids cimport is_option
 from ordercascade.core.halting cimport valve_lots, valve_sent
+from ordercascade.core.hedging cimport net_pair, paired
 from ordercascade.core.insured cimport Insured, insured_take
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.pairs cimport close_pairs
@@ -98,12 +99,41 @@ cdef int order_row(State* s, int64_t step, int32_t market, int32_t account, int 
     return 0
 
 
-cdef Tick bankruptcy_display(State* s, int32_t scope, int32_t leg) except? -1 nogil:
+cdef inline int32_t _entry_leg(const State* s, const Entry* entry) noexcept nogil:
+    """The position that an order closes: a hedged scope's by the order's side."""
+    return ledger_leg(&s.ledger, entry.scope, entry.market,
+                      leg_closed(&s.ledger, entry.scope, not entry.side))
+
+
+cdef int32_t entry_account(const State* s, const Entry* entry) noexcept nogil:
+    cdef int32_t account = s.ledger.holders[entry.scope].account
+    if leg_closed(&s.ledger, entry.scope, not entry.side):
+        return ledger_twin(&s.ledger, account)
+    return account
+
+
+cdef Tick bankruptcy_display(State* s, const Entry* entry) except? -1 nogil:
     """The leg's exact handing-over cost as a display price."""
     cdef const Position* p
-    fix_handover(s, scope)
-    p = &s.ledger.positions[ledger_find(&s.ledger, scope, leg)]
-    return price_of(&s.markets[leg], p.handover, p.size)
+    fix_handover(s, entry.scope)
+    p = &s.ledger.positions[_entry_leg(s, entry)]
+    return price_of(&s.markets[entry.market], p.handover, p.size)
+
+
+cdef bint nets(State* s, const Entry* entry) except -1 nogil:
+    """Where pairs are netted first: close one of the scope's before its order, if that is due.
+
+    True where a step was written: the entry is tested again, by then perhaps healthy.
+    """
+    cdef const Scope* sc = &s.scopes[entry.scope]
+    cdef Margin at
+    if entry.lots == 0 or not paired(s, entry.scope):
+        return False
+    at = margin_of(s, entry.scope, False)
+    if _healthy(s, &at) if sc.pending else not liquidatable(s, &at):
+        return False
+    net_pair(s, entry.scope, sc.parent if sc.pending else parent_of(s, entry.scope))
+    return True
 
 
 cdef bint _must_convert(State* s, int32_t scope, const Margin* at) noexcept nogil:
@@ -122,7 +152,7 @@ cdef Lot _staged(State* s, const Entry* entry, const Margin* at, Lot lots) excep
     # Without an order the takeover has the step that made the scope fall as its parent.
     parent = sc.parent if sc.pending else parent_of(s, entry.scope)
     if granted < lots:
-        take_lots(s, entry.scope, entry.market, granted, parent)
+        take_lots(s, entry.scope, entry.market, entry.side, granted, parent)
     else:
         take_over(s, entry.scope, parent, NIL)
     return 0
@@ -156,7 +186,7 @@ cdef Lot _send(State* s, int64_t step, const Entry* entry, Lot lots, Executed* d
         return insured_take(s, step, entry, lots, done, insured)
     if entry.at_market:
         limit = 0 if entry.side else m.price_max
-    filled = book_take(&m.book, entry.side, limit, lots, s.ledger.holders[entry.scope].account)
+    filled = book_take(&m.book, entry.side, limit, lots, entry_account(s, entry))
     book_touched(s, entry.market, step)
     apply_fills(s, entry.market, step, True, done)
     oc_check(done.lots == filled)
@@ -171,7 +201,7 @@ cdef Lot forced_leg(State* s, const Entry* entry, Lot* held) except -1 nogil:
     held[0] = 0
     if entry.lots == 0:
         return 0
-    p = ledger_find(&s.ledger, entry.scope, entry.market)
+    p = _entry_leg(s, entry)
     at = margin_of(s, entry.scope, False)
     if sc.pending and not at.flat and _healthy(s, &at):
         unpend(s, entry.scope)
@@ -219,7 +249,6 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     cdef int32_t market = entry.market
     cdef Scope* sc = &s.scopes[scope]
     cdef Market* m = &s.markets[market]
-    cdef int32_t account = s.ledger.holders[scope].account
     cdef Margin at = margin_of(s, scope, False)
     cdef Lot held, lots, filled
     cdef int64_t step
@@ -248,7 +277,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     step = step_begin(s, STEP_LIQUIDATION, market, scope, sc.parent, sc.generation,
                       NIL if sc.parent == NIL else
                       <int32_t>log_get(s.log, T_STEPS, sc.parent, STEP_MARKET))
-    row[16] = bankruptcy_display(s, scope, market)
+    row[16] = bankruptcy_display(s, entry)
     cancel_own(s, scope, market, step)
     remember_markets(s, scope)
     row[5] = entry.side
@@ -257,7 +286,8 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
     filled = _send(s, step, entry, lots, &done, &insured)
     if s.brakes != NULL:
         valve_sent(s, market, filled, lots)
-    order_row(s, step, market, account, entry.side, entry.at_market, entry.limit, lots, filled)
+    order_row(s, step, market, entry_account(s, entry), entry.side, entry.at_market, entry.limit,
+              lots, filled)
     sc.tranche += 1
     sc.order_step = step
     sc.retry_ns = s.time_ns + entry.cooldown_ns if lots < held and entry.cooldown_ns else NIL
@@ -290,7 +320,8 @@ cdef int finish_row(State* s, int64_t step, const Entry* entry, int64_t* row, co
     row[2] = entry.market
     row[3] = entry.scope
     row[4] = s.ledger.holders[entry.scope].account
-    row[6] = 0
+    # Leg.NET, or the leg that the order closes.
+    row[6] = (1 if entry.side else 2) if s.ledger.holders[entry.scope].hedged else 0
     row[7] = s.scopes[entry.scope].tranche
     row[8] = held
     row[9] = lots
@@ -400,6 +431,13 @@ cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 no
         s.sub_row = row
         s.sub_unfilled = unfilled
         return convert(s, scope)
+    if s.ledger.holders[scope].hedged and paired(s, scope) and (
+            not _healthy(s, &m) and _gives_up(s, row, &m, unfilled)):
+        s.sub = SUB_TABLE       # and then once more: nobody else need take what it owes itself
+        s.sub_scope = scope
+        s.sub_row = row
+        s.sub_unfilled = unfilled
+        return net_pair(s, scope, -2)
     note_scope(s, scope, &m)
     if m.equity < 0:
         gates_trouble(s)

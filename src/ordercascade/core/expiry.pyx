@@ -109,6 +109,8 @@ cdef int _by_id(const void* a, const void* b) noexcept nogil:
     cdef const Worth* y = <const Worth*>b
     if x.external != y.external:
         return 1 if x.external else -1
+    if x.scope == y.scope:      # Both legs of a hedged one: the long leg first.
+        return (x.size < y.size) - (x.size > y.size)
     return (x.scope > y.scope) - (x.scope < y.scope)
 
 

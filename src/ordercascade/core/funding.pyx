@@ -6,7 +6,7 @@ out one each by largest remainder, ties to the lower id, external last (SEMANTIC
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int8_t, int32_t, int64_t
 from libc.stdlib cimport qsort
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.contracts cimport INVERSE
@@ -35,6 +35,7 @@ ctypedef struct Share:
     Cash amount
     int64_t place           # in the order of ties
     int32_t scope
+    int8_t leg
     bint external
 
 
@@ -101,6 +102,8 @@ cdef int _by_id(const void* a, const void* b) noexcept nogil:
     cdef const Share* y = <const Share*>b
     if x.external != y.external:
         return 1 if x.external else -1
+    if x.scope == y.scope:      # Both legs of a hedged one: the long leg first.
+        return x.leg - y.leg
     return (x.scope > y.scope) - (x.scope < y.scope)
 
 
@@ -122,6 +125,7 @@ cdef int64_t _gather(const State* s, int32_t market, Share* out) noexcept nogil:
         while handle != NIL:
             if out != NULL:
                 out[count].scope = s.ledger.positions[handle].scope
+                out[count].leg = s.ledger.positions[handle].leg
                 out[count].external = s.ledger.holders[out[count].scope].kind == EXTERNAL
                 out[count].place = s.ledger.positions[handle].size
             count += 1

@@ -1,9 +1,11 @@
 # Who owns what: holders, their collateral, positions, and the only ways in which money moves.
 #
 # Handles: a holder's id is its row; a position's handle is its row, kept while the venue lives,
-# so that a (scope, market) pair has one handle for ever.
+# so that a (scope, market, leg) has one handle for ever. A hedged account has a second number, its
+# twin, whose orders and fills are those of its short legs and whose scopes are the same. ADR 21.
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t
 from ordercascade.core.digest cimport Digest
+from ordercascade.core.slab cimport NIL
 from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_floor
 
 # The numbers are those of ordercascade.enums.HolderKind.
@@ -24,6 +26,7 @@ ctypedef struct Holder:
     int32_t first           # its first position, by market; NIL
     int32_t next            # the account's next scope; NIL
     int8_t kind
+    int8_t hedged           # 1: lots bought to open and lots sold to open are two legs
 
 ctypedef struct Position:
     Lot size                # signed lots
@@ -35,6 +38,7 @@ ctypedef struct Position:
     int32_t market_next     # neighbours among the market's longs (or shorts)
     int32_t market_previous
     int8_t held             # 1: held lots just before the scope's last liquidation order
+    int8_t leg              # 1: the short leg of a hedged scope, right behind its long leg
     int16_t tier            # a guess at its bracket, core/flock; decides nothing
 
 ctypedef struct Sided:
@@ -55,6 +59,9 @@ ctypedef struct Ledger:
     int32_t* accounts       # account -> its first scope; NIL
     int64_t account_count
     int64_t account_capacity
+    int32_t* twins          # account -> the number of its other leg; NIL. NULL: nobody is hedged
+    int64_t twin_count
+    int64_t twin_capacity
     Sided* sided            # by market
     int64_t market_count
     int64_t sided_capacity
@@ -89,6 +96,8 @@ cdef int ledger_judge(const Ledger* l, int32_t holder, Cash amount) except -1 no
 cdef int ledger_deposit(Ledger* l, int32_t holder, Cash amount) except -1 nogil
 cdef int ledger_post(Ledger* l, int32_t source, int32_t target, Cash amount) except -1 nogil
 cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2 nogil
+cdef int32_t position_new(Ledger* l, int32_t scope, int32_t market, bint leg, int32_t previous,
+                          int32_t following) except -2 nogil
 cdef int ledger_fits(const Ledger* l, int32_t scope, int32_t market, Lot size,
                      Cash cost) except -1 nogil
 cdef int ledger_place(Ledger* l, int32_t position, Lot size, Cash cost) except -1 nogil
@@ -103,6 +112,49 @@ cdef inline int32_t ledger_fund(const Ledger* l, int32_t market) noexcept nogil:
     if own < l.holder_count and l.holders[own].kind == FUND:
         return own
     return l.holders[own - 1].asset * 5 + FUND - EXTERNAL
+
+
+cdef inline int32_t ledger_twin(const Ledger* l, int32_t account) noexcept nogil:
+    """The number of a hedged account's other leg; NIL in net mode."""
+    return l.twins[account] if 0 <= account < l.twin_count else NIL
+
+
+cdef inline bint leg_of(const Ledger* l, int32_t scope, int32_t account) noexcept nogil:
+    """Which leg of its scope an account's number means: 1 the short leg of a hedged one."""
+    return l.holders[scope].hedged and l.holders[scope].account != account
+
+
+cdef inline bint leg_closed(const Ledger* l, int32_t scope, bint bought) noexcept nogil:
+    """Which leg lots close that are bought, or sold, to close: 1 the short leg of a hedged one."""
+    return l.holders[scope].hedged and bought
+
+
+cdef inline bint leg_held(const Ledger* l, int32_t scope, Lot size) noexcept nogil:
+    """Which leg holds such lots: 1 the short leg of a hedged scope."""
+    return l.holders[scope].hedged and size < 0
+
+
+cdef inline int32_t ledger_leg(const Ledger* l, int32_t scope, int32_t market,
+                               bint leg) noexcept nogil:
+    """The position handle of a leg, or NIL."""
+    cdef int32_t p = ledger_find(l, scope, market)
+    if not leg or p == NIL:
+        return p
+    p = l.positions[p].next
+    return p if p != NIL and l.positions[p].market == market else NIL
+
+
+cdef inline int32_t ledger_leg_made(Ledger* l, int32_t scope, int32_t market,
+                                    bint leg) except -2 nogil:
+    """ledger_position() of a leg: a short leg's row stands behind its long leg's."""
+    cdef int32_t first = ledger_position(l, scope, market)
+    cdef int32_t p
+    if not leg:
+        return first
+    p = l.positions[first].next
+    if p != NIL and l.positions[p].market == market:
+        return p
+    return position_new(l, scope, market, True, first, p)
 
 
 cdef inline Entered entered(Lot before, Cash held, Lot size, Cash cost) noexcept nogil:

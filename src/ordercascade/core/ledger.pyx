@@ -44,6 +44,7 @@ cdef void ledger_free(Ledger* l) noexcept nogil:
     PyMem_RawFree(l.holders)
     PyMem_RawFree(l.positions)
     PyMem_RawFree(l.accounts)
+    PyMem_RawFree(l.twins)
     PyMem_RawFree(l.sided)
     PyMem_RawFree(l.clearing)
     PyMem_RawFree(l.deposited)
@@ -56,12 +57,15 @@ cdef int ledger_copy(Ledger* to, const Ledger* l) except -1 nogil:
     to.holders = NULL
     to.positions = NULL
     to.accounts = NULL
+    to.twins = NULL
     to.sided = NULL
     to.clearing = NULL
     to.deposited = NULL
     to.holders = <Holder*>slab_copy(l.holders, l.holder_capacity, sizeof(Holder))
     to.positions = <Position*>slab_copy(l.positions, l.position_capacity, sizeof(Position))
     to.accounts = <int32_t*>slab_copy(l.accounts, l.account_capacity, sizeof(int32_t))
+    if l.twins != NULL:
+        to.twins = <int32_t*>slab_copy(l.twins, l.twin_capacity, sizeof(int32_t))
     to.sided = <Sided*>slab_copy(l.sided, l.sided_capacity, sizeof(Sided))
     to.clearing = <int32_t*>slab_copy(l.clearing, l.clearing_capacity, sizeof(int32_t))
     to.deposited = <Cash*>slab_copy(l.deposited, l.deposited_capacity, sizeof(Cash))
@@ -81,10 +85,14 @@ cdef int32_t _add_holder(Ledger* l, int kind, int32_t account, int32_t asset,
     h.first = NIL
     h.next = NIL
     h.kind = kind
+    h.hedged = 0
     l.holder_count += 1
     if account >= 0:
         h.next = l.accounts[account]
         l.accounts[account] = <int32_t>(l.holder_count - 1)
+        if ledger_twin(l, account) != NIL:
+            h.hedged = 1
+            l.accounts[l.twins[account]] = l.accounts[account]
     return <int32_t>(l.holder_count - 1)
 
 
@@ -146,7 +154,7 @@ cdef int32_t ledger_scope(const Ledger* l, int32_t account, int32_t market,
 
 
 cdef int32_t ledger_find(const Ledger* l, int32_t scope, int32_t market) noexcept nogil:
-    """The position handle of a scope in a market, or NIL."""
+    """The position handle of a scope in a market, or NIL; of a hedged one its long leg's."""
     cdef int32_t p = l.holders[scope].first
     while p != NIL and l.positions[p].market < market:
         p = l.positions[p].next
@@ -215,19 +223,25 @@ cdef int32_t ledger_position(Ledger* l, int32_t scope, int32_t market) except -2
     """The position handle of a scope in a market, made on first use, kept in market order."""
     cdef int32_t previous = NIL
     cdef int32_t p = l.holders[scope].first
-    cdef Position* made
     while p != NIL and l.positions[p].market < market:
         previous = p
         p = l.positions[p].next
     if p != NIL and l.positions[p].market == market:
         return p
+    return position_new(l, scope, market, 0, previous, p)
+
+
+cdef int32_t position_new(Ledger* l, int32_t scope, int32_t market, bint leg, int32_t previous,
+                          int32_t following) except -2 nogil:
+    cdef Position* made
     l.positions = <Position*>slab_grow(
         l.positions, &l.position_capacity, l.position_count + 1, sizeof(Position))
     made = &l.positions[l.position_count]
     memset(made, 0, sizeof(Position))
     made.scope = scope
     made.market = market
-    made.next = p
+    made.leg = leg
+    made.next = following
     made.market_next = NIL
     made.market_previous = NIL
     if previous == NIL:
@@ -274,7 +288,9 @@ cdef void _resize(Ledger* l, int32_t handle, Lot size) noexcept nogil:
 cdef int ledger_fits(const Ledger* l, int32_t scope, int32_t market, Lot size,
                      Cash cost) except -1 nogil:
     """Refuse lots or cost that would pass the bounds of a scope's position, made or not."""
-    cdef int32_t p = NIL if scope == NIL else ledger_find(l, scope, market)
+    cdef int32_t p = NIL
+    if scope != NIL:
+        p = ledger_leg(l, scope, market, leg_held(l, scope, size))
     if p != NIL:
         size += l.positions[p].size
         cost += l.positions[p].cost
@@ -459,7 +475,8 @@ cdef dict ledger_deltas(const Ledger* l):
 cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
     """Re-sum everything. 0, or the number of the broken invariant: 1 money of an asset, 2 sizes
     of a market, 3 cost and clearing of a market, 4 cost of a flat position, 5 a negative fund,
-    6 bad debt above zero, 7 a list of longs or shorts, 8 the open interest of a market."""
+    6 bad debt above zero, 7 a list of longs or shorts, 8 the open interest of a market, 9 a leg on
+    the wrong side or of a scope in net mode, 10 a twin."""
     cdef int64_t i
     cdef int32_t p
     cdef int side
@@ -477,6 +494,15 @@ cdef int64_t ledger_check(const Ledger* l) noexcept nogil:
         if l.positions[p].size == 0 and l.positions[p].cost != 0:
             return 4
         sized += l.positions[p].size != 0
+        if l.positions[p].leg and not l.holders[l.positions[p].scope].hedged:
+            return 9
+        if l.holders[l.positions[p].scope].hedged and (
+                l.positions[p].size > 0 if l.positions[p].leg else l.positions[p].size < 0):
+            return 9
+    for p in range(<int32_t>l.twin_count):
+        if l.twins[p] != NIL and (l.twins[l.twins[p]] != p
+                                  or l.accounts[l.twins[p]] != l.accounts[p]):
+            return 10
     listed = 0
     for i in range(l.market_count):
         sum = 0
@@ -519,16 +545,18 @@ cdef void ledger_digest(const Ledger* l, Digest* d) noexcept nogil:
         digest_word(d, h.collateral)
         # NIL is -1, and C leaves a shift of a negative number undefined.
         digest_word(d, (<uint64_t>h.account << 32) | <uint64_t>h.asset)
-        digest_word(d, (<uint64_t>h.market << 8) | <uint64_t>h.kind)
+        digest_word(d, (<uint64_t>h.market << 8) | <uint64_t>(h.hedged << 7) | <uint64_t>h.kind)
     for i in range(l.position_count):
         p = &l.positions[i]
         digest_word(d, (<int64_t>p.scope << 32) | <int64_t>p.market)
         digest_word(d, p.size)
         digest_word(d, p.cost)
-        digest_word(d, p.held)
+        digest_word(d, (p.leg << 1) | p.held)
     for i in range(l.asset_count):
         digest_word(d, l.deposited[i])
     digest_word(d, l.account_count)
+    for i in range(l.twin_count):       # None where nobody is hedged.
+        digest_word(d, l.twins[i])
 
 
 # --- the Python door ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from ordercascade.core.events cimport (
     LIQ_PAID_SOCIALISED, LIQ_SHORTFALL, log_append, log_set, T_ADL, T_LIQUIDATIONS,
 )
 from ordercascade.core.funds cimport loss_fund, loss_market
+from ordercascade.core.hedging cimport trim_leg
 from ordercascade.core.ledger cimport (
     BAD_DEBT, EXTERNAL, FUND, ledger_fund, ledger_holder, ledger_post, Position, SCOPE,
     split_shares,
@@ -252,6 +253,8 @@ cdef int _take_over(State* s, int64_t step, int32_t market, int32_t scope, const
         s.scopes[c.scope].adl_money = c.money
     enter(s, step, c.scope, market, sign * c.taken, c.cost)
     touch(s, c.scope)
+    if s.ledger.holders[c.scope].hedged:        # Its orders may only close what is left.
+        trim_leg(s, step, c.scope, market, sign > 0)
     row[0] = step
     row[1] = market
     row[2] = scope

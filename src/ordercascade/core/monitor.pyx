@@ -8,6 +8,7 @@ exact evaluation for each scope that it could concern. spec/TRIGGERS.md.
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.arguments cimport within
 from ordercascade.core.flock cimport fetch
+from ordercascade.core.hedging cimport refuse_legs
 from ordercascade.core.ledger cimport (
     EXTERNAL, SCOPE, ledger_deposit, ledger_enter, ledger_holder, ledger_position,
 )
@@ -136,6 +137,7 @@ cdef class Monitor:
         cdef int32_t outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
         if size == 0:
             raise InputError("lots", lots, "must not be 0")
+        refuse_legs(&self.s, number)
         if self.s.ledger.holders[number].asset != self.s.markets[m].asset or (
                 self.s.ledger.holders[number].market not in (NIL, m)):
             raise InputError("market", market, "must be one that the scope may hold")

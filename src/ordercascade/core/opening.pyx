@@ -5,7 +5,7 @@ from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.collateral cimport pledges_take
 from ordercascade.core.events cimport (
     ACCOUNT_COLUMNS, FUND_COLUMNS, LEVEL_COLUMNS, MARK_COLUMNS, POSITION_COLUMNS, T_ACCOUNTS,
-    T_FUNDS, T_LEVELS, T_MARKS, T_POSITIONS, log_append,
+    T_FUNDS, T_LEVELS, T_MARKS, T_NOTES, T_POSITIONS, log_append,
 )
 from ordercascade.core.funds cimport funds_begin
 from ordercascade.core.ledger cimport (
@@ -14,7 +14,8 @@ from ordercascade.core.ledger cimport (
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport options_open
 from ordercascade.core.records cimport MarketView
-from ordercascade.core.state cimport Market, State, market_view
+from ordercascade.core.slab cimport NIL
+from ordercascade.core.state cimport Market, NOTE_HEDGED, State, market_view
 from ordercascade.core.units cimport Cash, Tick, larger
 from ordercascade.core.watch cimport arm_all
 
@@ -49,6 +50,7 @@ cdef int opening(State* s) except -1 nogil:
     s.running = True
     for i in range(s.ledger.holder_count):
         write_holder(s, <int32_t>i)
+    _write_hedged(s)
     _write_positions(s)
     for i in range(s.market_count):
         _write_market(s, <int32_t>i)
@@ -69,6 +71,22 @@ cdef int write_holder(State* s, int32_t holder) except -1 nogil:
     row[5] = h.market
     row[6] = h.collateral
     log_append(s.log, T_ACCOUNTS, row)
+    return 0
+
+
+cdef int _write_hedged(State* s) except -1 nogil:
+    """A note for each account in hedge mode: the number of its short legs."""
+    cdef int64_t row[6]
+    cdef int64_t i
+    row[0] = -1
+    row[1] = NOTE_HEDGED
+    row[2] = s.venue            # The table has no column for it.
+    row[3] = NIL
+    for i in range(s.ledger.twin_count):
+        if s.ledger.twins[i] > i:
+            row[4] = i
+            row[5] = s.ledger.twins[i]
+            log_append(s.log, T_NOTES, row)
     return 0
 
 

@@ -1,5 +1,6 @@
 # Handing lots over pair by pair, at the price at which the bankrupt's equity is just used up.
 from libc.stdint cimport int32_t, int64_t
+from ordercascade.core.events cimport EventLog
 from ordercascade.core.state cimport State
 from ordercascade.core.units cimport Cash, Lot
 
@@ -17,3 +18,6 @@ cdef int64_t user_close_pair(State* s, int32_t scope, int32_t market, int32_t ot
 cdef int user_wind_up(State* s, int32_t market, bint* torn) except -1 nogil
 # Refuse by name where a leg's share of maintenance says nothing.
 cdef int refuse_quote(const State* s) except -1 nogil
+# The same, tried on a copy first where a Python plug-in is asked: if it fails, nothing happened.
+cdef int whole_wind_up(State* s, object backstop, EventLog events, int32_t market,
+                       bint* torn) except -1

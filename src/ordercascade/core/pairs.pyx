@@ -7,7 +7,8 @@ needs equity of at least 0.
 
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport qsort
-from ordercascade.core.events cimport ADL_COLUMNS, T_ADL, log_append
+from libc.string cimport memset
+from ordercascade.core.events cimport ADL_COLUMNS, EventLog, T_ADL, log_append
 from ordercascade.core.ledger cimport EXTERNAL, Position, SCOPE, ledger_find
 from ordercascade.core.losses cimport counterparties, mend_fund
 from ordercascade.core.mechanism cimport Backstop
@@ -18,9 +19,11 @@ from ordercascade.core.state cimport (
     AT_BANKRUPTCY, AT_MARK, Margin, Market, NOTE_ADL_EXTERNAL, STEP_ADL, State, change_of,
     closing_fees, initial_in, margin_of, need_in, step_begin, value_of,
 )
+from ordercascade.core.statecopy cimport state_copy, state_free
 from ordercascade.core.steps cimport enter, finish, generation_of, note
 from ordercascade.core.units cimport Cash, Lot, Wide, absolute, div_ceil, smaller
 from ordercascade.core.watch cimport touch
+from ordercascade.mechanisms.plugins cimport Journal, PluginBackstop
 
 
 cdef Cash _maintenance(const Market* m, const Position* p, Lot size) noexcept nogil:
@@ -200,3 +203,33 @@ cdef int user_wind_up(State* s, int32_t market, bint* torn) except -1 nogil:
             close_pairs(s, leg, NIL, margin_of(s, <int32_t>h, False).equity >= 0)
     torn[0] = False
     return 0
+
+
+cdef int whole_wind_up(State* s, object backstop, EventLog events, int32_t market,
+                       bint* torn) except -1:
+    """A plug-in is asked on a copy; what it said there is what it says here. docs/adr/0016."""
+    cdef PluginBackstop asked
+    cdef Journal before
+    cdef Journal said = Journal.__new__(Journal)
+    cdef EventLog scratch
+    cdef State twin
+    cdef bint broken = False
+    if not isinstance(backstop, PluginBackstop):
+        return user_wind_up(s, market, torn)
+    asked = backstop
+    before = asked.journal
+    said.begin()
+    asked.journal = said
+    try:
+        scratch = events.fork()
+        memset(&twin, 0, sizeof(State))
+        try:
+            state_copy(&twin, s)
+            twin.log = &scratch.log
+            user_wind_up(&twin, market, &broken)
+        finally:
+            state_free(&twin)
+        said.again()
+        return user_wind_up(s, market, torn)
+    finally:
+        asked.journal = before

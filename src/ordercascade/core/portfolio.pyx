@@ -213,7 +213,9 @@ cdef void _worst(const Grid* grid, const Sums* t, Worst* out) noexcept nogil:
     for i in range(grid.row_count):
         if t.gains[i] >= 0:
             continue
-        loss = _share(-t.gains[i], grid.rows[i].counted_ppm)
+        loss = -t.gains[i]
+        if grid.rows[i].counted_ppm != PPM:
+            loss = _share(loss, grid.rows[i].counted_ppm)
         if loss > most:
             most = loss
             out.direction = (grid.rows[i].move_ppm > 0) - (grid.rows[i].move_ppm < 0)

@@ -6,7 +6,9 @@ from ordercascade.core.state cimport State
 cdef tuple margin_at(const State* s, int32_t scope, dict marks)
 # A tick, or None; other marks standing.
 cdef object liquidation_price(const State* s, int32_t scope, int32_t market)
-cdef object bankruptcy_price(State* s, int32_t scope, int32_t market)
+cdef object bankruptcy_price(State* s, int32_t scope, int32_t market, leg)
+# (size, cost) of a scope, in hedge mode of the leg that is named.
+cdef tuple position_of(const State* s, int32_t scope, int32_t market, leg)
 # (size, cost, maintenance) of what a taker took over in a market.
 cdef tuple inherited(const State* s, int kind, int32_t market)
 # Scopes liquidatable at a peek, by id.

@@ -6,15 +6,16 @@ from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.closefee cimport leg_trigger
 from ordercascade.core.collateral cimport pledge_trigger, pledged_at
 from ordercascade.core.grids cimport grid_of, is_option, priced_by
+from ordercascade.core.hedging cimport leg_position, pair_of, pair_trigger
 from ordercascade.core.ledger cimport (
-    FUND, Position, VAULT, ledger_find, ledger_fund, ledger_holder,
+    FUND, Position, VAULT, ledger_find, ledger_fund, ledger_holder, ledger_leg,
 )
 from ordercascade.core.losses cimport fix_handover
 from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.options cimport option_under
 from ordercascade.core.portfolio cimport gridded, portfolio_under
 from ordercascade.core.schedule cimport AT_BANKRUPTCY, Claim, fee_at_bankruptcy
-from ordercascade.core.slab cimport slab_grow
+from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     price_of, value_of, Margin, Market, State, SUB_ADL, liquidatable, margin_of, need_in,
 )
@@ -67,6 +68,13 @@ cdef object _fees_at(const State* s, int32_t scope, equity, dict marks):
             found += fee_at_bankruptcy(m.plan, &leg)
         p = position.next
     return found
+
+
+cdef tuple position_of(const State* s, int32_t scope, int32_t market, leg):
+    cdef int32_t p = leg_position(s, scope, market, leg)
+    if p < 0:
+        return 0, 0
+    return s.ledger.positions[p].size, s.ledger.positions[p].cost
 
 
 cdef tuple _portfolio_at(const State* s, int32_t scope, dict marks):
@@ -140,6 +148,8 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     cdef Cash value
     cdef Wide base
     cdef Tick tick
+    if p >= 0 and s.ledger.positions[p].size == 0:
+        p = ledger_leg(&s.ledger, scope, market, s.ledger.holders[scope].hedged)
     if p < 0 or s.ledger.positions[p].size == 0:
         return None
     if s.grids != NULL and gridded(s, scope):
@@ -150,15 +160,17 @@ cdef object liquidation_price(const State* s, int32_t scope, int32_t market):
     value = value_of(m, position.size, m.mark)
     base = <Wide>at.equity - value - at.maintenance + need_in(
         m, position.size, value, position.cost)
-    if s.pledges != NULL:
+    if pair_of(s, p) != NIL:
+        pair_trigger(s, p, base, &tick)
+    elif s.pledges != NULL:
         tick = pledge_trigger(s, scope, position, base)
     else:
         tick = leg_trigger(s, scope, position, base)
     return tick if 1 <= tick <= TICK_MAX else None
 
 
-cdef object bankruptcy_price(State* s, int32_t scope, int32_t market):
-    cdef int32_t p = ledger_find(&s.ledger, scope, market)
+cdef object bankruptcy_price(State* s, int32_t scope, int32_t market, leg):
+    cdef int32_t p = leg_position(s, scope, market, leg)
     cdef const Position* position
     if p < 0 or s.ledger.positions[p].size == 0:
         return None

@@ -15,6 +15,7 @@ from libc.string cimport memcpy, memset
 from ordercascade.core.book cimport book_best, book_next, book_size_at
 from ordercascade.core.arriving cimport sooner
 from ordercascade.core.collateral cimport pledge_moves, pledged_under
+from ordercascade.core.hedging cimport pair_of
 from ordercascade.core.ledger cimport Position, SCOPE
 from ordercascade.core.margin cimport maintenance_wide
 from ordercascade.core.grids cimport is_option
@@ -24,7 +25,7 @@ from ordercascade.core.rates cimport (
     Rates, RateRow, SURCHARGES_MAX, rates_new, rates_reserve,
 )
 from ordercascade.core.records cimport Bracket, Crowd, MarketView
-from ordercascade.core.schedule cimport BY_LOTS, BY_VALUE, Plan, Schedule
+from ordercascade.core.schedule cimport BY_LOTS, BY_VALUE, Plan, RISK, SIZED, Schedule
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport (
     Margin, Market, NOTE_RATE, STEP_RATES, State, liquidatable, margin_of, market_view, need_in,
@@ -75,14 +76,18 @@ cdef list set_surcharges(State* s, surcharges, list schedules):
     return schedules
 
 
-cdef inline bint has_rows(const Plan* p) noexcept nogil:
-    return p.kind == BY_VALUE or p.kind == BY_LOTS
+cdef inline bint moves(const Plan* p) noexcept nogil:
+    """Rows of rates, or a rate that grows with the size from a base: a constant can be added."""
+    return p.kind == BY_VALUE or p.kind == BY_LOTS or p.kind == SIZED
 
 
 cdef int check_rows(const State* s, int64_t market) except -1:
-    if s.markets[market].plan != NULL and not has_rows(s.markets[market].plan):
-        raise ConfigError(f"market[{market}].schedule", "must have rows where a venue has "
-                          "surcharges: flat, tiers, slab, steps or interest")
+    cdef const Plan* p = s.markets[market].plan
+    if p != NULL and not moves(p):
+        why = ("its initial margin is a multiple of maintenance, open orders included"
+               if p.kind == RISK else "its maintenance is a share of its initial rate")
+        raise ConfigError(f"market[{market}].schedule", "must be flat, tiers, slab, steps, size or "
+                          f"interest where a venue has surcharges: {why}")
     return 0
 
 
@@ -97,7 +102,7 @@ cdef list own_schedules(State* s, list schedules):
         if (<Rates*>s.rates).surcharge_count:
             check_rows(s, i)
         made = schedules[i]
-        if made is not None and has_rows(&made.plan):
+        if made is not None and moves(&made.plan):
             made = _copied(made)
             s.markets[i].plan = &made.plan
         kept.append(made)
@@ -124,11 +129,13 @@ cdef Schedule _copied(Schedule of):
     p[0] = q[0]
     p.rows = p.trigger = NULL
     p.low = p.high = NULL
+    made.kind, made.by = of.kind, of.by
+    if q.count == 0:
+        return made
     p.rows = <Bracket*>_slab(q.rows, q.count * sizeof(Bracket))
     p.trigger = <Bracket*>_slab(q.trigger, q.count * sizeof(Bracket))
     p.low = <Cash*>_slab(q.low, q.count * sizeof(Cash))
     p.high = <Cash*>_slab(q.high, q.count * sizeof(Cash))
-    made.kind, made.by = of.kind, of.by
     return made
 
 
@@ -209,7 +216,13 @@ cdef void _bounded(const State* s, int32_t market, RateRow* asked) noexcept nogi
     cdef const RateRow* now = &(<Rates*>s.rates).rows[market]
     cdef const Bracket* rows = m.brackets if m.plan == NULL else m.plan.trigger
     cdef int32_t count = m.bracket_count if m.plan == NULL else m.plan.count
+    cdef Bracket base
     cdef int32_t i
+    if m.plan != NULL and m.plan.kind == SIZED:     # as it asks of the smallest position
+        base.maintenance_ppm = div_ceil(m.plan.rate_long, PPM)
+        base.initial_ppm = div_ceil(m.plan.initial, PPM)
+        rows = &base
+        count = 1
     for i in range(count):
         asked.maintenance_ppm = larger(0, smaller(
             asked.maintenance_ppm, PPM - (rows[i].maintenance_ppm - now.maintenance_ppm)))
@@ -253,6 +266,10 @@ cdef void _shift(Market* m, Ppm maintenance, Ppm initial) noexcept nogil:
         m.brackets[i].maintenance_ppm += maintenance
         m.brackets[i].initial_ppm += initial
     if p == NULL:
+        return
+    if p.kind == SIZED:
+        p.rate_long += maintenance * PPM
+        p.initial += initial * PPM
         return
     for i in range(p.count):
         p.rows[i].maintenance_ppm += maintenance
@@ -317,12 +334,19 @@ cdef void _crowd(const State* s, int32_t market, Ppm reach, Crowd* out) noexcept
         price = book_next(&m.book, 1, price)
 
 
+cdef void _move(const Market* m, const Position* p, Tick price, Margin* at) noexcept nogil:
+    """What a position adds to its scope's margin if its market's mark moves there."""
+    cdef Cash before = value_of(m, p.size, m.mark)
+    cdef Cash after = value_of(m, p.size, price)
+    at.equity += after - before
+    at.maintenance += need_in(m, p.size, after, p.cost) - need_in(m, p.size, before, p.cost)
+
+
 cdef void _count(const State* s, int32_t handle, Tick low, Tick high, Crowd* out) noexcept nogil:
     """Add a user's lots to those near, if its scope would be liquidatable there."""
     cdef const Position* p = &s.ledger.positions[handle]
     cdef const Market* m = &s.markets[p.market]
     cdef int short = p.size < 0
-    cdef Cash before, after
     cdef Margin at
     if s.ledger.holders[p.scope].kind != SCOPE or p.size == 0:
         return
@@ -332,10 +356,9 @@ cdef void _count(const State* s, int32_t handle, Tick low, Tick high, Crowd* out
             out.near[short] += absolute(p.size)
         return
     at = margin_of(s, p.scope, False)
-    before = value_of(m, p.size, m.mark)
-    after = value_of(m, p.size, high if short else low)
-    at.equity += after - before
-    at.maintenance += need_in(m, p.size, after, p.cost) - need_in(m, p.size, before, p.cost)
+    _move(m, p, high if short else low, &at)
+    if s.ledger.holders[p.scope].hedged and pair_of(s, handle) != NIL:
+        _move(m, &s.ledger.positions[pair_of(s, handle)], high if short else low, &at)
     if s.pledges != NULL and pledge_moves(s, p.scope, p.market):
         at.equity += <Cash>(pledged_under(s, p.scope, p.market, high if short else low)
                             - pledged(s, p.scope, False))

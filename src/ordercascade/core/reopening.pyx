@@ -15,7 +15,7 @@ from ordercascade.core.book cimport (
 )
 from ordercascade.core.brakes cimport Brakes, CALLING, HALTED, Waiting
 from ordercascade.core.closeout cimport (
-    bankruptcy_display, begin_liquidation, charge, finish_row, forced_leg, order_row,
+    bankruptcy_display, begin_liquidation, charge, entry_account, finish_row, forced_leg, order_row,
     remember_markets,
 )
 from ordercascade.core.desk cimport Desk, desk_free, desk_init, desk_order
@@ -162,11 +162,11 @@ cdef int64_t _collect(State* s, int32_t market, int64_t step, Desk* d,
         cancel_own(s, e.scope, market, step)
         remember_markets(s, e.scope)
         to.at = i
-        to.account = s.ledger.holders[e.scope].account
+        to.account = entry_account(s, e)
         to.side = e.side
         to.limit = 0 if e.at_market else e.limit
         to.equity = margin_of(s, e.scope, False).equity
-        to.bankruptcy = bankruptcy_display(s, e.scope, market)
+        to.bankruptcy = bankruptcy_display(s, e)
         _enter(s, market, d, to)
         count += 1
     i = 0

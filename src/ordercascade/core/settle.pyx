@@ -14,13 +14,14 @@ from ordercascade.core.calls cimport calls_advance, calls_begin
 from ordercascade.core.closefee cimport leg_trigger
 from ordercascade.core.collateral cimport pledge_held, pledge_trigger
 from ordercascade.core.conversion cimport convert
-from ordercascade.core.closeout cimport bankrupt, execute, exit_level, sub_step, table
+from ordercascade.core.closeout cimport bankrupt, execute, exit_level, nets, sub_step, table
 from ordercascade.core.events cimport (
     LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
 )
 from ordercascade.core.ending cimport endings_advance
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.halting cimport next_valve, valves_begin
+from ordercascade.core.hedging cimport net_pair, pair_of, pair_trigger, paired
 from ordercascade.core.ledger cimport Holder, Position, ledger_flat
 from ordercascade.core.losses cimport fix_handover, waterfall
 from ordercascade.core.mechanism cimport LiquidationPolicy
@@ -155,6 +156,9 @@ cdef int _below_zero(State* s) except -1 nogil:
                 if s.pledges != NULL and pledge_held(s, scope):
                     s.cursor -= 1       # tested again with what it brings
                     return convert(s, scope)
+                if paired(s, scope):
+                    s.cursor -= 1
+                    return net_pair(s, scope, sc.order_step)
                 return bankrupt(s, scope, sc.order_step, NIL)
         return 0
     _plan(s)
@@ -194,6 +198,9 @@ cdef int _queue(State* s) except -1 nogil:
     if s.cursor < s.queue_count:
         _look_ahead(s)
         s.cursor += 1
+        if s.rules.pairs and nets(s, &s.queue[s.cursor - 1]):
+            s.cursor -= 1
+            return 0
         return execute(s, &s.queue[s.cursor - 1])
     s.phase = ROUND_TABLE
     s.cursor = 0
@@ -363,6 +370,8 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
     base = <Wide>at.equity - out.value - at.maintenance + _weight(s, leg)
     if s.grids != NULL:
         entry.trigger = 0       # A portfolio has no one price at which it falls.
+    elif s.ledger.holders[scope].hedged and pair_of(s, leg) != NIL:
+        sign = pair_trigger(s, leg, base, &entry.trigger)
     elif s.pledges != NULL:
         entry.trigger = pledge_trigger(s, scope, position, base)
     else:

@@ -47,6 +47,7 @@ cdef enum:
     STEP_RATES = 15
     STEP_INTEREST = 16
     STEP_EXPIRY = 17
+    STEP_NETTING = 18
 
 cdef enum:
     OPEN = 0
@@ -89,9 +90,11 @@ cdef enum:
     NOTE_ANSWER = 11
     NOTE_EXPIRY = 12
     NOTE_VOLATILITY = 13
+    NOTE_HEDGED = 14
+    NOTE_NETTED = 15
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
-# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule.
+# AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule, PairRule.
 cdef enum:
     REFRESH_ROUND = 0
     REFRESH_ORDER = 1
@@ -131,6 +134,8 @@ cdef enum:
     LOTS_OF_BOTH = 0
     LOTS_OF_LONGS = 1
     LOTS_OF_SHORTS = 2
+    PAIRS_KEPT = 0
+    PAIRS_NET = 1
 
 cdef enum:
     NEAREST = 50            # scopes near liquidation recorded a round
@@ -152,6 +157,7 @@ ctypedef struct Rules:
     int8_t liquidation_pays_taker
     int8_t adl_trigger
     int8_t adl_rule             # for the tape's adl rows
+    int8_t pairs                # 1: both legs of a market are netted before an order
 
 ctypedef struct Stages:         # what a venue does beside the plain rules; all 0: nothing. ADR 10
     int8_t on                   # 1: any of them

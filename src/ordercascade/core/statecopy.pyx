@@ -208,7 +208,7 @@ cdef void _digest_rules(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.rules.liquidation_fee_to)
     digest_word(d, s.rules.liquidation_pays_taker)
     digest_word(d, s.rules.adl_trigger)
-    digest_word(d, s.rules.adl_rule)
+    digest_word(d, (s.rules.pairs << 8) | s.rules.adl_rule)
 
 
 cdef void _digest_stages(const State* s, Digest* d) noexcept nogil:

@@ -17,6 +17,8 @@ cdef int book_touched(State* s, int32_t market, int64_t step) except -1 nogil
 cdef int cancel_own(State* s, int32_t scope, int32_t leg, int64_t step) except -1 nogil
 cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
                Cash cost) except -1 nogil
+cdef int enter_leg(State* s, int64_t step, int32_t scope, int32_t market, bint leg, Lot size,
+                   Cash cost) except -1 nogil
 cdef int apply_fills(State* s, int32_t market, int64_t step, bint liquidation,
                      Executed* done) except -1 nogil
 cdef int note(State* s, int64_t step, int kind, int32_t market, int32_t scope, int64_t a,

@@ -10,8 +10,8 @@ from ordercascade.core.events cimport (
 )
 from ordercascade.core.funds cimport fund_moved
 from ordercascade.core.ledger cimport (
-    BAD_DEBT, FEES, FUND, Holder, ledger_enter, ledger_fund, ledger_holder, ledger_position,
-    ledger_post, ledger_scope, VAULT,
+    BAD_DEBT, FEES, FUND, Holder, ledger_enter, ledger_fund, ledger_holder, ledger_leg_made,
+    ledger_post, ledger_scope, ledger_twin, leg_closed, leg_of, VAULT,
 )
 from ordercascade.core.mechanism cimport Oracle
 from ordercascade.core.options cimport options_take
@@ -180,14 +180,22 @@ cdef int cancel_own(State* s, int32_t scope, int32_t leg, int64_t step) except -
             continue
         if ledger_scope(&s.ledger, h.account, <int32_t>i, h.asset) == scope:
             book_cancel_all(&s.markets[i].book, h.account)
+            if h.hedged:
+                book_cancel_all(&s.markets[i].book, ledger_twin(&s.ledger, h.account))
             book_touched(s, <int32_t>i, step)
     return 0
 
 
 cdef int enter(State* s, int64_t step, int32_t scope, int32_t market, Lot size,
                 Cash cost) except -1 nogil:
+    """One side of a trade that only a leg's closing could be, if the scope is hedged."""
+    return enter_leg(s, step, scope, market, leg_closed(&s.ledger, scope, size > 0), size, cost)
+
+
+cdef int enter_leg(State* s, int64_t step, int32_t scope, int32_t market, bint leg, Lot size,
+                   Cash cost) except -1 nogil:
     """One side of a trade: cost entry, then what it realises."""
-    cdef int32_t p = ledger_position(&s.ledger, scope, market)
+    cdef int32_t p = ledger_leg_made(&s.ledger, scope, market, leg)
     cdef Cash realised = ledger_enter(&s.ledger, p, size, cost)
     if realised != 0:
         write_posting(s, step, s.ledger.clearing[market], scope, realised, REASON_REALISE)
@@ -235,8 +243,10 @@ cdef int _apply_fill(State* s, int32_t market, int64_t step, const Fill* f, bint
     cdef Ppm rate
     if f.taker_account >= 0:        # Else the fund or vault sells what it took over.
         taker = ledger_scope(&s.ledger, f.taker_account, market, m.asset)
-    enter(s, step, taker, market, sign * f.size, cost)
-    enter(s, step, maker, market, -sign * f.size, -cost)
+    enter_leg(s, step, taker, market, leg_of(&s.ledger, taker, f.taker_account), sign * f.size,
+              cost)
+    enter_leg(s, step, maker, market, leg_of(&s.ledger, maker, f.maker_account), -sign * f.size,
+              -cost)
     if not liquidation or s.rules.liquidation_pays_taker:
         rate = m.taker_fee_ppm if f.taker_account else m.external_taker_fee_ppm
         row[11] = _fee(s, step, taker, market, value, rate, REASON_FEE_TAKER)

@@ -8,7 +8,7 @@ cdef bint takes_below(const State* s, int32_t scope, const Margin* m) noexcept n
 cdef bint may_take_over(const State* s, int32_t scope, const Margin* m) noexcept nogil
 # Begin to move every leg; one step a leg follows. Or only lots of one leg, at the mark, at once.
 cdef int take_over(State* s, int32_t scope, int64_t parent, int64_t row) except -1 nogil
-cdef int take_lots(State* s, int32_t scope, int32_t market, Lot lots,
+cdef int take_lots(State* s, int32_t scope, int32_t market, int side, Lot lots,
                    int64_t parent) except -1 nogil
 cdef int takeover_step(State* s) except -1 nogil
 # Signed lots of all users in a market.

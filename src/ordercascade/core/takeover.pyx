@@ -126,12 +126,11 @@ cdef int takeover_step(State* s) except -1 nogil:
     return _move(s, s.sub_scope, position.market, position.size, cost, s.sub_parent)
 
 
-cdef int take_lots(State* s, int32_t scope, int32_t market, Lot lots,
+cdef int take_lots(State* s, int32_t scope, int32_t market, int side, Lot lots,
                    int64_t parent) except -1 nogil:
-    """Move some lots of one leg, at the mark."""
-    cdef Lot held = _held(s, scope, market)
+    """Move some lots of the leg that an order of this side would close, at the mark."""
     cdef const Market* m = &s.markets[market]
-    cdef Lot size = lots if held > 0 else -lots
+    cdef Lot size = lots if side else -lots
     return _move(s, scope, market, size, value_of(m, size, m.mark), parent)
 
 

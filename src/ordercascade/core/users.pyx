@@ -12,9 +12,10 @@ from ordercascade.core.ending cimport shut
 from ordercascade.core.events cimport ORDER_COLUMNS, T_ORDERS, log_append
 from ordercascade.core.gates cimport gates_move, gates_refuse
 from ordercascade.core.halting cimport valve_refuses
+from ordercascade.core.hedging cimport order_account
 from ordercascade.core.initial cimport free_collateral, may_leave, open_orders, refusal
 from ordercascade.core.ledger cimport (
-    ledger_deposit, ledger_find, ledger_judge, ledger_post, ledger_room, ledger_scope,
+    ledger_deposit, ledger_find, ledger_judge, ledger_leg, ledger_post, ledger_room, ledger_scope,
 )
 from ordercascade.core.outside cimport new_scope
 from ordercascade.core.records cimport (
@@ -40,8 +41,10 @@ cdef int64_t user_message(State* s, int32_t market, const Message* m, bint* torn
     cdef const Order* order
     cdef int64_t result
     cdef Cash aside
+    if m.type == CANCEL or m.type == AMEND:
+        row.account = order_account(s, market, m.account, m.order_id)
     if m.type == CANCEL:
-        result = book_cancel(book, m.order_id, m.account)
+        result = book_cancel(book, m.order_id, row.account)
         if result <= 0:
             return result
         row.side = row.tif = row.flags = 0
@@ -221,6 +224,9 @@ cdef int64_t user_isolate(State* s, int32_t account, int32_t market, bint* torn)
     if scope == NIL or s.ledger.holders[scope].market != market:
         p = NIL if scope == NIL else ledger_find(&s.ledger, scope, market)
         if open_orders(s, account, market) or (p != NIL and s.ledger.positions[p].size != 0):
+            return REJECT_POSITION_OPEN
+        p = NIL if scope == NIL else ledger_leg(&s.ledger, scope, market, True)
+        if p != NIL and s.ledger.positions[p].size != 0:
             return REJECT_POSITION_OPEN
         torn[0] = True
         scope = new_scope(s, account, asset, market)

@@ -9,25 +9,24 @@ from libc.string cimport memset
 from ordercascade.core.arguments cimport wanted
 from ordercascade.core.arriving cimport set_oracle
 from ordercascade.core.book cimport book_best, book_clear, book_init, book_submit
-from ordercascade.core.bounds cimport open_most, opened
-from ordercascade.core.bulk cimport below_zero, fits, open_many
+from ordercascade.core.bulk cimport below_zero, judge_one, open_many, place_one
 from ordercascade.core.calls cimport calls_check, set_calls
 from ordercascade.core.funding cimport set_terms
 from ordercascade.core.funds cimport fund_total, funds_market
 from ordercascade.core.gates cimport set_gates
 from ordercascade.core.halting cimport set_breakers, valves_open
+from ordercascade.core.hedging cimport (check_hedged, leg_account, open_hedge, open_one,
+    refuse_hedged, refuse_legs, refuse_twin)
 from ordercascade.core.initial cimport initial_margin
 from ordercascade.core.opening cimport has_price, opening
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start
 from ordercascade.core.events cimport EventLog
-from ordercascade.core.ledger cimport (
-    CLEARING, EXTERNAL, ledger_add_account, ledger_add_market, ledger_deltas,
-    ledger_find, ledger_fund, ledger_holder, ledger_place, ledger_position, ledger_scope, SCOPE)
+from ordercascade.core.ledger cimport (CLEARING, EXTERNAL, ledger_add_market, ledger_deltas,
+    ledger_find, ledger_fund, ledger_holder, ledger_scope, SCOPE)
 from ordercascade.core.mechanism cimport Backstop, CircuitBreaker, LiquidationPolicy, Oracle
-from ordercascade.core.pairs cimport (bankruptcy_quote, refuse_quote, user_close_pair,
-    user_wind_up)
+from ordercascade.core.pairs cimport bankruptcy_quote, refuse_quote, user_close_pair, whole_wind_up
 from ordercascade.core.questions cimport (bankruptcy_price, equities, inherited, levels_of,
-    liquidation_price, margin_at, scopes_at_risk)
+    liquidation_price, margin_at, position_of, scopes_at_risk)
 from ordercascade.core.rating cimport clone_surcharges, own_schedules, rates_open, set_surcharges
 from ordercascade.core.records cimport AMEND, Bracket, CANCEL, LIMIT, Message
 from ordercascade.core.reserve cimport maintenance_with
@@ -46,9 +45,9 @@ from ordercascade.core.outside cimport index_tick, new_scope
 
 from ordercascade.checks import (check_bounds, check_brackets, check_order, check_pace, instance,
     member, whole)
-from ordercascade.enums import (
-    AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarketKind, MarkRefresh, OrderType,
-    PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce)
+from ordercascade.duties import PairRule
+from ordercascade.enums import (AdlTrigger, CancelPolicy, FeeTo, HolderKind, LegRule, MarketKind,
+    MarkRefresh, OrderType, PriceSource, QueueOrder, Residual, ShortfallAt, Side, TimeInForce)
 from ordercascade.errors import (BusyError, ConfigError, InputError, InvariantError, PoisonedError,
     RangeError)
 from ordercascade.mechanisms.closing import Deleverage, Tranche
@@ -91,7 +90,7 @@ cdef class Venue:
                    residual=Residual.ACCOUNT, social=False, buffer_ppm=0, liquidation_fee_ppm=0,
                    liquidation_fee_to=FeeTo.FUND, liquidation_pays_taker=False, calls=None,
                    adl_trigger=AdlTrigger.SHORTFALL, stages=None, gates=None, policy=None,
-                   backstop=None, breakers=(), surcharges=()):
+                   backstop=None, pairs=PairRule.KEPT, breakers=(), surcharges=()):
         r = &self.s.rules
         r.mark_refresh = member("mark_refresh", MarkRefresh, mark_refresh)
         r.queue = member("queue", QueueOrder, queue)
@@ -107,6 +106,7 @@ cdef class Venue:
         r.liquidation_fee_to = member("liquidation_fee_to", FeeTo, liquidation_fee_to)
         r.liquidation_pays_taker = bool(liquidation_pays_taker)
         r.adl_trigger = member("adl_trigger", AdlTrigger, adl_trigger)
+        r.pairs = member("pairs", PairRule, pairs)
         set_stages(&self.s.stages, stages)
         set_gates(&self.s, gates)
         set_calls(&self.s, calls)
@@ -240,7 +240,6 @@ cdef class Venue:
 
     def seed_level(self, market, side, price, size):
         """Rest a background order of `external` before the start."""
-        cdef int64_t result
         m = self._market(market)
         side = self._judged(member, "side", Side, side)
         price = self._price(m, price, 1)
@@ -253,12 +252,16 @@ cdef class Venue:
         book_clear(&self.s.markets[m].book)
         return self._whole_again(result)
 
-    def open_account(self):
-        """Open an account and return its id: 1, 2, …; 0 is `external`."""
+    def open_account(self, *, hedge=False):
+        """Open an account and return its id: 1, 2, …; 0 is `external`. See hedge()."""
         self._idle()
-        if self.s.ledger.account_count >= 2**24:
-            raise ConfigError("accounts", "must be at most 2**24")
-        return self._whole_again(ledger_add_account(&self.s.ledger))
+        return self._whole_again(open_one(&self.s, hedge, &self.torn))
+
+    def hedge(self, account):
+        """Tell the account's long and short legs apart from now on, while it holds nothing: the
+        number that its short legs trade under on the tape, or Reject.POSITION_OPEN. ADR 21."""
+        self._idle()
+        return self._whole_again(open_hedge(&self.s, self._account(account), &self.torn))
 
     def open_accounts(self, deposits, openings, asset=0):
         """Open accounts by the array (core/laws.py: OPENING_DTYPE); returns the first's id."""
@@ -267,29 +270,21 @@ cdef class Venue:
         return open_many(&self.s, deposits, openings, asset, &self.torn)
 
     def open_position(self, account, market, size, cost):
-        """Give a scope `size` lots that cost `cost`; `external` is the other side."""
+        """Give a scope (in hedge mode the leg of their sign) `size` lots at a cost, by external."""
         cdef int32_t scope
         self._set_up()
         account = self._account(account)
         m = self._market(market)
-        limit = self.s.markets[m].size_max
-        size = self._int("size", size, -limit, limit)
+        size = self._int("size", size, -self.s.markets[m].size_max, self.s.markets[m].size_max)
         cost = self._int("cost", cost, -2**60, 2**60)
         if size == 0:
             raise InputError("size", size, "must not be 0")
         outside = ledger_holder(&self.s.ledger, EXTERNAL, self.s.markets[m].asset)
         scope = ledger_scope(&self.s.ledger, account, m, self.s.markets[m].asset)
-        fits(&self.s, scope, m, size, cost, limit)
-        room = open_most(&self.s, m)
-        fits(&self.s, outside, m, -size, -cost, room)
-        raised = opened(&self.s, scope, m, size) + opened(&self.s, outside, m, -size)
-        if self.s.ledger.sided[m].open + raised > room:
-            raise RangeError("size", f"would make the open interest of market {m} pass {room} "
-                             "lots", bits=40)
+        judge_one(&self.s, scope, outside, m, size, cost)
         self.torn = True
         scope = self._scope_made(account, m)
-        ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, scope, m), size, cost)
-        ledger_place(&self.s.ledger, ledger_position(&self.s.ledger, outside, m), -size, -cost)
+        place_one(&self.s, scope, outside, m, size, cost)
         self.torn = False
         return scope
 
@@ -305,6 +300,7 @@ cdef class Venue:
 
     cdef int priced(self) except -1:
         """Refuse a start without a mark in every market."""
+        check_hedged(&self.s, &self.s)
         for i in range(self.s.market_count):
             if not has_price(&self.s.markets[i]):
                 raise ConfigError(f"market[{i}]", "mark price not set: it needs a book, a last "
@@ -386,6 +382,7 @@ cdef class Venue:
         number = self._int("account", account, 0, self.s.ledger.account_count - 1)
         if number == 0:
             raise InputError("account", number, "must not be 0: account 0 is reserved for external")
+        refuse_twin(&self.s, number)
         return number
 
     def _scope(self, scope):
@@ -396,6 +393,7 @@ cdef class Venue:
 
     def _leg(self, scope, market):
         """The handle of a position that has lots."""
+        refuse_legs(&self.s, self._scope(scope))
         p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
         if p < 0 or self.s.ledger.positions[p].size == 0:
             raise InputError("scope", scope, f"must have a position in market {market}")
@@ -453,15 +451,16 @@ cdef class Venue:
     # --- orders ---------------------------------------------------------------------------------
 
     def submit(self, account, market, side, price, size, type=OrderType.LIMIT,
-               tif=TimeInForce.GTC, flags=0):
+               tif=TimeInForce.GTC, flags=0, leg=None):
         """Submit a user's order: its id if it rests, 0 if done, or a Reject code (no step then).
 
         Refused INSUFFICIENT if initial margin with it would exceed equity, unless it only reduces;
-        POSITION_LIMIT beyond size_max, or if its fills could pass a bound (core/bounds.pyx).
+        POSITION_LIMIT beyond size_max, or if its fills could pass a bound (core/bounds.pyx). In
+        hedge mode `leg` is "long" or "short"; REDUCE_ONLY where it could close more than is held.
         """
         cdef Message order
         self._started()
-        order.account = self._account(account)
+        order.account = leg_account(&self.s, self._account(account), leg)
         m = self._market(market)
         order.type, order.side, order.tif, order.flags = self._judged(
             check_order, type, side, tif, flags)
@@ -519,7 +518,8 @@ cdef class Venue:
         """End a market: close every position against the others, by scope id; who is below zero
         at its bankruptcy quote, others at the mark."""
         self._started()
-        user_wind_up(&self.s, self._market(market), &self.torn)
+        refuse_hedged(&self.s)
+        whole_wind_up(&self.s, self.backstop, self.events, self._market(market), &self.torn)
 
     def set_index(self, market, price):
         """Set the outside price now; marks follow at the next settlement."""
@@ -579,12 +579,9 @@ cdef class Venue:
         asset = self._int("asset", asset, 0, self.s.ledger.asset_count - 1)
         return ledger_scope(&self.s.ledger, self._account(account), -1, asset)
 
-    def position(self, scope, market):
-        """(size, cost) of a scope in a market."""
-        p = ledger_find(&self.s.ledger, self._scope(scope), self._market(market))
-        if p < 0:
-            return 0, 0
-        return self.s.ledger.positions[p].size, self.s.ledger.positions[p].cost
+    def position(self, scope, market, leg=None):
+        """(size, cost) of a scope in a market; in hedge mode of its leg "long" or "short"."""
+        return position_of(&self.s, self._scope(scope), self._market(market), leg)
 
     def inherited(self, kind, market):
         """(size, cost, maintenance) of what the fund or the vault took over in a market."""
@@ -598,12 +595,12 @@ cdef class Venue:
         """
         return liquidation_price(&self.s, self._scope(scope), self._market(market))
 
-    def bankruptcy_price(self, scope, market):
+    def bankruptcy_price(self, scope, market, leg=None):
         """The leg's exact handing-over cost as a tick, rounded against nobody's loss; not clamped.
 
         None without a position there. SEMANTICS §5.3, §5.7.
         """
-        return bankruptcy_price(&self.s, self._scope(scope), self._market(market))
+        return bankruptcy_price(&self.s, self._scope(scope), self._market(market), leg)
 
     def below_zero(self):
         """(scope, account, equity) of users' scopes with negative equity on the standing marks."""
@@ -648,7 +645,7 @@ cdef class Venue:
 
     @property
     def accounts(self):
-        """How many accounts users opened."""
+        """The greatest account number in use; short legs of hedged ones have numbers too."""
         return self.s.ledger.account_count - 1
 
     @property

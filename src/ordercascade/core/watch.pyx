@@ -225,7 +225,8 @@ cdef int64_t parent_of(State* s, int32_t scope) noexcept nogil:
     cdef const Position* position
     cdef const Market* m
     cdef int64_t parent = NIL
-    cdef Cash loss
+    cdef bint held = False
+    cdef Cash loss = 0
     cdef Cash worst = -CASH_MAX * 4
     if sc.hit_before != NIL:
         return sc.hit_before
@@ -234,13 +235,18 @@ cdef int64_t parent_of(State* s, int32_t scope) noexcept nogil:
     while p != NIL:
         position = &s.ledger.positions[p]
         m = &s.markets[position.market]
+        if not position.leg:
+            held = False
+            loss = 0
         if position.size != 0:
-            loss = (value_of(m, position.size, m.mark_before)
-                    - value_of(m, position.size, m.mark))
-            if loss > worst:
-                worst = loss
-                parent = m.mark_trade_step
+            held = True
+            loss += (value_of(m, position.size, m.mark_before)
+                     - value_of(m, position.size, m.mark))
         p = position.next
+        # Both legs of a hedged market count together.
+        if held and loss > worst and (p == NIL or not s.ledger.positions[p].leg):
+            worst = loss
+            parent = m.mark_trade_step
     return parent
 
 

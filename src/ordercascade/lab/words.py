@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ordercascade.calling import answer_line, call_line, expiry_line
+from ordercascade.calling import answer_line, call_line, expiry_line, netting_line
 from ordercascade.enums import Outcome, Side, StepKind
 from ordercascade.figures import GATE_WORDS, Figures, plural
 from ordercascade.inheritance import disposal_line, payment_line, takeover_line
@@ -59,6 +59,8 @@ def line_of(f: Figures, k: int) -> str:
         return f"{units.name} mark {units.move(before, after)}"
     if kind == StepKind.MARGIN_CALL:
         return call_line(f, k)
+    if kind == StepKind.NETTING:
+        return netting_line(f, k)
     if kind in (StepKind.AGENTS, StepKind.EXPIRY):
         return answer_line(f, k) or expiry_line(f, k) or word_of(kind)
     if kind == StepKind.SHOCK:

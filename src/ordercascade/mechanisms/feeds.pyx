@@ -344,7 +344,7 @@ cdef class Feed(Oracle):
         digest_word(d, self.price_max)
         digest_word(d, self.window_ns)
         digest_word(d, self.tau_ns)
-        if self.kind >= BASIS3:
+        if self.funding_ppb or self.funding_at_ns or self.funding_every_ns:
             digest_word(d, self.funding_ppb)
             digest_word(d, self.funding_at_ns)
             digest_word(d, self.funding_every_ns)

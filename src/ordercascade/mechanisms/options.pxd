@@ -8,7 +8,7 @@
 from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 from ordercascade.core.real cimport normal_below, real_exp, real_log, real_power, to_int
-from ordercascade.core.units cimport PPM, Ppm, Tick, TimeNs, div_floor
+from ordercascade.core.units cimport Ppm, Tick, TimeNs
 
 cdef enum:                  # OptionKind
     CALL = 1
@@ -19,7 +19,13 @@ cdef extern from *:
     #define OC_YEAR_NS 31536000000000000.0
     #define OC_DAY_NS ((int64_t)86400000000000)
     #define OC_OPTION_MAX ((int64_t)1 << 40)    /* of a scenario; a mark is within price_max */
+    /* By a constant, which the compiler multiplies: every scope asks this for every scenario. */
+    static inline int64_t oc_moved(int64_t price, int64_t ppm) {
+        int64_t twice = 2 * price * ppm + 1000000;
+        return twice / 2000000 - (twice % 2000000 < 0);
+    }
     """
+    Tick moved_by "oc_moved"(Tick price, Ppm move_ppm) noexcept nogil  # in ticks, to the nearest
     const int64_t OPTION_MAX "OC_OPTION_MAX"
     const double YEAR_NS "OC_YEAR_NS"
     const int64_t DAY_NS "OC_DAY_NS"
@@ -87,8 +93,3 @@ cdef inline Ppm vol_shocked(Ppm vol_ppm, Ppm shift_ppm, Ppm least_ppm, TimeNs le
         factor = real_power(30.0 / days, <double>power * 1e-6)
     made = to_int(<double>vol_ppm * (1.0 + <double>shift_ppm * 1e-6 * factor) + 0.5)
     return made if made > least_ppm else least_ppm
-
-
-cdef inline Tick moved_by(Tick price, Ppm move_ppm) noexcept nogil:
-    """How many ticks a relative move is, to the nearest."""
-    return div_floor(2 * <int64_t>price * move_ppm + PPM, 2 * PPM)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ordercascade.enums import HolderKind, NoteKind, Outcome, PostReason, StepKind
+from ordercascade.legs import hedged, owners
 from ordercascade.replay.findings import Findings
 from ordercascade.tables import Table
 
@@ -23,7 +24,7 @@ WATERFALL, ADL = StepKind.WATERFALL, StepKind.ADL
 AGENTS, BOUND, FUNDING = StepKind.AGENTS, StepKind.BOUND, StepKind.FUNDING
 TAKEOVER, DISPOSAL, PAYMENT = StepKind.TAKEOVER, StepKind.DISPOSAL, StepKind.PAYMENT
 AUCTION = StepKind.AUCTION
-MARGIN_CALL, EXPIRY = StepKind.MARGIN_CALL, StepKind.EXPIRY
+MARGIN_CALL, EXPIRY, NETTING = StepKind.MARGIN_CALL, StepKind.EXPIRY, StepKind.NETTING
 GATES = (StepKind.HALT, StepKind.RESUME, StepKind.RATES, AUCTION)
 ORDERED = (SHOCK, LIQUIDATION, AGENTS, DISPOSAL, AUCTION)  # kinds of step that may send an order
 TAKERS = (HolderKind.FUND, HolderKind.VAULT)
@@ -169,19 +170,22 @@ class _Judge:
         kinds = [
             int(each)
             for each in (
-                *written, PAYMENT, FUNDING, StepKind.INTEREST, MARGIN_CALL, EXPIRY, *GATES
+                *written, PAYMENT, FUNDING, StepKind.INTEREST, MARGIN_CALL, EXPIRY, NETTING, *GATES
             )
         ]  # fmt: skip
         self.hold("steps", "kind", np.isin(kind, kinds), "be a kind that the engine writes")
         self.hold("steps", "venue", np.isin(venue, self.venue), "be a venue")
-        placed = (SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING, EXPIRY, *GATES)
+        placed = (
+            *(SHOCK, MARK, LIQUIDATION, ADL, TAKEOVER, DISPOSAL, FUNDING, EXPIRY, NETTING),
+            *GATES,
+        )
         asset = self.clearing(venue, market)
         fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
         fits |= (kind == PAYMENT) & (asset >= 0)
         fits |= np.isin(step, self._jumps()) & (kind == SHOCK) & (market == -1)
         self.hold("steps", "market", fits, "fit its kind")
         about = np.isin(
-            kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER, MARGIN_CALL)]
+            kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER, MARGIN_CALL, NETTING)]
         )
         whose = self.of(self.kind, _key(venue, scope))
         fits = np.where(about, whose == HolderKind.SCOPE, scope == -1)
@@ -211,7 +215,8 @@ class _Judge:
         fits = self.clearing(venue, market) == self.of(self.asset, key)
         self.hold("positions", "market", fits, "be a market of the scope's asset")
         self.hold("positions", "size", size != 0, "not be 0")
-        self.hold("positions", "scope", _first(_fold(key, market)), "be there once a market")
+        short = np.asarray((size < 0) & hedged(self.tables), dtype=np.int64)  # a leg of its own
+        self.hold("positions", "scope", _first(_fold(key, market, short)), "be there once a market")
 
     def trades(self) -> None:
         self.count("orders", "fills", "levels")
@@ -226,7 +231,7 @@ class _Judge:
             self.hold(table, "venue", venue == self.step_venue[step], "be its step's")
             self.hold(table, "market", self.clearing(venue, market) >= 0, "be one of the venue")
             for name in accounts:
-                (account,) = self.columns(table, name)
+                account = owners(self.tables, venue, *self.columns(table, name)) - (venue << 32)
                 taker = (kind == DISPOSAL) & (account == -1) & (name != "maker_account")
                 lawful = taker | self.has_scope(venue, account, market)
                 self.hold(table, name, lawful, "be 0 or an account with a scope there")
