@@ -642,3 +642,22 @@ def test_each_market_s_fund_has_its_own_high(market: int) -> None:
     end(world)
     kinds = [k for (k,) in rows(world, "steps", "kind") if k in (StepKind.ADL, StepKind.TAKEOVER)]
     assert kinds == [StepKind.TAKEOVER if market else StepKind.ADL]
+
+
+@pytest.mark.parametrize("fund_market", [False, True])
+def test_a_hedged_pair_is_netted_before_its_market_s_fund_is_asked(fund_market: bool) -> None:
+    """Legs of 3 and 2 lots at 80: 8,000 are left for the fund's cap, not 40,000."""
+    stages = TAKES | {"fund_market": fund_market, "takeover_cap_ppm": 10**6}
+    for money, outcome in ((8_000, Outcome.TAKEN_OVER), (7_999, Outcome.DELEVERAGED)):
+        world, venue = venue_of(stages=stages)
+        account = venue.open_account(hedge=True)
+        venue.deposit(account, 0, 500)
+        venue.open_position(account, 0, 3, 30_000)
+        venue.open_position(account, 0, -2, -20_000)
+        holding(venue, -1, 100, 90_000)
+        venue.fund_deposit(0, money, market=0)
+        world.start()
+        venue.set_index(0, 80)
+        world.settle()
+        world._check()
+        assert rows(world, "liquidations", "outcome") == [(outcome,)]
