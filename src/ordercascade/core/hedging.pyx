@@ -13,7 +13,7 @@ from ordercascade.core.ledger cimport (
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.matching cimport book_gather
 from ordercascade.core.records cimport ASK, BID, Bracket, REJECT_POSITION_OPEN
-from ordercascade.core.schedule cimport sloped
+from ordercascade.core.schedule cimport AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, sloped
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     CANCEL_NONE, Market, NOTE_HEDGED, NOTE_NETTED, STEP_AGENTS, STEP_NETTING, Stages, State,
@@ -354,6 +354,10 @@ cdef int _check_hedged(const State* s, const State* rules) except -1:
             ("portfolio", s.grids != NULL)):
         if unfit:
             raise ConfigError(name, "cannot be run yet where accounts are in hedge mode")
+    for i in range(s.market_count):
+        if s.markets[i].plan != NULL and s.markets[i].plan.fee_base == FEE_AT_BANKRUPTCY:
+            raise ConfigError(f"market[{i}].schedule", "must take its fee at the mark where "
+                              "accounts are in hedge mode: two legs would owe it at one price")
     if rules.rules.cancel == CANCEL_NONE:
         raise ConfigError("cancel", "must be SCOPE or MARKET where accounts are in hedge mode: "
                           "their legs' own orders would trade with their liquidation")
