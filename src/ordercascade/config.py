@@ -286,16 +286,17 @@ class AccountConfig(Strict, frozen=True, kw_only=True):
     """
 
     name: str
-    hedge: bool = False
+    hedge: bool | None = None
     collateral: Exact | None = None
     assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
 
 
 class PositionsConfig(Strict, frozen=True, kw_only=True):
-    """Accounts and positions from a CSV or Parquet file."""
+    """Accounts and positions from a CSV or Parquet file; with `hedge` sides are legs."""
 
     file: str
+    hedge: bool | None = None
 
 
 class VenueConfig(Rules, frozen=True, kw_only=True):
