@@ -295,16 +295,17 @@ class AccountConfig(Strict, frozen=True, kw_only=True):
     `assets`: amounts of the venue's collaterals. `hedge`: a market has a long and a short leg."""
 
     name: str
-    hedge: bool = False
+    hedge: bool | None = None
     collateral: Exact | None = None
     assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
 
 
 class PositionsConfig(Strict, frozen=True, kw_only=True):
-    """Accounts and positions from a CSV or Parquet file."""
+    """Accounts and positions from a CSV or Parquet file; with `hedge` sides are legs."""
 
     file: str
+    hedge: bool | None = None
 
 
 class VenueConfig(Rules, frozen=True, kw_only=True):
