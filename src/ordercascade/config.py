@@ -290,9 +290,8 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 
 
 class AccountConfig(Strict, frozen=True, kw_only=True):
-    """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
-
-    `assets`: amounts of the venue's collaterals. `hedge`: a market has a long and a short leg."""
+    """An account: `collateral` goes to its cross scope, beside what its cross positions bring;
+    `assets` are amounts of the venue's collaterals; with `hedge` a market has two legs."""
 
     name: str
     hedge: bool | None = None
