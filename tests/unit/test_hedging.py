@@ -256,11 +256,8 @@ def test_under_other_schedules_the_price_is_found_by_halves(
         world._check()
 
 
-def test_a_pending_pair_that_no_price_liquidates_has_a_trigger_price_of_nothing() -> None:
-    """An inverse pair, net short: a rise only lowers both values. The buffer keeps it pending.
-
-    Without an answer the tape says 0, as it does for one leg, and the question None.
-    """
+def test_a_pair_that_no_price_liquidates_has_no_liquidation_price() -> None:
+    """An inverse pair, net short: a rise lowers both values, so less and less is asked."""
     world = World()
     world.add_venue()
     venue = world.venue(0)
