@@ -8,7 +8,7 @@ from ordercascade.core.book cimport Book, Order, book_cancel, book_find, book_op
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.ledger cimport (
-    Ledger, Position, SCOPE, ledger_add_account, ledger_find, ledger_flat, ledger_leg, ledger_twin,
+    Ledger, Position, ledger_add_account, ledger_flat, ledger_leg, ledger_twin,
 )
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.matching cimport book_gather
@@ -175,7 +175,7 @@ cdef int _halved(const State* s, const Position* p, const Position* other, Wide 
             low = middle
         else:
             high = middle
-    tick[0] = low if falls else (high if high <= m.price_max else TICK_MAX + 1)
+    tick[0] = low if falls else (high if high <= m.price_max else 0)
     return 1 if falls else -1
 
 
@@ -206,6 +206,8 @@ cdef int pair_trigger(const State* s, int32_t position, Wide base, Tick* tick) n
     of.floor = 0 if s.rules.trigger_strict else 1
     top = _peak(&of)
     tick[0] = _boundary(&of, top, of.m.mark <= top)
+    if tick[0] > TICK_MAX:      # None at all: the tape says 0, as for a single leg.
+        tick[0] = 0
     return 1 if of.m.mark <= top else -1
 
 
