@@ -47,17 +47,15 @@ LATER = {
     "vault": "takeover",
     "auction": "liquidation",
     "lending": "transfer",
-    "hedge": "margin",
 }
 LATER_VALUES = frozenset(
     (
         "median",  # oracle.kind
-        *("spot", "option"),  # market.kind
+        "spot",  # market.kind
         *("most_liquid", "pro_rata"),  # leg
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
         *("liquidator", "pool", "network"),  # takeover.mode
-        *("scenario",),  # schedule.type
         *("underlying",),  # fund.scope
         *("scores",),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
