@@ -150,4 +150,4 @@ oracle = { index = 60_000 }
         assert legs == [2, -1]
         world.run()
         # 2,000 and 1,000 of profit stand behind 180,000 in two legs: nobody is sold.
-        assert world.tape().summary()["orders"] == 0
+        assert world.tape().summary()["liquidations"] == 0
