@@ -9,7 +9,7 @@ import pytest
 from ordercascade.core.changing import change
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.duties import LotSide
+from ordercascade.duties import LotSide, TrancheRule
 from ordercascade.enums import (
     HolderKind,
     MarketKind,
@@ -23,7 +23,6 @@ from ordercascade.enums import (
     StepKind,
     Takeover,
     TakeoverWhen,
-    TrancheRule,
 )
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.mechanisms.feeds import Feed
