@@ -11,7 +11,7 @@ from ordercascade.core.derivatives import buckets
 from ordercascade.duties import VolMove
 from ordercascade.enums import Outcome, StepKind
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.story import story
+from ordercascade.story import tell
 
 BASE = """
 schema = 1
@@ -222,7 +222,7 @@ def test_the_shipped_scenario_loses_its_hedges_and_is_sold() -> None:
 
 
 def test_the_story_tells_of_the_jump_the_deleveraging_and_the_worthless_end() -> None:
-    told = story(oc.run(oc.scenarios.load("lost-hedge"))).splitlines()
+    told = tell(oc.run(oc.scenarios.load("lost-hedge"))).splitlines()
     assert "t = 172,800 s, step 0: volatility of COIN-10000-P 50 % → 350 %" in told
     gone = "step 2: 30.0 units COIN-10000-P of account writer go to account hedged by ADL"
     assert f"{gone}, without an order" in told
