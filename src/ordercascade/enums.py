@@ -267,10 +267,12 @@ class QueueOrder(IntEnum):
 
 
 class LegRule(IntEnum):
-    """Which leg of a cross scope is sold first."""
+    """Which leg of a cross scope is sold first; PRO_RATA: all of them, in the same round. ADR 28"""
 
     LARGEST_MARGIN_RELIEF = 0
     WORST_PNL = 1
+    MOST_LIQUID = 2
+    PRO_RATA = 3
 
 
 class CancelPolicy(IntEnum):
