@@ -64,7 +64,7 @@ compare: $(VENV)/.stamp-test $(BUILT)
 coverage: $(VENV)/.stamp-test
 	$(PY) .ci/uncovered.py
 
-# ARGS="--first 8" judges one of each group, and none of them may survive.
+# ARGS="--first 9" judges one of each group, and none of them may survive.
 mutants: $(VENV)/.stamp-test $(BUILT)
 	PYTHONPATH=tests $(PY) -m mutants $(ARGS)
 

@@ -47,17 +47,15 @@ LATER = {
     "vault": "takeover",
     "auction": "liquidation",
     "lending": "transfer",
-    "hedge": "margin",
 }
 LATER_VALUES = frozenset(
     (
         "median",  # oracle.kind
-        *("spot", "option"),  # market.kind
+        "spot",  # market.kind
         *("most_liquid", "pro_rata"),  # leg
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
         *("liquidator", "pool", "network"),  # takeover.mode
-        *("scenario",),  # schedule.type
         *("underlying",),  # fund.scope
         *("scores",),  # adl.rule
         *("lobster", "bitstamp", "tardis", "bitmex"),  # book.format
@@ -290,21 +288,21 @@ class PositionConfig(Strict, frozen=True, kw_only=True):
 
 
 class AccountConfig(Strict, frozen=True, kw_only=True):
-    """An account: `collateral` goes to its cross scope, beside what its cross positions bring.
-
-    `assets`: amounts of the venue's collaterals. `hedge`: a market has a long and a short leg."""
+    """An account: `collateral` goes to its cross scope, beside what its cross positions bring;
+    `assets` are amounts of the venue's collaterals; with `hedge` a market has two legs."""
 
     name: str
-    hedge: bool = False
+    hedge: bool | None = None
     collateral: Exact | None = None
     assets: tuple[HoldingConfig, ...] = ()
     position: tuple[PositionConfig, ...] = ()
 
 
 class PositionsConfig(Strict, frozen=True, kw_only=True):
-    """Accounts and positions from a CSV or Parquet file."""
+    """Accounts and positions from a CSV or Parquet file; with `hedge` sides are legs."""
 
     file: str
+    hedge: bool | None = None
 
 
 class VenueConfig(Rules, frozen=True, kw_only=True):

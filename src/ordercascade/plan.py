@@ -196,14 +196,14 @@ def accounts(venue: VenuePlan, *, base: Path) -> list[Account]:
         made[config.name] = _account(markets, config, path)._replace(assets=held)
     for index, source in enumerate(venue.config.positions):
         grouped: dict[str, list[Opening]] = {}
-        for found in read_positions(base / source.file, markets):
+        for found in read_positions(base / source.file, markets, hedge=bool(source.hedge)):
             grouped.setdefault(found.account, []).append(found)
         if twice := sorted(made.keys() & grouped.keys()):
             path = f"{venue.path}.positions[{index}].file"
             raise ConfigError(path, "an account of this name exists already", twice[0])
         for account, positions in grouped.items():
             deposit = sum(row.collateral for row in positions if not row.isolated)
-            made[account] = Account(account, deposit, tuple(positions))
+            made[account] = Account(account, deposit, tuple(positions), hedge=bool(source.hedge))
     _judge(venue, made)
     return list(made.values())
 
@@ -341,7 +341,7 @@ def _account(markets: Mapping[str, Market], config: AccountConfig, path: str) ->
         deposit += located(f"{path}.collateral", settled.to_amount, config.collateral)
     if deposit < 0:
         raise ConfigError(f"{path}.collateral", "must be 0 or more", deposit)
-    return Account(config.name, deposit, tuple(positions), hedge=config.hedge)
+    return Account(config.name, deposit, tuple(positions), hedge=bool(config.hedge))
 
 
 def _position(market: Market, account: str, config: Any, path: str) -> Opening:

@@ -130,3 +130,24 @@ def test_the_portfolio_that_is_shown_runs() -> None:
         world.run()
         assert before > 1
         assert venue.mark("BTC-50000-P") == 1  # it has ended, worth nothing
+
+
+def test_the_account_with_two_legs_that_is_shown_opens_them() -> None:
+    (found,) = (text for text in re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+                if "hedge = true" in text)  # fmt: skip
+    market = """
+[[venue.market]]
+name = "BTCUSDT"
+tick_size = "0.1"
+lot_size = "0.01"
+settle = "USDT"
+decimals = 3
+oracle = { index = 60_000 }
+"""
+    with World(Scenario.from_toml(f'schema = 1\nname = "s"\n{found}{market}')) as world:
+        venue = world.venue("perp")
+        legs = [venue.position("both-ways", "BTCUSDT", leg=leg) for leg in ("long", "short")]
+        assert legs == [2, -1]
+        world.run()
+        # 2,000 and 1,000 of profit stand behind 180,000 in two legs: nobody is sold.
+        assert world.tape().summary()["liquidations"] == 0

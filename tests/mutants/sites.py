@@ -53,6 +53,14 @@ GROUPS = {
             *("collateral.pyx", "conversion.pyx", "pledges.pxd", RULES + "tranches.pyx"),
         ],
     ),
+    "portfolios": (
+        16,
+        [
+            *("hedging.pyx", "options.pyx", "grids.pxd", "portfolio.pyx", "blocks.pyx"),
+            *("funds.pyx", "closefee.pyx", "reserve.pyx"),
+            RULES + "options.pyx",
+        ],
+    ),
     "safeguards": (
         18,
         [

@@ -217,6 +217,14 @@ def test_portfolios_by_scenarios_are_refused_beside_such_a_fee() -> None:
         world.start()
 
 
+def test_hedged_accounts_are_refused_beside_such_a_fee() -> None:
+    _, venue = venue_of(MarketKind.LINEAR)
+    with pytest.raises(
+        oc.ConfigError, match=r"market\[0\].schedule: must take its fee at the mark"
+    ):
+        venue.open_account(hedge=True)
+
+
 def test_bybit_s_inverse_contracts_run_it_and_the_audit_works_it_out_again() -> None:
     made = scenario_of("bybit-inverse", seed=3, fund=20_000)
     (item, *_) = made.venues[0].markets

@@ -9,7 +9,7 @@ import pytest
 from ordercascade.core.changing import change
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
-from ordercascade.duties import LotSide
+from ordercascade.duties import LotSide, TrancheRule
 from ordercascade.enums import (
     HolderKind,
     MarketKind,
@@ -258,16 +258,17 @@ def test_an_inverse_market_s_fund_pays_in_its_coin() -> None:
     assert venue.bad_debt == 0
 
 
-def test_a_market_s_fund_that_funding_leaves_below_zero_is_filled_by_bad_debt() -> None:
+@pytest.mark.parametrize("market", [0, 1])
+def test_a_market_s_fund_that_funding_leaves_below_zero_is_filled_by_bad_debt(market: int) -> None:
     """The fund holds 10 lots that it took over; a rate of 10 % of 95,000 is more than it has."""
     world, venue = venue_of(stages=TAKES | {"fund_market": True})
-    holding(venue, 10, 100, 5_200)
-    world.schedule_funding(5, 0, 0, rate_ppb=10**8)
+    holding(venue, 10, 100, 5_200, market)
+    world.schedule_funding(5, 0, market, rate_ppb=10**8)
     world.start()
-    venue.set_index(0, 94)
+    venue.set_index(market, 94)
     world.run()
     world._check()
-    assert own(venue, 0) == 0
+    assert own(venue, market) == 0
     assert venue.bad_debt < 0
 
 
@@ -561,12 +562,12 @@ def test_a_scope_that_never_traded_owes_the_first_market_of_its_asset() -> None:
 
 
 def test_a_day_begins_before_a_late_mark_is_taken() -> None:
-    """The outside price moves at 10, the oracle hears of it at 40, the day began at 30: the
-    shorts' 1,000 are the day's, though no step lies between its beginning and the mark."""
+    """The outside price moves at 10, the oracle hears of it at 30, as the day begins: the short's
+    1,000 are the new day's, though no step lies between its beginning and the mark."""
     world = World(1)
     world.add_venue(**day())
     venue = world.venue(0)
-    for feed in (None, Feed(source=PriceSource.INDEX, latency_ns=30, price_max=10_000)):
+    for feed in (None, Feed(source=PriceSource.INDEX, latency_ns=20, price_max=10_000)):
         venue.add_market(
             multiplier=100, price_max=10_000, size_max=100, brackets=FLAT, index=100,
             source=PriceSource.INDEX, **({"oracle": feed} if feed else {}),
@@ -581,3 +582,81 @@ def test_a_day_begins_before_a_late_mark_is_taken() -> None:
     world._check()
     assert venue.marks() == [92, 90]
     assert venue.collateral(short) == 50_000 - 1_000
+
+
+def test_nobody_pays_more_of_its_day_than_it_still_has() -> None:
+    """The short made 1,000, closed, and took all but 100 out: it pays 100, 1,900 are bad debt."""
+    world, venue = venue_of(**day())
+    venue.seed_level(0, Side.BID, 80, 2)
+    venue.seed_level(1, Side.ASK, 90, 1)
+    holding(venue, 2, 100, 2_000)
+    short = holding(venue, -1, 100, 50_000, 1)
+    world.start()
+    assert venue.submit(2, 1, Side.BID, 90, 1) == 0
+    assert venue.withdraw(2, 0, 50_900) == 0
+    assert venue.collateral(short) == 100
+    venue.set_index(0, 92)
+    end(world)
+    assert [amount for _, _, amount in paid(world, PostReason.SOCIALISED)] == [100]
+    assert venue.collateral(short) == 0
+    assert venue.bad_debt == -1_900
+
+
+def test_what_the_market_s_fund_took_over_is_no_user_s_skew() -> None:
+    """A window of 4 is used up at 0; users' skew is 10 less the fund's 4, so within 7 there is one
+    more window at 5: 4 more lots go over."""
+    stages = {"takeover": Takeover.FUND, "takeover_ppm": 10**6, "fund_market": True}
+    for most, taken in ((7, 8), (6, 4)):
+        policy = Tranches(TrancheRule.WINDOW, capacity=4, window_ns=50, skew_max=most)
+        world, venue = venue_of(policy=policy, stages=stages)
+        holding(venue, 10, 100, 8_000, 1)
+        world.schedule_index(5, 0, 1, 94)
+        world.start()
+        venue.set_index(1, 96)
+        world.settle(0)
+        world.settle(5)
+        world._check()
+        assert venue.inherited(HolderKind.FUND, 1)[0] == taken
+
+
+@pytest.mark.parametrize("market", [0, 1])
+def test_each_market_s_fund_has_its_own_high(market: int) -> None:
+    """Fund 0 falls from 10,000 to 7,000 at 10; fund 1 pays 1 of 12,000 at 20 and is not far from
+    its high, or has had 6,000 all along: it takes over, fund 0 does not."""
+    stages = TAKES | {"drawdown_ppm": 300_000, "drawdown_ns": 100, "fund_market": True}
+    world, venue = venue_of(stages=stages)
+    venue.seed_level(0, Side.BID, 65, 2)
+    holding(venue, 2, 100, 4_000)
+    venue.fund_deposit(0, 10_000, market=0)
+    venue.fund_deposit(0, 6_000 if market else 12_000, market=1)
+    if market == 0:
+        venue.seed_level(1, Side.BID, 80, 1)
+        holding(venue, 1, 100, 1_999, 1)
+    holding(venue, 1, 60, 10, market)
+    holding(venue, -1, 60, 90_000, market)
+    world.schedule_index(10, 0, 0, 83)
+    world.schedule_index(20, 0, 1, 84)
+    world.schedule_index(60, 0, market, 50)
+    world.start()
+    end(world)
+    kinds = [k for (k,) in rows(world, "steps", "kind") if k in (StepKind.ADL, StepKind.TAKEOVER)]
+    assert kinds == [StepKind.TAKEOVER if market else StepKind.ADL]
+
+
+@pytest.mark.parametrize("fund_market", [False, True])
+def test_a_hedged_pair_is_netted_before_its_market_s_fund_is_asked(fund_market: bool) -> None:
+    """Legs of 3 and 2 lots at 80: 8,000 are left for the fund's cap, not 40,000."""
+    stages = TAKES | {"fund_market": fund_market, "takeover_cap_ppm": 10**6}
+    for money, outcome in ((8_000, Outcome.TAKEN_OVER), (7_999, Outcome.DELEVERAGED)):
+        world, venue = venue_of(stages=stages)
+        account = venue.open_account(hedge=True)
+        venue.deposit(account, 0, 500)
+        venue.open_position(account, 0, 3, 30_000)
+        venue.open_position(account, 0, -2, -20_000)
+        holding(venue, -1, 100, 90_000)
+        venue.fund_deposit(0, money, market=0)
+        world.start()
+        venue.set_index(0, 80)
+        world.settle()
+        world._check()
+        assert rows(world, "liquidations", "outcome") == [(outcome,)]

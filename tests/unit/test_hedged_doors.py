@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import ordercascade as oc
 from ordercascade.audit import audit
 from ordercascade.duties import Leg, PairRule
 from ordercascade.enums import NoteKind, Reject, Side, StepKind
-from ordercascade.errors import ConfigError, InputError, InputTypeError
+from ordercascade.errors import ConfigError, DataFileError, InputError, InputTypeError
 from ordercascade.figures import read
 from ordercascade.lab.words import line_of
 from ordercascade.story import tell
@@ -173,3 +175,27 @@ def test_the_face_of_a_built_venue_skips_the_numbers_of_short_legs() -> None:
         assert venue.position("both", "BTCUSDT", "short") == -6
         world.step()
         assert [standing.account for standing in venue.at_risk()] == [1]
+
+
+def test_a_positions_file_opens_both_legs_where_its_table_says_hedge(tmp_path: Path) -> None:
+    head = "account,market,side,size,entry_price,collateral,margin\n"
+    rows = ["a,BTCUSDT,long,3,100,50,cross\n", "a,BTCUSDT,short,2,100,0,cross\n"]
+    (tmp_path / "p.csv").write_text(head + "".join(rows))
+    start, end = FILE.index("[[venue.account]]"), FILE.index("[[shock]]")
+    for hedge in (True, False):
+        told = f'[[venue.positions]]\nfile = "p.csv"\n{"hedge = true" if hedge else ""}\n'
+        scenario = oc.Scenario.from_toml(FILE[:start] + told + FILE[end:], base=str(tmp_path))
+        if hedge:
+            tape = oc.run(scenario)
+            assert {3, -2} <= {int(size) for size in tape.tables["positions"]["size"]}
+        else:
+            with pytest.raises(DataFileError, match="has a position"):
+                oc.run(scenario)
+    (tmp_path / "p.csv").write_text(head + rows[0] + rows[1].replace("cross", "isolated"))
+    with pytest.raises(DataFileError, match="one margin"):
+        oc.run(
+            oc.Scenario.from_toml(
+                scenario.to_toml().replace('file = "p.csv"', 'file = "p.csv"\nhedge = true'),
+                base=str(tmp_path),
+            )
+        )

@@ -254,3 +254,20 @@ def test_under_other_schedules_the_price_is_found_by_halves(
         venue.set_index(0, at)
         assert venue.at_risk() == ([] if safe else [scope])
         world._check()
+
+
+def test_a_pair_that_no_price_liquidates_has_no_liquidation_price() -> None:
+    """An inverse pair, net short: a rise lowers both values, so less and less is asked."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    venue.add_market(
+        kind=MarketKind.INVERSE, multiplier=997, price_max=400, size_max=99,
+        brackets=[(0, 50_000, 0, 100_000)], source=PriceSource.INDEX, index=100,
+    )  # fmt: skip
+    account = venue.open_account(hedge=True)
+    venue.deposit(account, 0, 90)
+    venue.open_position(account, 0, 5, -49)
+    venue.open_position(account, 0, -9, 89)
+    world.start()
+    assert venue.liquidation_price(venue.scope_of(account, 0), 0) is None

@@ -8,12 +8,12 @@ from ordercascade.core.book cimport Book, Order, book_cancel, book_find, book_op
 from ordercascade.core.check cimport oc_check
 from ordercascade.core.contracts cimport LINEAR
 from ordercascade.core.ledger cimport (
-    Ledger, Position, SCOPE, ledger_add_account, ledger_find, ledger_flat, ledger_leg, ledger_twin,
+    Ledger, Position, ledger_add_account, ledger_flat, ledger_leg, ledger_twin,
 )
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.matching cimport book_gather
 from ordercascade.core.records cimport ASK, BID, Bracket, REJECT_POSITION_OPEN
-from ordercascade.core.schedule cimport sloped
+from ordercascade.core.schedule cimport AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, sloped
 from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     CANCEL_NONE, Market, NOTE_HEDGED, NOTE_NETTED, STEP_AGENTS, STEP_NETTING, Stages, State,
@@ -175,7 +175,7 @@ cdef int _halved(const State* s, const Position* p, const Position* other, Wide 
             low = middle
         else:
             high = middle
-    tick[0] = low if falls else (high if high <= m.price_max else TICK_MAX + 1)
+    tick[0] = low if falls else (high if high <= m.price_max else 0)
     return 1 if falls else -1
 
 
@@ -206,6 +206,8 @@ cdef int pair_trigger(const State* s, int32_t position, Wide base, Tick* tick) n
     of.floor = 0 if s.rules.trigger_strict else 1
     top = _peak(&of)
     tick[0] = _boundary(&of, top, of.m.mark <= top)
+    if tick[0] > TICK_MAX:      # None at all: the tape says 0, as for a single leg.
+        tick[0] = 0
     return 1 if of.m.mark <= top else -1
 
 
@@ -354,6 +356,10 @@ cdef int _check_hedged(const State* s, const State* rules) except -1:
             ("portfolio", s.grids != NULL)):
         if unfit:
             raise ConfigError(name, "cannot be run yet where accounts are in hedge mode")
+    for i in range(s.market_count):
+        if s.markets[i].plan != NULL and s.markets[i].plan.fee_base == FEE_AT_BANKRUPTCY:
+            raise ConfigError(f"market[{i}].schedule", "must take its fee at the mark where "
+                              "accounts are in hedge mode: two legs would owe it at one price")
     if rules.rules.cancel == CANCEL_NONE:
         raise ConfigError("cancel", "must be SCOPE or MARKET where accounts are in hedge mode: "
                           "their legs' own orders would trade with their liquidation")

@@ -57,7 +57,6 @@ cdef bint may_take_over(const State* s, int32_t scope, const Margin* m) noexcept
     fund of its own, that holds of all the scope's legs. None that is far below its high."""
     cdef int32_t p = s.ledger.holders[scope].first
     cdef const Position* leg
-    cdef const Market* market
     if not s.stages.takeover:
         return False
     while p != NIL:
@@ -65,13 +64,24 @@ cdef bint may_take_over(const State* s, int32_t scope, const Margin* m) noexcept
         p = leg.next
         if leg.size == 0:
             continue
-        market = &s.markets[leg.market]
         if not _has_room(s, _taker(s, leg.market),
-                         absolute(value_of(market, leg.size, market.mark))
+                         _gross(s, scope, leg.market)
                          if s.stages.fund_market and s.stages.takeover == BY_FUND
                          else m.exposure):
             return False
     return True
+
+
+cdef Cash _gross(const State* s, int32_t scope, int32_t market) noexcept nogil:
+    """What a scope's legs in a market are worth, a hedged one's both."""
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Market* m = &s.markets[market]
+    cdef Cash sum = 0
+    while p != NIL:
+        if s.ledger.positions[p].market == market:
+            sum += absolute(value_of(m, s.ledger.positions[p].size, m.mark))
+        p = s.ledger.positions[p].next
+    return sum
 
 
 cdef bint _has_room(const State* s, int32_t taker, Cash exposure) noexcept nogil:

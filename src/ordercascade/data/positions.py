@@ -65,16 +65,25 @@ def opening(
     return Opening(account, market.name, lots, cost, amount, bool(isolated))
 
 
-def read_positions(path: Path, markets: Mapping[str, Market]) -> list[Opening]:
-    """Return the positions of a .csv, .csv.gz or .parquet file, in the order of its rows."""
+def read_positions(
+    path: Path, markets: Mapping[str, Market], *, hedge: bool = False
+) -> list[Opening]:
+    """Return the positions of a .csv, .csv.gz or .parquet file, in the order of its rows.
+
+    With `hedge` an account may have a long and a short one in a market, of one margin.
+    """
     source = _parquet_rows(path) if path.suffix == ".parquet" else _csv_rows(path)
     openings: list[Opening] = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, bool]] = set()
+    margins: dict[tuple[str, str], bool] = {}
     for row, cells in source:
         found = _opening(cells, markets, file=path.name, row=row)
-        key = (found.account, found.market)
+        key = (found.account, found.market, hedge and found.size < 0)
         if key in seen:
             rule = f"account {found.account!r} has a position in {found.market!r} already"
+            raise DataFileError(path.name, rule, row=row)
+        if margins.setdefault(key[:2], found.isolated) != found.isolated:
+            rule = f"both legs of account {found.account!r} must have one margin"
             raise DataFileError(path.name, rule, row=row)
         seen.add(key)
         openings.append(found)
