@@ -51,6 +51,7 @@ from ordercascade.enums import (
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, Exact, located, name, plain, ppm
 from ordercascade.funds import opening_balances
+from ordercascade.hedges import judge_hedges
 from ordercascade.market import Market
 from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
@@ -157,6 +158,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     instruments = [item.market for item in markets]
     backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
+    judge_hedges(config, stages.stages, path)
     judge_crowds(config.population, backing, path)
     warned = ahead(config, first, path)
     judge_spots(backing, config, path)

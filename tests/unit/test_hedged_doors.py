@@ -114,6 +114,32 @@ def test_a_file_with_wrong_legs_is_refused_by_key(old: str, new: str, rule: str)
         oc.run(oc.Scenario.from_toml(FILE.replace(old, new, 1)))
 
 
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ('liquidation_fee_base = "surplus"', "liquidation_fee_base"),
+        ('adl = { overlap_check = true, price = "bankruptcy" }', "adl.overlap_check"),
+        ("settle_to_mark = true", "settle_to_mark"),
+        ("levels = { search = 1.1, initial = 1.2, release = 1.4 }", "levels"),
+        ("margin_calls = { call = 2, release = 3 }", "margin_calls"),
+        ('collateral = [{ name = "EUR", price = { kind = "rate", rate = 1 } }]', "collateral"),
+        ('fee_in_trigger = 0.001\nfee_at = "bankruptcy"', "fee_at 'bankruptcy'"),
+        ('cancel = "none"', "cancel 'none'"),
+    ],
+)
+def test_rules_that_are_not_for_hedged_accounts_are_told_at_the_account_s_key(
+    rules: str, words: str
+) -> None:
+    """When the file is read, not when a world is built; without the account they are taken."""
+    text = FILE.replace('pairs = "net"', rules, 1)
+    with pytest.raises(ConfigError, match=words) as refused:
+        oc.Scenario.from_toml(text)
+    assert refused.value.path == "venue[0].account[0].hedge"
+    oc.Scenario.from_toml(
+        text.replace("hedge = true\n", "").replace('side = "short"', 'side = "long"')
+    )
+
+
 def test_the_okx_preset_nets_pairs_first() -> None:
     text = FILE.replace('preset = "simple"\npairs = "net"', 'preset = "okx"')
     scenario = oc.Scenario.from_toml(text)

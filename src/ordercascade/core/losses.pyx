@@ -235,6 +235,8 @@ cdef int _hand_over(State* s, int32_t leg) except -1 nogil:
     position = &s.ledger.positions[leg]
     position.handover = 0
     touch(s, scope)
+    if s.ledger.holders[scope].hedged:      # Orders elsewhere may stand, as the venue cancels.
+        trim_leg(s, step, scope, market, size < 0)
     for i in range(takers):
         _take_over(s, step, market, scope, &s.candidates[i], i, 1 if size > 0 else -1)
     if s.stages.on:

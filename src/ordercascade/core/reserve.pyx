@@ -12,7 +12,9 @@ cannot keep are cancelled; triggers test what it holds alone, since orders go be
 
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport book_open
-from ordercascade.core.ledger cimport Holder, SCOPE, ledger_find, ledger_scope
+from ordercascade.core.ledger cimport (
+    Holder, SCOPE, ledger_find, ledger_leg, ledger_scope, ledger_twin,
+)
 from ordercascade.core.schedule cimport PPT, Plan, RISK
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport Market, State, margin_of, need_in, value_of
@@ -46,13 +48,29 @@ cdef Lot _held(const State* s, int32_t scope, int32_t market) noexcept nogil:
     return 0 if p == NIL else s.ledger.positions[p].size
 
 
+cdef Lot _sold(const State* s, int32_t scope, int32_t market) noexcept nogil:
+    """Lots of a hedged scope's short leg, below 0."""
+    cdef int32_t p = ledger_leg(&s.ledger, scope, market, True)
+    return 0 if p == NIL else s.ledger.positions[p].size
+
+
 cdef Cash reserved(const State* s, int32_t scope, int32_t market, Lot bids,
                    Lot asks) noexcept nogil:
+    """Each leg of a hedged scope with what its orders could open; orders that close ask nothing."""
     cdef const Market* m = &s.markets[market]
     cdef int32_t account = s.ledger.holders[scope].account
-    cdef Wide need = risk_need(
-        m.plan, _held(s, scope, market), book_open(&m.book, account, 0) + bids,
-        book_open(&m.book, account, 1) + asks, value_of(m, 1, m.mark))
+    cdef Wide price = value_of(m, 1, m.mark)
+    cdef Wide need
+    if s.ledger.holders[scope].hedged:
+        need = risk_need(m.plan, _held(s, scope, market),
+                         book_open(&m.book, account, 0) + bids, 0, price)
+        need = need + risk_need(
+            m.plan, _sold(s, scope, market), 0,
+            book_open(&m.book, ledger_twin(&s.ledger, account), 1) + asks, price)
+    else:
+        need = risk_need(
+            m.plan, _held(s, scope, market), book_open(&m.book, account, 0) + bids,
+            book_open(&m.book, account, 1) + asks, price)
     return CASH_MAX if need > <Wide>CASH_MAX else <Cash>need
 
 
@@ -96,6 +114,10 @@ cdef Cash maintenance_with(const State* s, int32_t scope, bint orders) noexcept 
     for i in range(<int32_t>s.market_count):
         m = &s.markets[i]
         if by_risk(s, i) and ledger_scope(&s.ledger, h.account, i, m.asset) == scope:
+            sum += reserved(s, scope, i, 0, 0)
             held = _held(s, scope, i)
-            sum += reserved(s, scope, i, 0, 0) - need_in(m, held, value_of(m, held, m.mark), 0)
+            sum -= need_in(m, held, value_of(m, held, m.mark), 0)
+            if h.hedged:
+                held = _sold(s, scope, i)
+                sum -= need_in(m, held, value_of(m, held, m.mark), 0)
     return sum

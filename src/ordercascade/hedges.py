@@ -1,0 +1,32 @@
+"""Refuse accounts in hedge mode where a venue's rules are not for them yet, by key. ADR 21."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ordercascade.config import VenueConfig
+from ordercascade.errors import ConfigError
+
+
+def judge_hedges(config: VenueConfig, stages: Mapping[str, Any], path: str) -> None:
+    """Raise ConfigError at the first `hedge` of a venue that says anything of the list."""
+    said = [(f"account[{i}]", bool(each.hedge)) for i, each in enumerate(config.account)]
+    said += [(f"positions[{i}]", bool(each.hedge)) for i, each in enumerate(config.positions)]
+    place = next((where for where, hedge in said if hedge), None)
+    if place is None:
+        return
+    for unfit, words in (
+        (stages.get("insured"), "liquidation_fee_base 'surplus'"),
+        (stages.get("adl_overlap"), "adl.overlap_check"),
+        (stages.get("variation"), "settle_to_mark"),
+        (stages.get("release_ppm"), "levels"),
+        (config.margin_calls is not None, "margin_calls"),
+        (config.collateral, "collateral"),
+        (config.portfolio is not None, "portfolio"),
+        (config.fee_in_trigger and config.fee_at == "bankruptcy", "fee_at 'bankruptcy'"),
+        (config.cancel == "none", "cancel 'none'"),
+    ):
+        if unfit:
+            rule = f"cannot be run yet at a venue whose rules say {words}"
+            raise ConfigError(f"{path}.{place}.hedge", rule, True)
