@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 import ordercascade as oc
-from ordercascade.core.changing import change
 from ordercascade.core.lending import schedule_interest
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.enums import HolderKind, NoteKind, PostReason, StepKind
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.mechanisms.surcharges import ContagionBuffer
 from unit.worlds import holding, make, rows, run_checked
 
 DAY = 86_400 * 10**9
@@ -127,7 +125,7 @@ def test_a_charge_beyond_its_cell_is_not_made() -> None:
 
 
 def test_interest_asks_nothing_of_schedules() -> None:
-    """Unlike surcharges, which need rows; a fork keeps the schedule."""
+    """A fork keeps the schedule."""
     world = World()
     world.add_venue()
     venue = world.venue(0)
@@ -143,9 +141,6 @@ def test_interest_asks_nothing_of_schedules() -> None:
     fork.run()
     assert fork.state_hash() == world.state_hash()
     assert venue.collateral(scope) == 20_000 - 320
-    with pytest.raises(ConfigError, match="must have rows"):
-        change(world, 0, buffer_ppm=7, surcharges=[ContagionBuffer(reach_ppm=1, cap_ppm=1)])
-    assert fork.state_hash() == world.state_hash()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Which legs of a cross scope are sold: the one the book can take most of, or all of them. ADR 28."""
+"""Which legs of a cross scope are sold: what the book takes most of, or all of them. ADR 28."""
 
 from __future__ import annotations
 

@@ -21,12 +21,15 @@ class Margin(NamedTuple):
     """The schedule of a market; `asked` has the closing fee of the trigger in its rates.
 
     Where rates cannot hold it (by size, by skew, at entry), `fee_ppm` is added apart: rounded up
-    by itself, so that it may ask a unit more than the engine.
+    by itself, so that it may ask a unit more than the engine. `closing_ppm` is a fee valued at
+    the bankruptcy price, in ppm; `sign`: 1, or -1 of an inverse contract.
     """
 
     schedule: Schedule
     asked: Schedule
     fee_ppm: int
+    closing_ppm: int = 0
+    sign: int = 1
 
     def need(self, size: Ints, cost: Ints, price: int) -> Ints:
         """Return what the trigger asks of positions at a price: maintenance, and the fee in it."""
@@ -36,6 +39,16 @@ class Margin(NamedTuple):
             value = np.abs(np.asarray(what_if(self.asked, at, size, 0, 0)[0]).reshape(-1))
             found = found + -(-value * self.fee_ppm // PPM)
         return found
+
+    def closing(self, size: Ints, cost: Ints, behind: Ints) -> Ints:
+        """Return the fee of a value at which equity is just the fee: spec/MARGIN.md §3.
+
+        `behind`: what stands behind each position beside its own gain.
+        """
+        sign = self.sign * np.sign(size)
+        room = np.maximum(0, sign * (cost - behind)).astype(object)  # times ppm beyond 64 bits
+        fee = -(-room * self.closing_ppm // (PPM - sign * self.closing_ppm).astype(object))
+        return np.asarray(fee, dtype=np.int64)
 
 
 def margin_of(tape: Tape, market: Mapping[str, Any]) -> Margin:
@@ -63,7 +76,9 @@ def _scheduled(said: dict[str, Any]) -> Margin:
     """Return the margin of a schedule: a closing fee taken at the mark belongs to the trigger."""
     kind = str(said.pop("kind"))
     made = schedule_of(Margins(kind, said))
-    fee = int(said.get("fee_ppm", 0)) if said.get("fee_base", "mark") == "mark" else 0
+    fee = int(said.get("fee_ppm", 0))
+    if said.get("fee_base", "mark") != "mark":
+        return Margin(made, made, 0, fee, -1 if said.get("contract") == "inverse" else 1)
     if not fee:
         return Margin(made, made, 0)
     if kind == "steps" and said.get("base") != "entry":

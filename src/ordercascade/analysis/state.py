@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.analysis.closefees import Legs, closing_fees, with_fees
 from ordercascade.analysis.firstlegs import first_leg
 from ordercascade.analysis.margins import Margin, margin_of
 from ordercascade.contracts import kind_of, worth
@@ -314,6 +315,8 @@ class Fold:
             gained[rows] = desk.value(size[rows], desk.mark) - cost[rows]
             needed[rows] = desk.margin.need(size[rows], cost[rows], desk.mark)
         np.add.at(equity, at, gained)
+        legs = Legs(market, at, size, cost, gained, needed, equity[at] - gained)
+        needed = needed + closing_fees(desks, legs)
         np.add.at(required, at, needed)
         trigger = np.zeros_like(size)
         for index, desk in enumerate(desks):
@@ -327,6 +330,7 @@ class Fold:
                     other_equity=(equity[at] - self._money[at] - gained)[rows],
                     other_maintenance=(required[at] - needed)[rows],
                 )
+        with_fees(self._tape, desks, legs, trigger)
         return State(
             step=self._step,
             desks=desks,

@@ -32,8 +32,8 @@ from ordercascade.core.reopening cimport valves_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
-    price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_MOST_LIQUID, LEG_PRO_RATA, LEG_WORST_PNL,
-    LOOSE, MARKS, Margin, Market,
+    price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_MOST_LIQUID, LEG_PRO_RATA,
+    LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, day_take, liquidatable,
     margin_of, need_in, step_begin,
