@@ -9,7 +9,15 @@ import pytest
 import ordercascade as oc
 from ordercascade.core.derivatives import set_portfolio, span
 from ordercascade.core.world import World
-from ordercascade.enums import LegRule, Outcome, PriceSource, ShortfallAt, Side, StepKind
+from ordercascade.enums import (
+    LegRule,
+    MarkRefresh,
+    Outcome,
+    PriceSource,
+    ShortfallAt,
+    Side,
+    StepKind,
+)
 from ordercascade.tape import Tape
 from reference.scripts import Call
 from unit.audit_worlds import meta_of, tape_of_calls
@@ -205,3 +213,31 @@ def test_the_audit_notices_another_leg_than_the_book_s(told: LegRule) -> None:
     wrong = oc.audit(Tape(tape.__dict__["_log"], meta_of(other) | {"stop": tape.meta["stop"]}))
     assert not wrong.ok
     assert "liquidations[0].market must be 0, got 1" in str(wrong)
+
+
+def test_a_liquidation_that_was_over_in_the_round_is_not_taken_up_by_its_table() -> None:
+    """The first account sells 5 of 10 lots at 95: equity 80 of 73.75. Its other leg is dropped.
+
+    Then the second one's 5 lots go at 90: 55 of 72.5. The next round begins anew with tranche 1.
+    """
+    world = World()
+    world.add_venue(leg=LegRule.PRO_RATA, fraction_ppm=500_000, shortfall_at=ShortfallAt.ROUND,
+                    mark_refresh=MarkRefresh.ORDER)  # fmt: skip
+    venue = world.venue(0)
+    for _ in range(2):
+        venue.add_market(multiplier=1, brackets=BRACKETS, last=100)
+    venue.seed_level(0, Side.BID, 95, 6)
+    venue.seed_level(0, Side.BID, 90, 99)
+    for deposit, markets in ((130, (0, 1)), (90, (0,))):
+        account = venue.open_account()
+        venue.deposit(account, 0, deposit)
+        for market in markets:
+            venue.open_position(account, market, 10, 1_000)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=1)
+    world.start()
+    run_checked(world)
+    orders = rows(world, "liquidations", "account", "market", "lots_filled", "tranche", "outcome")
+    assert orders[0] == (1, 0, 5, 1, Outcome.HEALTHY)
+    assert orders[1][:4] == (2, 0, 5, 1)
+    assert orders[2][:2] == (1, 0)
+    assert orders[2][3] == 1
