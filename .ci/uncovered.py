@@ -51,7 +51,7 @@ TESTS = [
         " backed_stages closing_fee funds fund_words"
         " between_settlements book book_ids book_snapshot book_views bounds brakes calls"
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
-        " gates hedged_doors hedged_orders hedging interplay inverse ladder levels margin"
+        " gates hedged_doors hedged_orders hedging interplay inverse ladder leg_rules levels margin"
         " interplay_of_legs_and_grids"
         " mechanisms monitor options populate populations portfolio portfolio_words quanto reserve"
         " run scalar scenario schedule slices stage_corners stages state_hash_fields tape tape_file"

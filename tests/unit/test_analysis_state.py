@@ -7,6 +7,7 @@ import pytest
 
 import ordercascade as oc
 from ordercascade import presets
+from ordercascade.analysis.firstlegs import first_legs
 from ordercascade.analysis.state import Fold, state
 from unit.preset_worlds import scenario_of
 
@@ -92,8 +93,8 @@ def test_inverse_contracts_stand_as_in_the_engine(limit: str) -> None:
 
 
 def test_a_first_leg_is_the_one_that_the_engine_sells() -> None:
-    """Under either rule, of every cross account's first order that fell on the opening's marks."""
-    for leg in ("largest_margin_relief", "worst_pnl"):
+    """Under each rule, of every cross account's first order that fell on the opening's marks."""
+    for leg in ("largest_margin_relief", "worst_pnl", "most_liquid"):
         for name in ("two-market-cross", "contagion"):
             scenario = oc.scenarios.load(name, f'leg="{leg}"')
             tape = oc.run(scenario, progress=False)
@@ -111,6 +112,21 @@ def test_a_first_leg_is_the_one_that_the_engine_sells() -> None:
                 assert found.market[first] == orders["market"][row]
                 compared += 1
             assert compared
+
+
+def test_where_every_leg_is_sold_all_of_a_scope_s_rows_go() -> None:
+    """The first orders of the cross account close both its legs; one leg of it is named."""
+    found = {leg: state(oc.scenarios.load("two-market-cross", f'leg="{leg}"'))
+             for leg in ("largest_margin_relief", "pro_rata")}  # fmt: skip
+    one, each = found["largest_margin_relief"], found["pro_rata"]
+    scopes, counts = np.unique(each.scope, return_counts=True)
+    both = np.flatnonzero(np.isin(each.scope, scopes[counts == 2]))
+    assert len(both)
+    for row in both:
+        mine = np.flatnonzero(each.scope == each.scope[row])
+        assert first_legs(each, np.array([row])).tolist() == mine.tolist()
+        assert first_legs(one, np.array([row])).tolist() == [one.first_leg()[row]]
+    assert each.first_leg().tolist() == list(range(len(each.size)))
 
 
 def test_a_fold_only_goes_forwards() -> None:

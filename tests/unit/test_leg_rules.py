@@ -1,4 +1,4 @@
-"""Which legs of a cross scope are sold: what the book takes most of, or all of them. ADR 28."""
+"""Which legs of a cross scope are sold: what its book can take most of, or all. ADR 28."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ import pytest
 import ordercascade as oc
 from ordercascade.core.derivatives import set_portfolio, span
 from ordercascade.core.world import World
-from ordercascade.enums import LegRule, Outcome, PriceSource, ShortfallAt, Side, StepKind
+from ordercascade.enums import (
+    LegRule,
+    MarkRefresh,
+    Outcome,
+    PriceSource,
+    ShortfallAt,
+    Side,
+    StepKind,
+)
+from ordercascade.tape import Tape
+from reference.scripts import Call
+from unit.audit_worlds import meta_of, tape_of_calls
 from unit.worlds import BRACKETS, rows, run_checked
 
 SECOND = 10**9
@@ -21,22 +32,28 @@ def two_legs(
     deposit: int,
     *,
     leg: LegRule,
+    multipliers: tuple[int, int] = (1, 1),
     **rules: Any,
 ) -> World:
     """Positions from 100 in two markets whose outside price goes from 100 to 90: 5 % must stay."""
     world = World()
     world.add_venue(leg=leg, **rules)
     venue = world.venue(0)
-    for levels, size in zip(bids, sizes, strict=True):
+    for levels, size, multiplier in zip(bids, sizes, multipliers, strict=True):
         market = venue.add_market(
-            multiplier=1, brackets=BRACKETS, source=PriceSource.INDEX, index=100, price_max=1_000
+            multiplier=multiplier,
+            brackets=BRACKETS,
+            source=PriceSource.INDEX,
+            index=100,
+            price_max=1_000,
+            size_max=1_000,
         )
         for price, lots in levels.items():
             venue.seed_level(market, Side.BID if size > 0 else Side.ASK, price, lots)
     account = venue.open_account()
     venue.deposit(account, 0, deposit)
     for market, size in enumerate(sizes):
-        venue.open_position(account, market, size, 100 * size)
+        venue.open_position(account, market, size, 100 * size * multipliers[market])
         world.schedule_index(0, 0, market, 90 if size > 0 else 110)
     world.start()
     return world
@@ -143,3 +160,84 @@ def test_a_portfolio_refuses_rules_that_ask_its_books(leg: LegRule) -> None:
     with pytest.raises(oc.ConfigError, match="most_liquid or pro_rata"):
         set_portfolio(world, 0, underlyings=[terms])
         world.start()
+
+
+def test_a_leg_that_no_price_could_make_fall_has_no_trigger_price() -> None:
+    """A lot of 1 sold short beside ten of 10**9, which nobody offers.
+
+    Equity 4·10**10 of 4.5·10**10, and after 2 of the 10 lots of 3.6·10**10: not at risk, but 2 % of
+    the value short of the exit level. The short would have to lose 4·10**9: no tick is that high.
+    """
+    world = two_legs((10, -1), ({90: 3}, {}), 140 * 10**9, leg=LegRule.PRO_RATA,
+                     multipliers=(10**9, 1), fraction_ppm=250_000, buffer_ppm=20_000)  # fmt: skip
+    assert sold(world)[:4] == [(0, 2, 2, 1), (1, 1, 0, 2), (0, 2, 1, 3), (1, 1, 0, 4)]
+    triggers = rows(world, "liquidations", "market", "trigger_price")
+    assert triggers[1] == (1, 1)
+    assert triggers[3] == (1, 0)
+
+
+@pytest.mark.parametrize("leg", ["most_liquid", "pro_rata"])
+@pytest.mark.parametrize("name", ["contagion", "two-market-cross"])
+def test_a_scenario_names_the_rule_and_its_tape_passes_the_audit(name: str, leg: str) -> None:
+    tape = oc.run(oc.scenarios.load(name, f'leg="{leg}"'), progress=False)
+    found = oc.audit(tape)
+    assert found.ok, str(found)
+    steps, orders = tape.steps, tape.liquidations
+    rounds = [(int(steps["time_ns"][row]), int(steps["round"][row])) for row in orders["step"]]
+    turns = list(zip(orders["scope"].tolist(), rounds, strict=True))
+    # In the smaller one an order for one leg is enough, and the other is dropped.
+    assert (len(set(turns)) < len(turns)) == ((name, leg) == ("contagion", "pro_rata"))
+
+
+@pytest.mark.parametrize("told", [LegRule.LARGEST_MARGIN_RELIEF, LegRule.WORST_PNL])
+def test_the_audit_notices_another_leg_than_the_book_s(told: LegRule) -> None:
+    """A run by `most_liquid` whose metadata name another rule: the leg that was sold is wrong."""
+    calls = [
+        Call(-1, "add_venue", (1,), {"leg": LegRule.MOST_LIQUID}),
+        *(Call(0, "add_market", (), {"multiplier": 1, "brackets": BRACKETS, "index": 100,
+                                     "source": PriceSource.INDEX}) for _ in range(2)),
+        Call(0, "seed_level", (0, Side.BID, 90, 9)),
+        Call(0, "seed_level", (1, Side.BID, 90, 5)),
+        Call(0, "open_account"),
+        Call(0, "deposit", (1, 0, 301)),
+        Call(0, "open_position", (1, 0, 20, 2_000)),
+        Call(0, "open_position", (1, 1, 10, 1_000)),
+        *(Call(-1, "schedule_index", (0, 0, market, 90)) for market in range(2)),
+        Call(-1, "start"),
+        Call(-1, "run"),
+    ]  # fmt: skip
+    tape = tape_of_calls(calls)
+    assert tape.liquidations["market"][0] == 1
+    assert oc.audit(tape).ok
+    other = [calls[0]._replace(kwargs={"leg": told}), *calls[1:]]
+    wrong = oc.audit(Tape(tape.__dict__["_log"], meta_of(other) | {"stop": tape.meta["stop"]}))
+    assert not wrong.ok
+    assert "liquidations[0].market must be 0, got 1" in str(wrong)
+
+
+def test_a_liquidation_that_was_over_in_the_round_is_not_taken_up_by_its_table() -> None:
+    """The first account sells 5 of 10 lots at 95: equity 80 of 73.75. Its other leg is dropped.
+
+    Then the second one's 5 lots go at 90: 55 of 72.5. The next round begins anew with tranche 1.
+    """
+    world = World()
+    world.add_venue(leg=LegRule.PRO_RATA, fraction_ppm=500_000, shortfall_at=ShortfallAt.ROUND,
+                    mark_refresh=MarkRefresh.ORDER)  # fmt: skip
+    venue = world.venue(0)
+    for _ in range(2):
+        venue.add_market(multiplier=1, brackets=BRACKETS, last=100)
+    venue.seed_level(0, Side.BID, 95, 6)
+    venue.seed_level(0, Side.BID, 90, 99)
+    for deposit, markets in ((130, (0, 1)), (90, (0,))):
+        account = venue.open_account()
+        venue.deposit(account, 0, deposit)
+        for market in markets:
+            venue.open_position(account, market, 10, 1_000)
+    world.schedule_shock(0, 0, 0, Side.ASK, size=1)
+    world.start()
+    run_checked(world)
+    orders = rows(world, "liquidations", "account", "market", "lots_filled", "tranche", "outcome")
+    assert orders[0] == (1, 0, 5, 1, Outcome.HEALTHY)
+    assert orders[1][:4] == (2, 0, 5, 1)
+    assert orders[2][:2] == (1, 0)
+    assert orders[2][3] == 1

@@ -1,4 +1,4 @@
-"""Which legs first orders of scopes would close, by the venue's rule. SEMANTICS §5.1; ADR 28."""
+"""Which legs the first orders of scopes would close, by the venue's rule. SEMANTICS §5.1."""
 
 from __future__ import annotations
 

@@ -29,7 +29,8 @@ from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     price_of, ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
     HEALTHY, LEG_PRO_RATA, liquidatable, Margin, margin_of, Market, OPEN, PENDING,
-    REASON_FEE_LIQUIDATION, REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
+    REASON_FEE_LIQUIDATION,
+    REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
     WHEN_NEVER, WHEN_UNTOUCHED, write_posting,
 )

@@ -33,7 +33,8 @@ from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
     price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_MOST_LIQUID, LEG_PRO_RATA,
-    LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
+    LEG_WORST_PNL,
+    LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, day_take, liquidatable,
     margin_of, need_in, step_begin,
@@ -41,7 +42,7 @@ from ordercascade.core.state cimport (
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, Lot, PPM, Tick, TimeNs, Wide, absolute, larger, smaller,
+    CASH_MAX, Cash, Lot, PPM, TICK_MAX, Tick, TimeNs, Wide, absolute, larger, smaller,
 )
 from ordercascade.core.variation cimport levels_step, variation_step
 from ordercascade.core.watch cimport (
@@ -432,6 +433,8 @@ cdef int _describe(State* s, int32_t scope, int32_t leg, AtRisk* out,
     else:
         entry.rank_above = 0
         entry.rank_below = 1
+    if entry.trigger > TICK_MAX:    # No price does it: a small short of a scope that waits.
+        entry.trigger = 0
     return 0
 
 

@@ -108,6 +108,8 @@ class Inherited:
         window = stage.terms.sizes is not None and stage.terms.sizes.rule == TrancheRule.WINDOW
         if window and spreads(stage.terms.rules):
             stage.findings.gap("takeovers", "lots of a window where every leg gets an order (rows)")
+            if row.lots < abs(stage.ledger.size(scope, row.market)):
+                return
         elif window and not told and not cooling and stage.terms.rules is not None:
             # The window of the leg that an order would have been for; all legs go if it is whole.
             planned = stage.ledger.held_before(scope, turn.step3)
