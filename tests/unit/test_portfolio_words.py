@@ -241,6 +241,18 @@ def test_the_audit_says_that_it_does_not_play_portfolios_again() -> None:
     assert any("portfolio" in gap.reason for gap in checked.gaps)
 
 
+def test_the_audit_knows_that_a_breaker_never_stops_an_option() -> None:
+    """Its mark jumps by more than a tenth with the volatility; the future's does not."""
+    scenario = oc.scenarios.load("lost-hedge").set(
+        "venue[0].breaker=[{ kind = 'halt', scope = 'all', band_pct = 10, halt_s = 60 }]"
+    )
+    tape = oc.run(scenario)
+    marks = tape.marks["mark"][tape.marks["market"] == 1].tolist()
+    assert max(marks) > 1.1 * marks[0]
+    assert StepKind.HALT not in kinds(tape)
+    assert oc.audit(tape).ok
+
+
 def test_an_analysis_that_sums_over_markets_is_refused() -> None:
     for asked in (oc.analysis.liquidation_map, oc.analysis.criticality):
         with pytest.raises(InputError, match="portfolio margin"):
