@@ -51,9 +51,20 @@ def expiry_line(f: Figures, k: int) -> str:
         return ""
     price, count = _note(f, k, NoteKind.EXPIRY)
     units = f.market("steps", k)
-    if not price:
+    if count < 0:
         return f"{units.name} could not be settled: a cell would pass its bound"
     return f"{units.name} expires: {plural(count, 'position')} settled at {units.price(price)}"
+
+
+def volatility_lines(f: Figures, step: int) -> list[str]:
+    """Say how the volatilities of options jumped in a step."""
+    rows = f.within("notes", (step, step + 1)).tolist()
+    return [
+        f"volatility of {f.market('notes', row).name} {f.cell('notes', 'b', row) / 10_000:g} %"
+        f" → {f.cell('notes', 'a', row) / 10_000:g} %"
+        for row in rows
+        if f.cell("notes", "kind", row) == NoteKind.VOLATILITY
+    ]
 
 
 def netting_lines(f: Figures, span: tuple[int, int]) -> list[str]:

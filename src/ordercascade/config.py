@@ -52,7 +52,6 @@ LATER_VALUES = frozenset(
     (
         "median",  # oracle.kind
         "spot",  # market.kind
-        *("most_liquid", "pro_rata"),  # leg
         *("dutch", "ramp"),  # tranche.mode
         *("oracle", "oracle_fee"),  # limit_price.mode, takeover.price
         *("liquidator", "pool", "network"),  # takeover.mode
@@ -191,7 +190,7 @@ class Rules(StageRules, frozen=True, kw_only=True):
     round_max: Count | None = None
     trigger_strict: bool | None = None
     shortfall_at: Literal["order", "round"] | None = None
-    leg: Literal["largest_margin_relief", "worst_pnl"] | None = None
+    leg: Literal["largest_margin_relief", "worst_pnl", "most_liquid", "pro_rata"] | None = None
     cancel: Literal["scope", "market", "none"] | None = None
     limit: Literal["market", "bankruptcy"] | None = None
     residual: Literal["account", "fund"] | None = None

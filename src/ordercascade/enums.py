@@ -176,7 +176,7 @@ class NoteKind(IntEnum):
     COLLATERAL = 9  # a: new price (b = 2 * asset) or ppm of its source (b = 2 * asset + 1)
     MARGIN_CALL = 10  # a: equity; b: maintenance
     ANSWER = 11  # a: step of the call; b: money added, or lots sold or bought back
-    EXPIRY = 12  # a: settlement price, 0: nothing was settled; b: positions closed
+    EXPIRY = 12  # a: settlement price; b: positions closed, -1: a cell would have passed its bound
     VOLATILITY = 13  # a: an option's volatility now, ppm; b: what it was
     HEDGED = 14  # a: account in hedge mode; b: number of its short legs; market: the venue
     NETTED = 15  # a: price; b: lots of each leg
@@ -267,10 +267,12 @@ class QueueOrder(IntEnum):
 
 
 class LegRule(IntEnum):
-    """Which leg of a cross scope is sold first."""
+    """Which leg of a cross scope is sold first; PRO_RATA: all of them, in the same round. ADR 28"""
 
     LARGEST_MARGIN_RELIEF = 0
     WORST_PNL = 1
+    MOST_LIQUID = 2
+    PRO_RATA = 3
 
 
 class CancelPolicy(IntEnum):

@@ -59,7 +59,9 @@ def _oracles(key: str, change: Callable[[OracleConfig, MarketConfig, Exact | Non
         if number is None and read(venue) is None:
             return venue
         markets = tuple(
-            msgspec.structs.replace(market, oracle=change(_own(venue, market), market, number))
+            market
+            if market.option is not None  # its mark is a formula's
+            else msgspec.structs.replace(market, oracle=change(_own(venue, market), market, number))
             for market in venue.market
         )
         return msgspec.structs.replace(venue, market=markets)
@@ -98,7 +100,7 @@ def _put_median(venue: VenueConfig, value: str | None) -> VenueConfig:
     """Off: the own price by its weight; what the market says of its funding stays with it."""
 
     def of(market: MarketConfig) -> MarketConfig:
-        if market.option is not None:  # its mark is a formula's
+        if market.option is not None:
             return market
         own = _own(venue, market)
         if value is None or not Decimal(value):

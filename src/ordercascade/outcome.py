@@ -320,11 +320,25 @@ def _borne(s: Mapping[str, Any], money: Any) -> str:
     return f", borne by: {', '.join(texts)}" if texts else ""
 
 
+def _handed_over(f: Figures, step: int) -> str:
+    """Say which lots of a scope that sent no order an ADL step gave to whom."""
+    rows = f.within("adl", (step, step + 1)).tolist()
+    venue, units = f.venue(step), f.market("adl", rows[0])
+    lots = units.size(sum(f.cell("adl", "lots", row) for row in rows))
+    takers = some([f.who(venue, f.cell("adl", "scope_to", row)) for row in rows], most=4)
+    who = f.who(venue, f.cell("steps", "scope", step))
+    return f"step {step}: {lots}{f.where(units)} of {who} go to {takers} by ADL, without an order"
+
+
 def emptied_lines(f: Figures, span: Pair) -> list[str]:
-    """Tell of scopes below zero that sent no order of their own, emptied by ADL for instance."""
+    """Tell of scopes that sent no order of their own: handed over, or below zero through ADL."""
     kinds = f.column("steps", "kind")[slice(*span)]
     ordered = set(f.column("liquidations", "scope")[f.within("liquidations", span)].tolist())
-    lines = []
+    lines = [
+        _handed_over(f, step)
+        for step in (np.flatnonzero(kinds == StepKind.ADL) + span[0]).tolist()
+        if f.cell("steps", "scope", step) not in ordered and len(f.within("adl", (step, step + 1)))
+    ]
     for step in (np.flatnonzero(kinds == StepKind.WATERFALL) + span[0]).tolist():
         scope = f.cell("steps", "scope", step)
         if scope in ordered:

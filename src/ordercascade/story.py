@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ordercascade.tape import Tape
 
 CASCADES_TOLD = 12  # the largest settlements; the others are summed up
+NOBODY = "nobody is liquidated"
 NAMED = 4  # outside events, counterparties, waiting accounts named one by one
 PAYERS = {
     "paid_fund": "insurance fund",
@@ -120,11 +121,11 @@ def _between(f: Figures, spans: Sequence[Pair]) -> list[str]:
         for span in spans:
             quiet += ["", *_outside(f, span), *calling.call_lines(f, span)]
             quiet += calling.netting_lines(f, span)
-            quiet += [*inheritance.kept(f, span), "nobody is liquidated"]
+            quiet += [*inheritance.kept(f, span), *(emptied_lines(f, span)[1:] or [NOBODY])]
         return quiet
     count = sum(len(_outside_steps(f, span)) for span in spans)
     what = f"... {plural(count, 'outside event')} at {plural(len(spans), 'time')}"
-    sums = [_sums(f, rows) if len(rows) else "nobody is liquidated"]
+    sums = [_sums(f, rows) if len(rows) else NOBODY]
     sums += [text for text in [inheritance.sold_again(f, spans)] if text]
     return ["", f"{what}: {'; '.join(sums)}"]
 
@@ -180,7 +181,9 @@ def _event(f: Figures, step: int) -> list[str]:
             unit = f.asset(venue, f.cell("postings", "asset", row))
             amount = unit.money(f.cell("postings", "amount", row))
             lines.append(f"{head} {MOVES[reason]} of {amount}, {who}")
-    if f.cell("steps", "cause_market", step) >= 0:
+    jumps = calling.volatility_lines(f, step)
+    lines += [f"{head} {line}" for line in jumps]
+    if f.cell("steps", "cause_market", step) >= 0 and not jumps:
         lines.append(
             f"{head} a new outside price of {f.market('steps', step).name}{_index(f, step)}"
         )

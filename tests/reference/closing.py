@@ -76,8 +76,10 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
         cause_market=scope.cause_market,
     )
     cancel_own(venue, scope, market, step)
-    markets = [leg % SHORT for leg, _ in ledger.legs(scope.id)]
-    scope.versions = {m: venue.markets[m].version for m in markets}
+    again = scope.orders_sent > 0 and scope.last_order >= venue.step3_end
+    if not again:  # What all orders of a round do counts for the next ones.
+        markets = [leg % SHORT for leg, _ in ledger.legs(scope.id)]
+        scope.versions = {m: venue.markets[m].version for m in markets}
     leg = hedging.closed_by(venue, entry)
     held = abs(ledger.position(scope.id, leg).size)
     asked = min(entry.size, held)
@@ -123,6 +125,7 @@ def send_order(venue: Venue, scope: Scope, entry: Entry) -> tuple[int, int, list
         paid_bad_debt=0,
         outcome=Outcome.OPEN,
     )
+    scope.pending = True
     scope.orders_sent += 1
     scope.last_order = step
     if asked < held and venue.rules.cooldown_ns > 0:
@@ -159,6 +162,10 @@ def charge(venue: Venue, scope: int, value: int) -> int:
 def decide(venue: Venue, number: int, row: int) -> Iterator[int]:
     """Apply the table of SEMANTICS §5 to a scope that has sent an order."""
     scope, tables = venue.scopes[number], venue.world.tables
+    if not scope.pending:  # An earlier row of the round has ended it.
+        ended = Outcome.HEALTHY if venue.ledger.legs(number) else Outcome.CLOSED
+        tables.set("liquidations", row, outcome=ended)
+        return
     order = tables.rows("liquidations")[row]
     unfilled = order["lots_filled"] < order["lots_asked"]
     if collateral.fails(venue, number, unfilled=unfilled):

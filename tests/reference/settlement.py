@@ -120,7 +120,7 @@ def liquidate(venue: Venue) -> Iterator[int]:
     venue.step3_end = venue.world.step_count
     sent: list[tuple[int, int]] = []  # scope, its row of `liquidations`
     queue = plan(venue, chosen)
-    venue.planned = len(queue)
+    venue.planned = len(chosen)
     for entry in queue:
         yield from execute(venue, entry, sent)
     if venue.rules.shortfall_at == ShortfallAt.ROUND:
@@ -160,14 +160,16 @@ def retry_due(venue: Venue, scope: Scope) -> bool:
 
 
 def plan(venue: Venue, scopes: list[int]) -> list[Entry]:
-    """Return the queue: one entry a scope, in the venue's order."""
-    entries = [plan_entry(venue, scope) for scope in scopes]
-    return sorted(entries, key=lambda entry: (queue_key(venue, entry), entry.scope, entry.market))
+    """Return the queue: one entry a scope, or one a leg, in the venue's order."""
+    entries = [plan_entry(venue, s, leg) for s in scopes for leg in choose_legs(venue, s)]
+    return sorted(
+        entries,
+        key=lambda entry: (queue_key(venue, entry), entry.scope, entry.market, -entry.side),
+    )
 
 
-def plan_entry(venue: Venue, scope: int) -> Entry:
-    """Choose leg, size and limit of a scope's next order."""
-    market = choose_leg(venue, scope)
+def plan_entry(venue: Venue, scope: int, market: int) -> Entry:
+    """Choose size and limit of a leg's next order."""
     lots = venue.ledger.position(scope, market).size
     bankruptcy = venue.bankruptcy_price(scope, market)
     return Entry(
@@ -180,12 +182,25 @@ def plan_entry(venue: Venue, scope: int) -> Entry:
     )
 
 
-def choose_leg(venue: Venue, scope: int) -> int:
-    """Return the market of the leg to sell first; ties by market id."""
-    legs = venue.ledger.legs(scope)
+def choose_legs(venue: Venue, scope: int) -> list[int]:
+    """Return the leg to sell first, or all of them; ties by market id, then long before short."""
+    legs = [leg for leg, _ in venue.ledger.legs(scope)]
+    if venue.rules.leg == LegRule.PRO_RATA:
+        return legs
+    return [min(legs, key=lambda leg: (leg_key(venue, scope, leg), leg % SHORT, leg))]
+
+
+def leg_key(venue: Venue, scope: int, leg: int) -> tuple[Fraction, int]:
+    """Return what a rule sorts legs by, the least first."""
+    held, value = venue.ledger.position(scope, leg), venue.value(scope, leg)
     if venue.rules.leg == LegRule.WORST_PNL:
-        return min((venue.value(scope, market) - held.cost, market) for market, held in legs)[1]
-    return min((-venue.leg_maintenance(scope, market), market) for market, _ in legs)[1]
+        return Fraction(value - held.cost), 0
+    if venue.rules.leg == LegRule.LARGEST_MARGIN_RELIEF:
+        return Fraction(-venue.leg_maintenance(scope, leg)), 0
+    book = venue.markets[leg % SHORT].book
+    side = Side.BID if held.size > 0 else Side.ASK
+    rests = sum(book.size_at(side, price) for price in book.prices(side))
+    return -min(Fraction(1), Fraction(rests, abs(held.size))), -abs(value)
 
 
 def choose_size(venue: Venue, scope: int, market: int) -> int:
@@ -220,7 +235,7 @@ def execute(venue: Venue, entry: Entry, sent: list[tuple[int, int]]) -> Iterator
     scope = venue.scopes[entry.scope]
     if venue.rules.pairs == PairRule.NET:
         yield from hedging.net_first(venue, scope)
-    if scope.pending and (not venue.ledger.legs(scope.id) or venue.healthy(scope.id)):
+    if scope.pending and venue.ledger.legs(scope.id) and venue.healthy(scope.id):
         closing.forget(venue, scope)
         return
     lots = venue.ledger.position(scope.id, hedging.closed_by(venue, entry)).size

@@ -146,10 +146,18 @@ def test_every_safeguard_reads_back_what_it_set(name: str) -> None:
             assert rule.read(rule.set(venue, None)) is None
 
 
+# What scenarios of price and volatility do not go with yet: refused by name.
+APART = {"lost-hedge": ("margin_calls", "interest")}
+
+
 @pytest.mark.parametrize("scenario", scenarios.names())
 def test_every_safeguard_can_be_run_in_every_shipped_scenario(scenario: str) -> None:
     base = scenarios.load(scenario)
     for rule in safeguards():
+        if rule.name in APART.get(scenario, ()):
+            with pytest.raises(ConfigError, match="portfolio: cannot be run with"):
+                run(ruled(base, rule.name, rule.default), progress=False)
+            continue
         tape = run(ruled(base, rule.name, rule.default), progress=False)
         assert set(tape.summary()["money_check"].values()) == {0}
 

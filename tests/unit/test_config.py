@@ -86,7 +86,6 @@ def test_decimals_are_exact_however_they_are_written() -> None:
         ('"mid"', '"median"', "oracle.kind: does not exist yet; there are: last, mid, index"),
         ('name = "BTCUSDT"', 'name = "B"\nkind = "spot"', "does not exist yet; there are: lin"),
         ('format = "neutral-l2"', 'format = "lobster"', "does not exist yet"),
-        ('name = "perp"', 'name = "perp"\nleg = "most_liquid"', "venue[0].leg: does not exist yet"),
     ],
 )
 def test_what_comes_with_later_work_says_that_it_does_not_exist_yet(

@@ -187,7 +187,7 @@ def test_what_would_pass_a_bound_is_not_settled_at_all() -> None:
     schedule_expiry(world, 5, 0, 0, rule=ExpiryRule.STATED, price=200)
     world.start()
     run_checked(world)
-    assert settled(world) == [(5, 0, 0, 2)]
+    assert settled(world) == [(5, 0, 0, -1)]
     assert venue.position(venue.cross_scope(1), 0)[0] == 10
     assert venue.submit(1, 0, Side.ASK, 99, 1) > 0
 

@@ -11,6 +11,7 @@ from ordercascade.core.derivatives import buckets
 from ordercascade.duties import VolMove
 from ordercascade.enums import Outcome, StepKind
 from ordercascade.errors import ConfigError, InputError
+from ordercascade.story import tell
 
 BASE = """
 schema = 1
@@ -218,6 +219,14 @@ def test_the_shipped_scenario_loses_its_hedges_and_is_sold() -> None:
     month = oc.run(scenario.set("venue[0].market[1].expiry.at_s=2592000"))
     sold = month.steps["time_ns"][month.steps["kind"] == StepKind.LIQUIDATION].tolist()
     assert sold in ([], [2_592_000 * 10**9])
+
+
+def test_the_story_tells_of_the_jump_the_deleveraging_and_the_worthless_end() -> None:
+    told = tell(oc.run(oc.scenarios.load("lost-hedge"))).splitlines()
+    assert "t = 172,800 s, step 0: volatility of COIN-10000-P 50 % → 350 %" in told
+    gone = "step 2: 30.0 units COIN-10000-P of account writer go to account hedged by ADL"
+    assert f"{gone}, without an order" in told
+    assert "t = 604,800 s, step 5: COIN-10000-P expires: 2 positions settled at 0.0" in told
 
 
 def test_a_world_goes_on_under_other_rules_with_its_options_priced_as_before() -> None:

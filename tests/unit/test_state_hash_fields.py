@@ -29,6 +29,7 @@ from ordercascade.enums import (
     BreakerKind,
     FeedKind,
     FundingRule,
+    LegRule,
     NoteKind,
     PriceMode,
     PriceSource,
@@ -452,6 +453,20 @@ def funded() -> World:
     return world
 
 
+def spread() -> World:
+    """Stop between the orders of a scope's two legs."""
+    world, venue = make(bids={90: 20}, leg=LegRule.PRO_RATA)
+    venue.add_market(multiplier=100, brackets=BRACKETS, last=100)
+    venue.seed_level(1, Side.BID, 99, 20)
+    holding(venue, 10, 100, 6_000)
+    venue.open_position(1, 1, 1, 10_000)
+    world.schedule_shock(5, 0, 0, Side.ASK, size=1)
+    world.start()
+    while not rows(world, "liquidations", "step"):
+        assert world.step() >= 0
+    return world
+
+
 def optioned() -> World:
     """A future and an option on it, margined by scenarios beside another underlying."""
     world = World()
@@ -505,6 +520,7 @@ def worlds() -> list[World]:
         surcharged(),
         calling(),
         funded(),
+        spread(),
         optioned(),
         hedging(),
     ]
@@ -531,6 +547,8 @@ def counts(hand: Any, world: World, cell: str, row: int) -> bool:
         return bool(hand.read(world, "Stages.fund_market", 0))
     if cell == "State.backlog":  # Without an oracle that asks for it nobody reads it.
         return bool(hand.read(world, "State.fed", 0))
+    if cell == "State.plan_step":  # Only where every leg gets an order is it read.
+        return bool(hand.read(world, "Rules.leg", 0) == LegRule.PRO_RATA)
     if cell.startswith("Funding."):  # Without a rule nobody reads it.
         return bool(hand.read(world, "Funding.rule", row))
     if cell.startswith("Ending.") and cell != "Ending.known":

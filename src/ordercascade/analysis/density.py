@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ordercascade.analysis.firstlegs import first_legs
 from ordercascade.analysis.impact import BOOK, BookImpact, Impact
 from ordercascade.analysis.state import DOWN, Desk, Floats, Ints, State
 from ordercascade.errors import InputError
@@ -141,10 +142,9 @@ def matrix(state: State, way: int, *, share: float, impact: Impact = BOOK) -> Ma
     count = len(desks)
     sold = np.zeros((count, count))  # lots of i, signed: positive sells for a fall
     windows = [window_of(desk, share) for desk in desks]
-    first = state.first_leg()
     for j in range(count):
         away, rows = reached(state, j, way)
-        hit = first[rows[(away > 0) & (away <= windows[j])]]
+        hit = first_legs(state, rows[(away > 0) & (away <= windows[j])])
         np.add.at(sold[:, j], state.market[hit], -way * state.size[hit])
     k = np.zeros((count, count))
     for i, j in zip(*np.nonzero(sold), strict=True):

@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.analysis.firstlegs import first_leg
 from ordercascade.analysis.margins import Margin, margin_of
 from ordercascade.contracts import kind_of, worth
-from ordercascade.enums import HolderKind, LegRule, MarketKind, PostReason, PriceSource, Side
+from ordercascade.enums import HolderKind, MarketKind, PostReason, PriceSource, Side
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.exact import PPM
 from ordercascade.legs import hedged
@@ -98,13 +99,10 @@ class State:
     def first_leg(self) -> npt.NDArray[np.intp]:
         """Return for each row the row of the leg that its scope's first order would close.
 
-        By the venue's rule at the present marks: most maintenance, or worst profit; ties by market.
+        By the venue's rule at the present marks and books; ties by market. Where every leg gets an
+        order (`pro_rata`), the row itself.
         """
-        worst = np.array([leg == LegRule.WORST_PNL for leg in self.leg], dtype=bool)[self.market]
-        rank = np.where(worst, self.gain, -self.maintenance)
-        order = np.lexsort((self.market, rank, self.scope))
-        scopes, first = np.unique(self.scope[order], return_index=True)
-        return np.asarray(order[first][np.searchsorted(scopes, self.scope)], dtype=np.intp)
+        return first_leg(self)
 
 
 def tape_of(source: Tape | Scenario, field: str = "source") -> Tape:

@@ -12,10 +12,12 @@ cdef int sub_step(State* s) except -1 nogil
 # An equity below zero with lots left: taken over, deleveraged, or left as it is.
 cdef int bankrupt(State* s, int32_t scope, int64_t parent, int64_t row) except -1 nogil
 cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 nogil
+cdef int round_table(State* s, int64_t row, bint unfilled) except -1 nogil
 # Pieces of an order, for the auction that reopens a market.
 cdef Lot forced_leg(State* s, const Entry* entry, Lot* held) except -1 nogil
 cdef int begin_liquidation(State* s, int32_t scope) except -1 nogil
 cdef void remember_markets(State* s, int32_t scope) noexcept nogil
+cdef void cool_down(State* s, const Entry* entry, Lot lots, Lot held) noexcept nogil
 cdef Tick bankruptcy_display(State* s, const Entry* entry) except? -1 nogil
 # The number that an order is sent under: a hedged account's short leg has its own.
 cdef int32_t entry_account(const State* s, const Entry* entry) noexcept nogil

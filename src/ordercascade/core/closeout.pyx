@@ -10,8 +10,8 @@ from ordercascade.core.check cimport oc_check
 from ordercascade.core.collateral cimport pledge_held
 from ordercascade.core.conversion cimport convert
 from ordercascade.core.events cimport (
-    LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, log_append, log_get, log_rows,
-    log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
+    LIQ_COLUMNS, LIQ_LOTS_FILLED, LIQ_OUTCOME, LIQ_PAID_FUND, LIQ_SCOPE, log_append, log_get,
+    log_rows, log_set, ORDER_COLUMNS, STEP_MARKET, T_LIQUIDATIONS, T_ORDERS, T_STEPS,
 )
 from ordercascade.core.funds cimport loss_fund
 from ordercascade.core.gates cimport gates_trouble
@@ -28,7 +28,7 @@ from ordercascade.core.records cimport IOC, LIMIT, MARKET
 from ordercascade.core.slab cimport NIL, push, slab_grow
 from ordercascade.core.state cimport (
     price_of, ADL_ON_UNFILLED, CLOSED, DELEVERAGED, Entry, FEE_TO_FUND,
-    HEALTHY, liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
+    HEALTHY, LEG_PRO_RATA, liquidatable, Margin, margin_of, Market, OPEN, PENDING, REASON_FEE_LIQUIDATION,
     REFRESH_ORDER, RESIDUAL_FUND, Scope, SHORTFALL_AT_ORDER, State, step_begin,
     STEP_LIQUIDATION, SUB_MARKS, SUB_NONE, SUB_PAIRS, SUB_TABLE, SUB_TAKEOVER, TAKE_UNFILLED,
     WHEN_NEVER, WHEN_UNTOUCHED, write_posting,
@@ -58,12 +58,28 @@ cdef bint _healthy(State* s, const Margin* m) noexcept nogil:
 
 
 cdef void remember_markets(State* s, int32_t scope) noexcept nogil:
-    """For the retry rule: the markets it holds lots in, and the clock, just before its order."""
+    """For the retry rule: the markets it holds lots in, and the clock, just before its order.
+
+    Before the first of a round where every leg gets one: what they all do counts. ADR 28"""
     cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Scope* sc = &s.scopes[scope]
+    if s.rules.leg == LEG_PRO_RATA and sc.tranche and sc.order_step >= s.plan_step:
+        return
     while p != NIL:
         s.ledger.positions[p].held = s.ledger.positions[p].size != 0
         p = s.ledger.positions[p].next
     s.scopes[scope].order_clock = s.clock
+
+
+cdef void cool_down(State* s, const Entry* entry, Lot lots, Lot held) noexcept nogil:
+    """A partial order starts the scope's cooldown; an order for all else leaves none.
+
+    Where every leg gets an order, none of the round takes away what another one started."""
+    cdef Scope* sc = &s.scopes[entry.scope]
+    cdef TimeNs until = NIL
+    if lots < held and entry.cooldown_ns:
+        until = s.time_ns + entry.cooldown_ns
+    sc.retry_ns = larger(sc.retry_ns, until) if s.rules.leg == LEG_PRO_RATA else until
 
 
 cdef Cash charge(State* s, int64_t step, int32_t scope, Cash value, Cash equity) except? -1 nogil:
@@ -290,7 +306,7 @@ cdef int execute(State* s, const Entry* entry) except -1 nogil:
               lots, filled)
     sc.tranche += 1
     sc.order_step = step
-    sc.retry_ns = s.time_ns + entry.cooldown_ns if lots < held and entry.cooldown_ns else NIL
+    cool_down(s, entry, lots, held)
     if s.rules.mark_refresh == REFRESH_ORDER:
         take_marks(s)
     at = margin_of(s, scope, False)
@@ -420,6 +436,15 @@ cdef bint _converts(State* s, int32_t scope, int64_t row, const Margin* m,
     if m.flat:
         return s.ledger.holders[scope].collateral < 0
     return not _healthy(s, m) and _gives_up(s, row, m, unfilled)
+
+
+cdef int round_table(State* s, int64_t row, bint unfilled) except -1 nogil:
+    """The table for a row at the round's end. Of a scope's several rows an earlier one may have
+    ended the liquidation: the later ones then say how it stands, and nothing is done. ADR 28"""
+    cdef int32_t scope = <int32_t>log_get(s.log, T_LIQUIDATIONS, row, LIQ_SCOPE)
+    if not s.scopes[scope].pending:
+        return set_outcome(s, row, CLOSED if ledger_flat(&s.ledger, scope) else HEALTHY)
+    return table(s, scope, row, unfilled)
 
 
 cdef int table(State* s, int32_t scope, int64_t row, bint unfilled) except -1 nogil:

@@ -212,7 +212,7 @@ cdef int expiry_step(State* s, int32_t market) except -1 nogil:
     _gather(s, market, rows)
     _value(m, price, rows, count)
     fits = _fits(s, market, rows, count)
-    note(s, step, NOTE_EXPIRY, market, NIL, price if fits else 0, count)
+    note(s, step, NOTE_EXPIRY, market, NIL, price if fits else 0, count if fits else -1)
     if fits:
         _close(s, step, market, rows, count)
     PyMem_RawFree(rows)

@@ -17,7 +17,9 @@ from ordercascade.core.grids cimport (
 from ordercascade.core.portfolio cimport portfolio_maintenance
 from ordercascade.core.rates cimport Rates
 from ordercascade.core.slab cimport slab_grow
-from ordercascade.core.state cimport Market, QUEUE_TRIGGER_PRICE, State
+from ordercascade.core.state cimport (
+    LEG_MOST_LIQUID, LEG_PRO_RATA, Market, QUEUE_TRIGGER_PRICE, State,
+)
 from ordercascade.core.units cimport Ppm, Tick, TimeNs, smaller
 from ordercascade.mechanisms.options cimport option_price, option_ticks
 
@@ -299,6 +301,9 @@ cdef int grids_judge_rules(const State* s, const State* rules) except -1:
         grids_refuse(s, "variation or margin levels")
     if rules.rates != NULL and (<const Rates*>rules.rates).lending.on:
         grids_refuse(s, "interest")
+    if rules.rules.leg == LEG_MOST_LIQUID or rules.rules.leg == LEG_PRO_RATA:
+        grids_refuse(s, "leg = most_liquid or pro_rata: legs are chosen by what the whole scope "
+                     "is relieved of")
     if rules.rules.queue == QUEUE_TRIGGER_PRICE:
         grids_refuse(s, "queue = trigger_price: a portfolio has no liquidation price to sort by; "
                      "use margin_ratio or scope_id")

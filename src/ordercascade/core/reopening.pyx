@@ -15,8 +15,8 @@ from ordercascade.core.book cimport (
 )
 from ordercascade.core.brakes cimport Brakes, CALLING, HALTED, Waiting
 from ordercascade.core.closeout cimport (
-    bankruptcy_display, begin_liquidation, charge, entry_account, finish_row, forced_leg, order_row,
-    remember_markets,
+    bankruptcy_display, begin_liquidation, charge, cool_down, entry_account, finish_row, forced_leg,
+    order_row, remember_markets,
 )
 from ordercascade.core.desk cimport Desk, desk_free, desk_init, desk_order
 from ordercascade.core.events cimport (
@@ -271,7 +271,7 @@ cdef int _row(State* s, int32_t market, int64_t step, const Bidder* of,
     done.value = of.value
     sc.tranche += 1
     sc.order_step = step
-    sc.retry_ns = s.time_ns + e.cooldown_ns if of.asked < of.held and e.cooldown_ns else NIL
+    cool_down(s, e, of.asked, of.held)
     row[5] = of.side
     row[16] = of.bankruptcy
     row[17] = mark

@@ -14,10 +14,10 @@ from ordercascade.core.calls cimport calls_advance, calls_begin
 from ordercascade.core.closefee cimport leg_trigger
 from ordercascade.core.collateral cimport pledge_held, pledge_trigger
 from ordercascade.core.conversion cimport convert
-from ordercascade.core.closeout cimport bankrupt, execute, exit_level, nets, sub_step, table
-from ordercascade.core.events cimport (
-    LIQ_SCOPE, T_LIQUIDATIONS, T_NOTES, T_STEPS, log_append, log_get, log_rows,
+from ordercascade.core.closeout cimport (
+    bankrupt, execute, exit_level, nets, round_table, sub_step,
 )
+from ordercascade.core.events cimport T_NOTES, T_STEPS, log_append, log_rows
 from ordercascade.core.ending cimport endings_advance
 from ordercascade.core.gates cimport gates_trouble
 from ordercascade.core.halting cimport next_valve, valves_begin
@@ -32,7 +32,8 @@ from ordercascade.core.reopening cimport valves_advance, reopen_step
 from ordercascade.core.schedule cimport BY_LOTS
 from ordercascade.core.slab cimport NIL, oc_prefetch, push, slab_grow
 from ordercascade.core.state cimport (
-    price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_WORST_PNL, LOOSE, MARKS, Margin, Market,
+    price_of, value_of, ARMED, BELOW_ZERO, Entry, IDLE, LEG_MOST_LIQUID, LEG_PRO_RATA, LEG_WORST_PNL,
+    LOOSE, MARKS, Margin, Market,
     NOTE_BOUND_REACHED, PARKED, QUEUE, QUEUE_MARGIN_RATIO, QUEUE_TRIGGER_PRICE, ROUND_TABLE,
     SHORTFALL_AT_ROUND, STEP_BOUND, SUB_NONE, SWEEP, Scope, State, day_take, liquidatable,
     margin_of, need_in, step_begin,
@@ -40,7 +41,7 @@ from ordercascade.core.state cimport (
 from ordercascade.core.steps cimport finish, mark_row, take_marks
 from ordercascade.core.takeover cimport dispose, next_disposal
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, Lot, PPM, Tick, TimeNs, Wide, absolute, larger,
+    CASH_MAX, Cash, Lot, PPM, Tick, TimeNs, Wide, absolute, larger, smaller,
 )
 from ordercascade.core.variation cimport levels_step, variation_step
 from ordercascade.core.watch cimport (
@@ -213,8 +214,7 @@ cdef int _round_table(State* s) except -1 nogil:
     if s.cursor < s.row_count:
         row = s.rows[s.cursor]
         s.cursor += 1
-        return table(s, <int32_t>log_get(s.log, T_LIQUIDATIONS, row >> 1, LIQ_SCOPE), row >> 1,
-                     row & 1)
+        return round_table(s, row >> 1, row & 1)
     s.row_count = 0
     sort_ids(s.broke, s.broke_count)
     s.phase = SWEEP
@@ -316,7 +316,7 @@ cdef int _collect_pending(State* s) except -1 nogil:
 
 
 cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
-    """The leg that goes first: most maintenance, or worst profit; ties to the lower market."""
+    """The leg that goes first, by the venue's rule; ties to the lower market."""
     cdef int32_t best = NIL
     cdef int32_t p = s.ledger.holders[scope].first
     cdef const Position* position
@@ -325,6 +325,8 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
     cdef Cash heaviest = -4 * CASH_MAX
     if s.grids != NULL:
         return portfolio_leg(s, scope)
+    if s.rules.leg == LEG_MOST_LIQUID:
+        return _liquid_leg(s, scope)
     while p != NIL:
         position = &s.ledger.positions[p]
         if position.size != 0:
@@ -341,16 +343,58 @@ cdef int32_t _leg(State* s, int32_t scope) noexcept nogil:
     return best
 
 
+cdef Lot _resting(const Market* m, Lot held) noexcept nogil:
+    """Lots that an order for all of a leg would find in the book, at whatever price; <= |held|."""
+    cdef int side = 0 if held > 0 else 1
+    cdef Tick price = book_best(&m.book, side)
+    cdef Lot wanted = absolute(held)
+    cdef Lot lots = 0
+    while price > 0 and lots < wanted:
+        lots += book_size_at(&m.book, side, price)
+        price = book_next(&m.book, side, price)
+    return smaller(lots, wanted)
+
+
+cdef int32_t _liquid_leg(const State* s, int32_t scope) noexcept nogil:
+    """The leg of which the book could take the largest share, exact; then the larger value.
+
+    Lots of everybody who rests count, the scope's own too. ADR 28"""
+    cdef int32_t best = NIL
+    cdef int32_t p = s.ledger.holders[scope].first
+    cdef const Position* position
+    cdef const Market* m
+    cdef Lot lots
+    cdef Lot most = 0
+    cdef Lot held = 1
+    cdef Cash value
+    cdef Cash largest = -1
+    cdef Wide ahead
+    while p != NIL:
+        position = &s.ledger.positions[p]
+        if position.size != 0:
+            m = &s.markets[position.market]
+            lots = _resting(m, position.size)
+            value = absolute(value_of(m, position.size, m.mark))
+            ahead = <Wide>lots * held - <Wide>most * absolute(position.size)
+            if best == NIL or ahead > 0 or (ahead == 0 and value > largest):
+                best = p
+                most = lots
+                held = absolute(position.size)
+                largest = value
+        p = position.next
+    return best
+
+
 cdef Cash _weight(State* s, int32_t leg) noexcept nogil:
     cdef const Position* p = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[p.market]
     return need_in(m, p.size, value_of(m, p.size, m.mark), p.cost)
 
 
-cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1 nogil:
-    """What the policy sees of a scope at risk, and its place in the queue."""
+cdef int _describe(State* s, int32_t scope, int32_t leg, AtRisk* out,
+                   Entry* entry) except -1 nogil:
+    """What the policy sees of a leg of a scope at risk, and its place in the queue."""
     cdef Margin at = margin_of(s, scope, False)
-    cdef int32_t leg = _leg(s, scope)
     cdef const Position* position = &s.ledger.positions[leg]
     cdef const Market* m = &s.markets[position.market]
     cdef int sign = 1 if position.size > 0 else -1
@@ -394,16 +438,18 @@ cdef int _describe(State* s, int32_t scope, AtRisk* out, Entry* entry) except -1
 cdef int _look_around(State* s) except -1 nogil:
     """What else policies with stages may ask about the legs at risk."""
     cdef int64_t i
+    cdef int32_t scope
     cdef const Market* m
     cdef Around* a
-    s.around = <Around*>slab_grow(s.around, &s.around_capacity, s.work_count, sizeof(Around))
-    for i in range(s.work_count):
+    s.around = <Around*>slab_grow(s.around, &s.around_capacity, s.queue_count, sizeof(Around))
+    for i in range(s.queue_count):
+        scope = s.at_risk[i].scope
         m = &s.markets[s.at_risk[i].market]
         a = &s.around[i]
         a.time_ns = s.time_ns
         a.since_ns = s.time_ns
-        if s.scopes[s.work[i]].pending and s.work[i] < s.since_capacity:
-            a.since_ns = s.since[s.work[i]]
+        if s.scopes[scope].pending and scope < s.since_capacity:
+            a.since_ns = s.since[scope]
         a.mark = m.mark
         a.kind = m.kind
         a.multiplier = m.multiplier
@@ -436,7 +482,7 @@ cdef Lot _depth(const State* s, const Market* m, Lot held) noexcept nogil:
 
 
 cdef int _before(const void* a, const void* b) noexcept nogil:
-    """Queue order: the larger exact ratio first; ties by scope id, then market id."""
+    """Queue order: the larger exact ratio first; ties by scope id, market id, long then short."""
     cdef const Entry* x = <const Entry*>a
     cdef const Entry* y = <const Entry*>b
     cdef Wide left, right
@@ -449,7 +495,25 @@ cdef int _before(const void* a, const void* b) noexcept nogil:
             return -1 if left > right else 1
     if x.scope != y.scope:
         return -1 if x.scope < y.scope else 1
-    return (x.market > y.market) - (x.market < y.market)
+    if x.market != y.market:
+        return -1 if x.market < y.market else 1
+    return y.side - x.side
+
+
+cdef int _rows_at_risk(State* s, int32_t scope) except -1 nogil:
+    """A row for the leg that goes first, or one for each leg; where legs stand, markets ascend."""
+    cdef bint each = s.rules.leg == LEG_PRO_RATA
+    cdef int32_t leg = s.ledger.holders[scope].first if each else _leg(s, scope)
+    cdef int64_t i
+    while leg != NIL:
+        if s.ledger.positions[leg].size != 0:
+            i = s.queue_count
+            s.at_risk = <AtRisk*>slab_grow(s.at_risk, &s.at_risk_capacity, i + 1, sizeof(AtRisk))
+            s.queue = <Entry*>slab_grow(s.queue, &s.queue_capacity, i + 1, sizeof(Entry))
+            _describe(s, scope, leg, &s.at_risk[i], &s.queue[i])
+            s.queue_count += 1
+        leg = s.ledger.positions[leg].next if each else NIL
+    return 0
 
 
 cdef int _plan(State* s) except -1 nogil:
@@ -459,19 +523,18 @@ cdef int _plan(State* s) except -1 nogil:
     collect(s)
     _collect_pending(s)
     note_nearest(s)
-    s.queue_count = s.work_count
+    s.queue_count = 0
     s.backlog = s.work_count
+    s.plan_step = log_rows(s.log, T_STEPS)
     if s.work_count == 0:
         return 0
-    s.at_risk = <AtRisk*>slab_grow(s.at_risk, &s.at_risk_capacity, s.work_count, sizeof(AtRisk))
-    s.intents = <Intent*>slab_grow(s.intents, &s.intent_capacity, s.work_count, sizeof(Intent))
-    s.queue = <Entry*>slab_grow(s.queue, &s.queue_capacity, s.work_count, sizeof(Entry))
     for i in range(s.work_count):
-        _describe(s, s.work[i], &s.at_risk[i], &s.queue[i])
+        _rows_at_risk(s, s.work[i])
+    s.intents = <Intent*>slab_grow(s.intents, &s.intent_capacity, s.queue_count, sizeof(Intent))
     if s.stages.on or s.depth_ppm:
         _look_around(s)
-    (<LiquidationPolicy>s.policy).plan(s.at_risk, s.work_count, s.intents)
-    for i in range(s.work_count):
+    (<LiquidationPolicy>s.policy).plan(s.at_risk, s.queue_count, s.intents)
+    for i in range(s.queue_count):
         e = &s.queue[i]
         e.scope = s.intents[i].scope
         e.market = s.intents[i].market

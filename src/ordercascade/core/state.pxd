@@ -103,6 +103,8 @@ cdef enum:
     QUEUE_MARGIN_RATIO = 2
     LEG_LARGEST_MARGIN_RELIEF = 0
     LEG_WORST_PNL = 1
+    LEG_MOST_LIQUID = 2
+    LEG_PRO_RATA = 3
     CANCEL_SCOPE = 0
     CANCEL_MARKET = 1
     CANCEL_NONE = 2
@@ -341,6 +343,7 @@ ctypedef struct State:
     int64_t round
     int64_t clock               # counts changes of marks and books
     int64_t backlog             # scopes planned in the latest round
+    int64_t plan_step           # the first step after step 3 of the latest round; LEG_PRO_RATA
     int8_t fed                  # 1: some mechanism here reads the backlog
     bint running                # started: rows are written
     bint busy                   # the world is inside a call

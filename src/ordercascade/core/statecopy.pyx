@@ -29,8 +29,8 @@ from ordercascade.core.records cimport AtRisk, Bracket, Candidate, Intent
 from ordercascade.core.schedule cimport Plan
 from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.state cimport (
-    ARMED, Entry, Gates, Margin, Market, Room, SUB_ADL, SUB_TAKEOVER, Scope, Stages, State,
-    liquidatable, margin_of,
+    ARMED, Entry, Gates, LEG_PRO_RATA, Margin, Market, Room, SUB_ADL, SUB_TAKEOVER, Scope, Stages,
+    State, liquidatable, margin_of,
 )
 from ordercascade.core.triggers cimport (
     triggers_armed, triggers_check, triggers_copy, triggers_free, triggers_init, triggers_tick,
@@ -404,6 +404,8 @@ cdef void _digest_progress(const State* s, Digest* d) noexcept nogil:
     digest_word(d, s.settled_ns)
     if s.fed:
         digest_word(d, s.backlog)
+    if s.rules.leg == LEG_PRO_RATA:
+        digest_word(d, s.plan_step)
     # Triggers fire in no promised order, and the order of these two decides nothing. ADR 7.
     _digest_set(s.loose, s.loose_count, d)
     _digest_set(s.hot, s.hot_count, d)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ordercascade.calling import answer_line, call_line, expiry_line, netting_line
+from ordercascade.calling import (
+    answer_line,
+    call_line,
+    expiry_line,
+    netting_line,
+    volatility_lines,
+)
 from ordercascade.enums import Outcome, Side, StepKind
 from ordercascade.figures import GATE_WORDS, Figures, plural
 from ordercascade.inheritance import disposal_line, payment_line, takeover_line
@@ -86,6 +92,8 @@ _LIQUIDATION = (
 
 def _shock_line(f: Figures, k: int) -> str:
     rows = f.within("orders", (k, k + 1)).tolist()
+    if jumps := volatility_lines(f, k):
+        return "; ".join(jumps)
     if not rows:
         return f"a new outside price of {f.market('steps', k).name}"
     row = rows[0]

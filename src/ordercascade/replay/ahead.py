@@ -146,7 +146,7 @@ def _expired(
     holders = ledger.longs.get(step.market, set()) | ledger.shorts.get(step.market, set())
     kind = int(NoteKind.EXPIRY)
     if said <= 0:
-        return [], [Note(step.step, kind, step.market, -1, 0, len(holders))]
+        return [], [Note(step.step, kind, step.market, -1, 0, -1)]
     price = settlement_price(stage, step, said)
     if market.book.best(0) or market.book.best(1):
         left = market.book.best(0) or market.book.best(1)

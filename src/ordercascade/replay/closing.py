@@ -6,11 +6,11 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
 
+from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
     CancelPolicy,
     FeeTo,
     HolderKind,
-    LegRule,
     LimitRule,
     MarkRefresh,
     OrderType,
@@ -21,11 +21,11 @@ from ordercascade.enums import (
 from ordercascade.replay.funds import fund_of
 from ordercascade.replay.insured import Insured, may_refuse
 from ordercascade.replay.ledger import Due
+from ordercascade.replay.legs import leg_of, spreads
 from ordercascade.replay.margins import (
     Held,
     Marks,
     bankruptcy_price,
-    brackets_of,
     equity_of,
     healthy,
     liquidatable,
@@ -68,6 +68,8 @@ def begin_order(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
     progress = stage.liquidation(order.scope)
     if progress.pending and _ended(stage, turn, progress, order):
         progress.end()
+    if progress.plan != len(turn.points):  # Its first order of this round.
+        progress.plan, progress.planned = len(turn.points), progress.orders
     if stage.terms.judges:
         price = bankruptcy_price(held, order.market, marks, stage.plain)
         findings.same("liquidations", "liquidations", row,
@@ -103,7 +105,7 @@ def _check_plan(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
         want = "come before the order before it in the venue's queue"
         findings.fail("liquidations", "liquidations", row, "scope", want, order.scope)
     turn.place = place
-    leg = leg_of(held, marks, stage, rules)
+    leg = order.market if spreads(rules) else leg_of(held, turn, stage, rules)
     if terms.sizes is not None:
         _check_sizes(stage, turn, step, row, order, leg)
         return
@@ -112,7 +114,7 @@ def _check_plan(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
         limit = bankruptcy_price(held, order.market, marks, stage.plain)
     asked = abs(size)
     value = abs(stage.plain[order.market].worth(size, marks[order.market]))
-    later = rules.then_all and stage.liquidation(order.scope).orders
+    later = rules.then_all and stage.liquidation(order.scope).planned
     if rules.fraction_ppm < PPM and value > rules.min_value and not later:
         asked = max(1, asked * rules.fraction_ppm // PPM)
     findings.same("liquidations", "liquidations", row, market=(leg, order.market),
@@ -126,6 +128,9 @@ def _check_sizes(
     """Size and limit of a policy with stages; a window gives what it has left."""
     findings, sizes = stage.findings, stage.terms.sizes
     held = stage.ledger.held_before(order.scope, turn.step3)
+    if spreads(stage.terms.rules) and sizes is not None and sizes.rule == TrancheRule.WINDOW:
+        findings.gap("liquidations", "lots of a window where every leg gets an order (rows)")
+        return
     if sizes is None or (why := unsized(stage, sizes, order.market)):
         findings.gap("liquidations", why)
         return
@@ -139,17 +144,6 @@ def _check_sizes(
     findings.same("liquidations", "liquidations", row, market=(leg, order.market),
                   limit_price=(0 if at_market else limit, order.limit_price),
                   lots_asked=(lots, order.lots_asked))  # fmt: skip
-
-
-def leg_of(held: Held, marks: Marks, stage: Stage, rules: Rules) -> int:
-    """Return the leg that goes first; ties by market id."""
-    found = []
-    for market, size, cost in held.legs:
-        value = stage.plain[market].worth(size, marks[market])
-        worst = rules.leg == LegRule.WORST_PNL
-        relief = brackets_of(stage.plain[market]).maintenance(size, value, cost)
-        found.append((value - cost if worst else -relief, market))
-    return min(found)[1]
 
 
 def _place(
@@ -185,7 +179,8 @@ def _check_tranche(
         if not fit:
             want = "be a scope that may be liquidated on the standing marks"
             findings.fail("liquidations", "liquidations", row, "scope", want, order.scope)
-    if progress.pending and step.time_ns < progress.cooldown:
+    again = spreads(terms.rules) and progress.rounds == len(turn.points)
+    if progress.pending and step.time_ns < progress.cooldown and not again:
         want = f"wait for the cooldown to end at {progress.cooldown}"
         findings.fail("liquidations", "steps", step.step, "time_ns", want, step.time_ns)
     findings.same("liquidations", "liquidations", row,
@@ -207,7 +202,8 @@ def _check_tranche(
     progress.orders += 1
     progress.step, progress.rounds = step.step, len(turn.points)
     rules, partial = terms.rules, order.lots_asked < order.lots_before
-    progress.cooldown = -1
+    if not again:  # Of a round's orders none ends what another one started.
+        progress.cooldown = -1
     wait = 0 if rules is None else rules.cooldown_ns
     if rules is not None and terms.sizes is not None:
         wait = terms.sizes.cooldown_ns
@@ -327,7 +323,6 @@ def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation, insured: I
                       equity_after=(equity, order.equity_after))  # fmt: skip
     cap = max(0, order.equity_after + order.fee - insured.fee)
     findings.rows["fees"] += 1
-    stage.liquidation(order.scope).insured = insured.paid
     if rules is not None:
         fee = min(-(-order.value * rules.liquidation_fee_ppm // PPM), cap) + insured.fee
         findings.same("fees", "liquidations", row, fee=(fee, order.fee))
@@ -341,7 +336,7 @@ def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation, insured: I
         paid = order.paid_fund + order.paid_vault + order.paid_adl
         paid += order.paid_socialised + order.paid_bad_debt
         findings.same("outcomes", "liquidations", row, shortfall=(paid, order.shortfall))
-    turn.tables.append(Ordered(row, order))
+    turn.tables.append(Ordered(row, order, insured.paid))
 
 
 def _marks_after(stage: Stage, order: Liquidation, held: Held) -> list[int] | None:

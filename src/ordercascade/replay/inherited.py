@@ -16,8 +16,8 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.replay import funds
-from ordercascade.replay.closing import leg_of
 from ordercascade.replay.ledger import OUTSIDE, Due
+from ordercascade.replay.legs import leg_of, spreads
 from ordercascade.replay.margins import (
     Held,
     handover,
@@ -106,10 +106,12 @@ class Inherited:
         elif not told:
             self._first(step, held)
         window = stage.terms.sizes is not None and stage.terms.sizes.rule == TrancheRule.WINDOW
-        if window and not told and not cooling and stage.terms.rules is not None:
+        if window and spreads(stage.terms.rules):
+            stage.findings.gap("takeovers", "lots of a window where every leg gets an order (rows)")
+        elif window and not told and not cooling and stage.terms.rules is not None:
             # The window of the leg that an order would have been for; all legs go if it is whole.
             planned = stage.ledger.held_before(scope, turn.step3)
-            leg = leg_of(planned, turn.plan_marks, stage, stage.terms.rules)
+            leg = leg_of(planned, turn, stage, stage.terms.rules)
             whole = abs(stage.ledger.size(scope, leg))
             lots = turn.grant(step, leg, whole)
             if lots < whole:

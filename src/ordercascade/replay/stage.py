@@ -87,8 +87,8 @@ class Progress:
     """Where the liquidation of a scope stands; `pending` until it is healthy or flat."""
 
     __slots__ = (
-        *("cause", "cooldown", "generation", "insured", "orders", "parent", "pending", "rounds"),
-        *("since", "step"),
+        *("cause", "cooldown", "generation", "orders", "parent", "pending", "plan", "planned"),
+        *("rounds", "since", "step"),
     )
 
     def __init__(self) -> None:
@@ -100,7 +100,8 @@ class Progress:
         self.rounds = 0  # rounds begun when it was sent
         self.cooldown = -1  # the time it ends, -1 without one
         self.since = 0  # the time of the first order
-        self.insured = 0  # what the fund paid for fills of the last order
+        self.plan = 0  # rounds begun when an order of its was last planned ...
+        self.planned = 0  # ... and the orders sent by then
 
     def end(self) -> None:
         self.pending = False

@@ -11,6 +11,7 @@ from ordercascade.enums import (
     AdlTrigger,
     AdlWhen,
     HolderKind,
+    LegRule,
     MarkRefresh,
     Outcome,
     Residual,
@@ -20,6 +21,7 @@ from ordercascade.enums import (
 )
 from ordercascade.replay.ahead import enter_round
 from ordercascade.replay.funds import fund_of, taker_of
+from ordercascade.replay.legs import spreads
 from ordercascade.replay.margins import Held, equity_of, healthy
 from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import Settlement
@@ -36,6 +38,7 @@ class Ordered(NamedTuple):
 
     row: int
     liquidation: Liquidation
+    insured: int  # what the fund paid for its fills
 
 
 class First(NamedTuple):
@@ -69,7 +72,9 @@ class Turn:
         self.last_kind = -1
         self.taken_over = -1  # the scope that the table said is taken over
         self.plan_best: list[tuple[int, int]] = []  # best prices when the queue was planned
+        self.plan_rests: list[tuple[int, int]] = []  # lots of both sides, for `most_liquid`
         self.plan_time = 0
+        self.ended: set[int] = set()  # scopes whose table has ended a liquidation in this round
         self.sales: list[tuple[int, int, int]] = []  # of a window: time, market, lots
         self._settled = -1  # the settlement of its latest step
 
@@ -148,7 +153,11 @@ class Turn:
         self.step3, self.plan_marks, self.place = step.step, self.stage.marks, None
         self.points.append((step.step, self.plan_marks))
         self.plan_best = [(m.book.best(0), m.book.best(1)) for m in self.stage.markets]
+        if self.rules is not None and self.rules.leg == LegRule.MOST_LIQUID:
+            sides = [market.book.sizes for market in self.stage.markets]
+            self.plan_rests = [(sum(b.values()), sum(a.values())) for b, a in sides]
         self.plan_time = step.time_ns
+        self.ended.clear()
 
     def worst_market(self, held: Held) -> int:
         """Return the latest step with trades, when marks were taken, where most was lost."""
@@ -221,7 +230,7 @@ class Turn:
         """Apply the table to each order whose turn it is before `step` (None: the next round)."""
         rules = self.rules
         if rules is None:
-            for _, order in self.tables:
+            for _, order, _ in self.tables:
                 if order.outcome not in (Outcome.OPEN, Outcome.PENDING):
                     self.stage.liquidation(order.scope).end()
             self.tables.clear()
@@ -236,7 +245,7 @@ class Turn:
             self._decide(self.tables.popleft(), rules)
 
     def _decide(self, ordered: Ordered, rules: Rules) -> None:
-        stage, (row, order) = self.stage, ordered
+        stage, (row, order, insured) = self.stage, ordered
         findings, progress = stage.findings, stage.liquidation(order.scope)
         findings.step, before = order.step, findings.step
         if not stage.terms.judges:
@@ -245,6 +254,11 @@ class Turn:
             return
         held = stage.ledger.held(order.scope)
         outcome, follow = _decided(stage, held, order, rules)
+        if spreads(rules) and rules.shortfall_at == ShortfallAt.ROUND:
+            if self._over(ordered, outcome):
+                outcome, follow = Outcome.HEALTHY if held.legs else Outcome.CLOSED, []
+            if outcome != Outcome.PENDING:
+                self.ended.add(order.scope)
         equity = equity_of(held, stage.marks, stage.plain)
         deficit = max(0, -equity)
         shortfall = deficit if outcome in (Outcome.DELEVERAGED, Outcome.SHORTFALL) else 0
@@ -256,13 +270,32 @@ class Turn:
             self.short = ordered  # The waterfall that follows tells who paid.
         else:
             adl = shortfall if outcome == Outcome.DELEVERAGED else 0
-            check_parts(stage, ordered, {"paid_adl": adl, "paid_fund": progress.insured})
+            check_parts(stage, ordered, {"paid_adl": adl, "paid_fund": insured})
         if outcome == Outcome.TAKEN_OVER:
             self.taken_over = order.scope
         elif outcome not in (Outcome.PENDING, Outcome.DELEVERAGED):
             progress.end()
         self.follow.extend((int(kind), order.scope, market) for kind, market in follow)
         findings.step = before
+
+    def _over(self, ordered: Ordered, found: Outcome) -> bool:
+        """Say if the liquidation was over before this row's turn at the round's end.
+
+        By an earlier row; or where the scope was healthy when a further leg's turn came, which
+        leaves no row: there the tape's word is taken if it was healthy at some moment.
+        """
+        scope, told = ordered.liquidation.scope, ordered.liquidation.outcome
+        if scope in self.ended:
+            return True
+        if told != Outcome.HEALTHY or found == Outcome.HEALTHY:
+            return False
+        stage = self.stage
+        after = [step for step in stage.steps if step > ordered.liquidation.step]
+        return any(
+            healthy(stage.ledger.held_before(scope, at + 1),
+                    [market.stood(at) for market in stage.markets], stage.terms)
+            for at in [ordered.liquidation.step, *after]
+        )  # fmt: skip
 
     def _expect(self, step: Step) -> None:
         """A loss that the table found is dealt with by the very next steps."""
@@ -277,9 +310,9 @@ class Turn:
 
     def end(self) -> None:
         """The tape ends here: an order may still wait for its table."""
-        for row, order in self.tables:
-            if order.outcome != Outcome.OPEN and self.rules is not None:
-                self._decide(Ordered(row, order), self.rules)
+        for ordered in self.tables:
+            if ordered.liquidation.outcome != Outcome.OPEN and self.rules is not None:
+                self._decide(ordered, self.rules)
         self.tables.clear()
 
 
@@ -345,6 +378,6 @@ def may_take(stage: Stage, held: Held) -> bool:
 
 def check_parts(stage: Stage, ordered: Ordered, parts: dict[str, int]) -> None:
     """Who bore a shortfall; parts not given are 0."""
-    row, order = ordered
+    row, order, _ = ordered
     cells = {name: (parts.get(name, 0), getattr(order, name)) for name in PARTS}
     stage.findings.same("outcomes", "liquidations", row, **cells)
