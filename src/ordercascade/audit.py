@@ -154,7 +154,7 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
         return
     check_backing(tape.tables, tape.meta, findings)
     whole = tape.meta["stop"] in ENDED
-    check_halts(tape.tables, tape.meta["venues"], findings, whole=whole)
+    check_halts(tape.tables, tape.meta, findings, whole=whole)
     for check in list(CHECKS)[1:]:
         if (check == "halts" and "breakers" in unexplained) or (
             check == "collateral" and findings.rows[check]

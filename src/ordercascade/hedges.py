@@ -1,4 +1,4 @@
-"""Refuse accounts in hedge mode where a venue's rules are not for them yet, by key. ADR 21."""
+"""Refuse hedge mode and portfolios where a venue's rules are not for them yet. ADR 21, 23."""
 
 from __future__ import annotations
 
@@ -30,3 +30,23 @@ def judge_hedges(config: VenueConfig, stages: Mapping[str, Any], path: str) -> N
         if unfit:
             rule = f"cannot be run yet at a venue whose rules say {words}"
             raise ConfigError(f"{path}.{place}.hedge", rule, True)
+
+
+def judge_grids(config: VenueConfig, stages: Mapping[str, Any], path: str) -> None:
+    """Raise ConfigError at the `portfolio` of a venue that says anything of the list."""
+    if config.portfolio is None:
+        return
+    for unfit, words in (
+        (stages.get("insured"), "liquidation_fee_base 'surplus'"),
+        (stages.get("adl_overlap"), "adl.overlap_check"),
+        (stages.get("variation"), "settle_to_mark"),
+        (stages.get("release_ppm"), "levels"),
+        (config.margin_calls is not None, "margin_calls"),
+        (config.collateral, "collateral"),
+        (config.interest is not None, "interest"),
+        (config.fee_in_trigger, "fee_in_trigger: scenarios count no closing fee"),
+        (config.queue == "trigger_price", "queue 'trigger_price': it has no price to sort by"),
+    ):
+        if unfit:
+            rule = f"cannot be run yet at a venue whose rules say {words}"
+            raise ConfigError(f"{path}.portfolio", rule)

@@ -51,7 +51,7 @@ from ordercascade.enums import (
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.exact import CASH_MAX, Exact, located, name, plain, ppm
 from ordercascade.funds import opening_balances
-from ordercascade.hedges import judge_hedges
+from ordercascade.hedges import judge_grids, judge_hedges
 from ordercascade.market import Market
 from ordercascade.marketplan import MarketPlan
 from ordercascade.marks import feed_numbers
@@ -159,6 +159,7 @@ def venue_plan(config: VenueConfig, *, path: str, base: Path) -> VenuePlan:
     backing = collaterals(config.collateral, instruments, path, config.haircut_impact)
     judge_backing(backing, stages.stages, path)
     judge_hedges(config, stages.stages, path)
+    judge_grids(config, stages.stages, path)
     judge_crowds(config.population, backing, path)
     warned = ahead(config, first, path)
     judge_spots(backing, config, path)

@@ -250,6 +250,39 @@ def test_the_audit_says_that_it_does_not_play_portfolios_again() -> None:
     assert any("portfolio" in gap.reason for gap in checked.gaps)
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("liquidation_fee_base='surplus'", "liquidation_fee_base"),
+        ("settle_to_mark=true", "settle_to_mark"),
+        ("levels={ search = 1.1, initial = 1.2, release = 1.4 }", "levels"),
+        ("margin_calls={ call = 2, release = 3 }", "margin_calls"),
+        ("collateral=[{ name = 'EUR', price = { kind = 'rate', rate = 1 } }]", "collateral"),
+        ("queue='trigger_price'", "queue 'trigger_price'"),
+        ("fee_in_trigger=0.001", "fee_in_trigger"),
+        ("interest={ optimum = 0.8, slope1 = 0.1, slope2 = 1, every_s = 3600 }", "interest"),
+        ("adl={ overlap_check = true, price = 'bankruptcy' }", "adl.overlap_check"),
+    ],
+)
+def test_rules_that_are_not_for_portfolios_are_told_at_their_key(rule: str, words: str) -> None:
+    """When the file is read, not when a world is built."""
+    with pytest.raises(ConfigError, match=words) as refused:
+        oc.scenarios.load("lost-hedge").set(f"venue[0].{rule}")
+    assert refused.value.path == "venue[0].portfolio"
+
+
+def test_the_audit_knows_that_a_breaker_never_stops_an_option() -> None:
+    """Its mark jumps by more than a tenth with the volatility; the future's does not."""
+    scenario = oc.scenarios.load("lost-hedge").set(
+        "venue[0].breaker=[{ kind = 'halt', scope = 'all', band_pct = 10, halt_s = 60 }]"
+    )
+    tape = oc.run(scenario)
+    marks = tape.marks["mark"][tape.marks["market"] == 1].tolist()
+    assert max(marks) > 1.1 * marks[0]
+    assert StepKind.HALT not in kinds(tape)
+    assert oc.audit(tape).ok
+
+
 def test_an_analysis_that_sums_over_markets_is_refused() -> None:
     for asked in (oc.analysis.liquidation_map, oc.analysis.criticality):
         with pytest.raises(InputError, match="portfolio margin"):

@@ -9,7 +9,7 @@ at a band of `scope = all`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -120,7 +120,11 @@ class Halts:
     """All markets of one venue."""
 
     def __init__(
-        self, tables: Mapping[str, Table], venue: Mapping[str, Any], findings: Findings
+        self,
+        tables: Mapping[str, Table],
+        venue: Mapping[str, Any],
+        findings: Findings,
+        options: Container[int] = (),
     ) -> None:
         self.findings, self.breakers = findings, venue["breakers"]
         self.pace = venue.get("rules", {}).get("round_ns", 0)
@@ -128,7 +132,9 @@ class Halts:
         self.rows = _by_step(tables, venue["id"])
         for _, cells in self.rows["marks"].get(-1, []):
             self.doors[cells["market"]] = Door(
-                [Watch(numbers) for numbers in self.breakers], mark=cells["mark"]
+                # An option has no book to stop: ADR 22.
+                [Watch(each) for each in self.breakers if cells["market"] not in options],
+                mark=cells["mark"],
             )
             self.doors[cells["market"]].judge(cells["time_ns"])
         self.waits = not any(
@@ -320,21 +326,22 @@ def _by_step(
 
 def check_halts(
     tables: Mapping[str, Table],
-    venues: Sequence[Mapping[str, Any]],
+    meta: Mapping[str, Any],
     findings: Findings,
     *,
     whole: bool,
 ) -> None:
     """Hold every venue that has breakers against its own steps."""
+    options = {(m["venue"], m["id"]) for m in meta.get("markets", ()) if "option" in m}
     names = ("step", "time_ns", "round", "kind", "market", "parent")
     columns = [tables["steps"][name].tolist() for name in names]
     owners = tables["steps"]["venue"].tolist()
     rows = [Row(*cells) for cells in zip(*columns, strict=True)]
-    for venue in venues:
+    for venue in meta["venues"]:
         if "breakers" not in venue:
             continue
         mine = [row for row, owner in zip(rows, owners, strict=True) if owner == venue["id"]]
-        halts = Halts(tables, venue, findings)
+        halts = Halts(tables, venue, findings, {m for of, m in options if of == venue["id"]})
         halts.play(mine, whole=whole)
         odd = {b["kind"] for b in venue["breakers"]} - {BreakerKind.BAND, BreakerKind.HALT}
         if odd:
