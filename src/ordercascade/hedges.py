@@ -45,6 +45,8 @@ def judge_grids(config: VenueConfig, stages: Mapping[str, Any], path: str) -> No
         (config.collateral, "collateral"),
         (config.interest is not None, "interest"),
         (config.fee_in_trigger, "fee_in_trigger: scenarios count no closing fee"),
+        (config.mm_base == "entry", "mm_base 'entry': scenarios move prices from the mark"),
+        (config.leg in ("most_liquid", "pro_rata"), f"leg {config.leg!r}: legs go by their relief"),
         (config.queue == "trigger_price", "queue 'trigger_price': it has no price to sort by"),
     ):
         if unfit:

@@ -259,6 +259,8 @@ def test_the_audit_says_that_it_does_not_play_portfolios_again() -> None:
         ("margin_calls={ call = 2, release = 3 }", "margin_calls"),
         ("collateral=[{ name = 'EUR', price = { kind = 'rate', rate = 1 } }]", "collateral"),
         ("queue='trigger_price'", "queue 'trigger_price'"),
+        ("mm_base='entry'", "mm_base 'entry'"),
+        ("leg='pro_rata'", "leg 'pro_rata'"),
         ("fee_in_trigger=0.001", "fee_in_trigger"),
         ("interest={ optimum = 0.8, slope1 = 0.1, slope2 = 1, every_s = 3600 }", "interest"),
         ("adl={ overlap_check = true, price = 'bankruptcy' }", "adl.overlap_check"),

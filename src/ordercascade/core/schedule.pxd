@@ -71,7 +71,6 @@ ctypedef struct Line:           # one position's requirement as a function of it
     Cash constant               # what is asked at any price
     Bracket own                 # the row where `rows` points here
     Cash own_low
-    Cash own_high
 
 ctypedef struct Claim:          # one position and what stands behind it
     Lot size
@@ -178,10 +177,9 @@ cdef inline void own_row(Line* line, int64_t rate, Cash amount, int64_t scale) n
     line.own.amount = amount
     line.own.maintenance_ppm = rate
     line.own_low = amount if amount < 0 else 0
-    line.own_high = -amount if amount < 0 else 0
     line.rows = &line.own
     line.low = &line.own_low
-    line.high = &line.own_high
+    line.high = NULL            # of the rows behind the first
     line.count = 1
     line.jumps = False
     line.scale = scale
