@@ -341,7 +341,7 @@ def test_brackets_at_entry_or_with_a_fee_are_a_schedule_of_tiers() -> None:
             "schedule.increment: must be 0 or more, and whole",
         ),
         ("type = 'steps'\nlimit = 0\nstep = 1\nmaintenance = 0.1\ninitial = 0.1", "schedule.limit"),
-        ("type = 'scenario'", "schedule.type: does not exist yet; there are: flat, tiers, slab"),
+        ("type = 'scenario'", "schedule.type: must be one of flat, tiers, slab"),
         ("type = 'risk'\nlong = 0.9\nshort = 0\nslippage = 0.2", "schedule.slippage: must leave"),
         ("type = 'risk'\nlong = 1\nshort = 0\nslippage = 0\ninitial = 0.9", "schedule.initial"),
         ("type = 'falt'", "schedule.type: must be one of flat, tiers"),
