@@ -119,6 +119,26 @@ def test_an_order_sets_its_initial_margin_aside_and_gives_it_back() -> None:
     world._check()
 
 
+def test_what_an_order_sets_aside_is_missed_where_it_came_from() -> None:
+    """10 long of another market behind 700 fall below 40; behind the 460 left, below 72."""
+    world, venue = house(stages=HOUSE | LEVELS | {"variation": False, "social_rule": 0})
+    venue.add_market(
+        price_max=10**4, size_max=10**4, source=PriceSource.INDEX, index=100, last=100,
+        schedule=risk(),
+    )  # fmt: skip
+    account = isolated(venue, 700)
+    cross = venue.open_position(account, 1, 10, 1_000)
+    world.start()
+    venue.set_index(1, 95)
+    world.settle(SECOND)
+    assert venue.submit(account, 0, Side.BID, 90, 10) > 0
+    assert purse(venue, account) == (240, 460)
+    venue.set_index(1, 71)
+    world.settle(2 * SECOND)
+    world._check()
+    assert venue.position(cross, 1) == (0, 0)
+
+
 def test_an_amendment_that_grows_sets_more_aside_and_one_too_large_is_refused() -> None:
     world, venue = house()
     account = isolated(venue, 300)
