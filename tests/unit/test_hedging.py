@@ -256,6 +256,31 @@ def test_under_other_schedules_the_price_is_found_by_halves(
         world._check()
 
 
+def test_equal_inverse_legs_under_a_slab_fall_where_their_values_have_grown() -> None:
+    """Each is worth 500,000 / p and asks a twentieth: above 600 together below 84."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    schedule = Schedule(
+        "slab", contract="inverse", multiplier=100_000,
+        rows=[(0, 50_000, 0, 60_000), (50_000, 60_000, 0, 90_000)],
+    )  # fmt: skip
+    venue.add_market(
+        kind=MarketKind.INVERSE, multiplier=100_000, price_max=400, size_max=99,
+        schedule=schedule, source=PriceSource.INDEX, index=100,
+    )  # fmt: skip
+    account = venue.open_account(hedge=True)
+    venue.deposit(account, 0, 600)
+    venue.open_position(account, 0, 5, -5_000)
+    scope = venue.open_position(account, 0, -5, 5_000)
+    world.start()
+    assert venue.liquidation_price(scope, 0) == 83
+    for at, safe in ((84, True), (83, False)):
+        venue.set_index(0, at)
+        assert venue.at_risk() == ([] if safe else [scope])
+        world._check()
+
+
 def test_a_pair_that_no_price_liquidates_has_no_liquidation_price() -> None:
     """An inverse pair, net short: a rise lowers both values, so less and less is asked."""
     world = World()
