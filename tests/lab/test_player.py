@@ -249,3 +249,11 @@ book = { kind = "ladder", mid = 100.5, step = 1, levels = 20, size = 10 }
 name = "A"
 position = [{ market = "AUSD", side = "long", size = 10, entry_price = 100, collateral = 500 }]
 """
+
+
+def test_an_account_handed_over_without_an_order_is_no_longer_near() -> None:
+    player = Player(run(scenarios.load("lost-hedge"), progress=False))
+    near = [[row.name for row in player.at(k).rows] for k in range(player.count)]
+    assert "account writer" in near[1]
+    assert all("account writer" not in rows for rows in near[2:])
+    assert "account hedged" in near[-1]

@@ -377,6 +377,8 @@ class Player:
             state = "below" if ratio < 1 else "near" if ratio < NEAR else ""
             if self.falls.fallen(scope, k):
                 state = "liquidated"
+            elif self._standing.given_up(row, k):
+                continue  # without an order, so nothing was recorded of it since
             if scope == own:
                 state = "now"
             amounts = money(equity), money(maintenance)

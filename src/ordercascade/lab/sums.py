@@ -117,6 +117,16 @@ class Standing:
         held = maintenance > 0
         self._ratio[held] = f.column("scopes", "equity")[held] / maintenance[held]
         self._index = Latest(scope[rows], rows)
+        adl = np.flatnonzero(f.column("steps", "kind") == StepKind.ADL)
+        here = adl[f.column("steps", "venue")[adl] == venue]
+        self._gone: dict[int, int] = {}  # the latest deleveraging of each scope
+        for at, gone in zip(here.tolist(), f.column("steps", "scope")[here].tolist(), strict=True):
+            self._gone[gone] = at
+
+    def given_up(self, row: int, k: int) -> bool:
+        """Return whether the record's scope was handed over by ADL since, up to step k."""
+        at = self._gone.get(int(self._scope[row]), -1)
+        return int(self._step[row]) < at <= k
 
     def nearest(self, k: int, own: int, most: int) -> list[int]:
         """Return rows of the scopes table after step k: the step's own scope, then the lowest."""
