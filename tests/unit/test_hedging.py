@@ -256,6 +256,24 @@ def test_under_other_schedules_the_price_is_found_by_halves(
         world._check()
 
 
+def test_where_rounding_counts_over_many_ticks_256_of_them_are_tried() -> None:
+    """Two legs of one lot ask 2 * ceil(p / 1000) of 201: without rounding up more than 201 above
+    100,500, with it above 100,000 already. The search ends 255 ticks below the first."""
+    world = World()
+    world.add_venue()
+    venue = world.venue(0)
+    venue.add_market(
+        multiplier=1, price_max=10**6, size_max=9, brackets=[(0, 1_000, 0, 2_000)],
+        source=PriceSource.INDEX, index=90_000,
+    )  # fmt: skip
+    scope = pair(venue, 201, (1, 90_000), (1, 90_000))
+    world.start()
+    tick = venue.liquidation_price(scope, 0)
+    assert tick == 100_500 - 255
+    equity, asked = venue.what_if(scope, {0: tick})
+    assert equity < asked
+
+
 def test_equal_inverse_legs_under_a_slab_fall_where_their_values_have_grown() -> None:
     """Each is worth 500,000 / p and asks a twentieth: above 600 together below 84."""
     world = World()

@@ -277,6 +277,7 @@ def test_a_liquidation_price_is_found_by_halves_where_one_future_moves_alone() -
     world, venue = listed({"kind": PUT})
     long, short = opened(venue, 200_000, (0, 10, 10_000)), opened(venue, 200_000, (0, -10, 10_000))
     both = opened(venue, 10**6, (0, 10, 10_000), (1, 10, 572))
+    rich = opened(venue, 10**12, (0, -1, 10_000))  # no price in the market's range is too high
     world.start()
     for scope, step in ((long, -1), (short, 1)):
         tick = venue.liquidation_price(scope, 0)
@@ -288,8 +289,8 @@ def test_a_liquidation_price_is_found_by_halves_where_one_future_moves_alone() -
         venue.liquidation_price(both, 0)
     with pytest.raises(InputError, match="single future"):
         venue.liquidation_price(both, 1)
-    rich = opened(venue, 10**9)
     assert venue.liquidation_price(rich, 0) is None
+    assert venue.liquidation_price(opened(venue, 10**9), 0) is None
 
 
 # --- liquidation ---------------------------------------------------------------------------------
