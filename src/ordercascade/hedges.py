@@ -8,6 +8,25 @@ from typing import Any
 from ordercascade.config import VenueConfig
 from ordercascade.errors import ConfigError
 
+Rule = tuple[Any, str]  # whether a venue's rules say it, and what it is called there
+
+
+def _of_neither(config: VenueConfig, stages: Mapping[str, Any]) -> tuple[Rule, ...]:
+    return (
+        (stages.get("insured"), "liquidation_fee_base 'surplus'"),
+        (stages.get("adl_overlap"), "adl.overlap_check"),
+        (stages.get("variation"), "settle_to_mark"),
+        (stages.get("release_ppm"), "levels"),
+        (config.margin_calls is not None, "margin_calls"),
+        (config.collateral, "collateral"),
+    )
+
+
+def _refuse(place: str, *rules: Rule) -> None:
+    for unfit, words in rules:
+        if unfit:
+            raise ConfigError(place, f"cannot be run yet at a venue whose rules say {words}")
+
 
 def judge_hedges(config: VenueConfig, stages: Mapping[str, Any], path: str) -> None:
     """Raise ConfigError at the first `hedge` of a venue that says anything of the list."""
@@ -16,39 +35,25 @@ def judge_hedges(config: VenueConfig, stages: Mapping[str, Any], path: str) -> N
     place = next((where for where, hedge in said if hedge), None)
     if place is None:
         return
-    for unfit, words in (
-        (stages.get("insured"), "liquidation_fee_base 'surplus'"),
-        (stages.get("adl_overlap"), "adl.overlap_check"),
-        (stages.get("variation"), "settle_to_mark"),
-        (stages.get("release_ppm"), "levels"),
-        (config.margin_calls is not None, "margin_calls"),
-        (config.collateral, "collateral"),
+    _refuse(
+        f"{path}.{place}.hedge",
+        *_of_neither(config, stages),
         (config.portfolio is not None, "portfolio"),
         (config.fee_in_trigger and config.fee_at == "bankruptcy", "fee_at 'bankruptcy'"),
         (config.cancel == "none", "cancel 'none'"),
-    ):
-        if unfit:
-            rule = f"cannot be run yet at a venue whose rules say {words}"
-            raise ConfigError(f"{path}.{place}.hedge", rule, True)
+    )
 
 
 def judge_grids(config: VenueConfig, stages: Mapping[str, Any], path: str) -> None:
     """Raise ConfigError at the `portfolio` of a venue that says anything of the list."""
     if config.portfolio is None:
         return
-    for unfit, words in (
-        (stages.get("insured"), "liquidation_fee_base 'surplus'"),
-        (stages.get("adl_overlap"), "adl.overlap_check"),
-        (stages.get("variation"), "settle_to_mark"),
-        (stages.get("release_ppm"), "levels"),
-        (config.margin_calls is not None, "margin_calls"),
-        (config.collateral, "collateral"),
+    _refuse(
+        f"{path}.portfolio",
+        *_of_neither(config, stages),
         (config.interest is not None, "interest"),
         (config.fee_in_trigger, "fee_in_trigger: scenarios count no closing fee"),
         (config.mm_base == "entry", "mm_base 'entry': scenarios move prices from the mark"),
         (config.leg in ("most_liquid", "pro_rata"), f"leg {config.leg!r}: legs go by their relief"),
         (config.queue == "trigger_price", "queue 'trigger_price': it has no price to sort by"),
-    ):
-        if unfit:
-            rule = f"cannot be run yet at a venue whose rules say {words}"
-            raise ConfigError(f"{path}.portfolio", rule)
+    )

@@ -22,7 +22,7 @@ from ordercascade.enums import (
     TakeoverWhen,
 )
 from ordercascade.mechanisms.tranches import Tranches
-from unit.worlds import rows
+from unit.worlds import rows, run_forked
 
 FLAT = [(0, 50_000, 0, 100_000)]
 
@@ -53,19 +53,6 @@ def backed(venue: Venue, lots: int, money: int, coins: int, entry: int = 100) ->
     return venue.cross_scope(account)
 
 
-def end(world: World) -> None:
-    forks = []
-    while True:
-        forks.append(world.fork())
-        if world.step() < 0:
-            break
-        world._check()
-        assert not any(world.venue(0).audit().values())
-    for fork in forks:
-        fork.run()
-        assert fork.state_hash() == world.state_hash()
-
-
 def kinds(world: World) -> list[int]:
     return [kind for (kind,) in rows(world, "steps", "kind") if kind != StepKind.MARK]
 
@@ -80,7 +67,7 @@ def test_who_falls_below_the_share_converts_before_the_vault_comes() -> None:
     scope = backed(venue, 10, 1_000, 8)
     world.start()
     venue.set_index(0, 94)
-    end(world)
+    run_forked(world)
     assert kinds(world)[1:] == [StepKind.PAYMENT, StepKind.TAKEOVER]
     assert venue.inherited(HolderKind.VAULT, 0)[0] == 10
     assert venue.collateral(scope) == 3_000
@@ -97,7 +84,7 @@ def test_what_coins_bring_without_haircut_may_save_from_the_vault() -> None:
     while world.step() >= 0 and StepKind.LIQUIDATION not in kinds(world):
         pass
     assert kinds(world)[1:] == [StepKind.PAYMENT, StepKind.LIQUIDATION]
-    end(world)
+    run_forked(world)
     assert venue.inherited(HolderKind.VAULT, 0)[0] == 0
     assert venue.collateral(scope) == 4_000
 
@@ -108,7 +95,7 @@ def test_what_coins_bring_may_make_healthy() -> None:
     scope = backed(venue, 10, 1_000, 10)
     world.start()
     venue.set_index(0, 94)
-    end(world)
+    run_forked(world)
     assert kinds(world)[1:] == [StepKind.PAYMENT]
     assert venue.position(scope, 0)[0] == 10
     assert venue.collateral(scope) == 11_000
@@ -122,7 +109,7 @@ def test_a_window_gives_its_lots_once_though_the_entry_is_tested_twice() -> None
     backed(venue, 10, 1_000, 5)
     world.start()
     venue.set_index(0, 94)
-    end(world)
+    run_forked(world)
     assert kinds(world)[1:] == [StepKind.PAYMENT, StepKind.TAKEOVER]
     assert venue.inherited(HolderKind.VAULT, 0)[0] == 4
 
@@ -135,7 +122,7 @@ def test_what_an_order_leaves_goes_to_the_fund_without_coins() -> None:
     scope = backed(venue, 10, 3_000, 5)
     world.start()
     venue.set_index(0, 94)
-    end(world)
+    run_forked(world)
     assert kinds(world)[1:] == [StepKind.LIQUIDATION, StepKind.PAYMENT, StepKind.TAKEOVER]
     # 3,000 - 4 * 700 + 5,000 = 5,200 of money; 6 lots that cost 60,000.
     assert venue.inherited(HolderKind.FUND, 0)[:2] == (6, 60_000 - 5_200)
@@ -154,7 +141,7 @@ def test_the_fund_insures_only_what_coins_do_not_pay(coins: int, paid: int) -> N
     venue.fund_deposit(0, 9_000)
     world.start()
     venue.set_index(0, 95)
-    end(world)
+    run_forked(world)
     found = rows(world, "postings", "amount", "reason")
     assert sum(amount for amount, reason in found if reason == PostReason.FUND_PAYS) == paid
     assert venue.collateral(scope) == 0
@@ -170,7 +157,7 @@ def test_pairs_are_closed_at_the_quote_of_a_scope_without_coins() -> None:
     scope, other = backed(venue, 10, 5_000, 3), backed(venue, -10, 50_000, 0)
     world.start()
     venue.set_index(0, 90)
-    end(world)
+    run_forked(world)
     assert kinds(world)[1:] == [StepKind.LIQUIDATION, StepKind.PAYMENT, StepKind.ADL]
     assert rows(world, "adl", "scope_to", "lots", "cost") == [(other, 10, 92_000)]
     assert venue.collateral(scope) == 0
@@ -189,7 +176,7 @@ def test_a_counterparty_s_coins_count_where_it_is_tested(coins: int, left: int) 
     venue.deposit(3, 0, 90_000)
     world.start()
     venue.set_index(0, 90)
-    end(world)
+    run_forked(world)
     assert venue.position(scope, 0)[0] == left
     assert venue.position(other, 0)[0] == -10 - left
 

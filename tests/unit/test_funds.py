@@ -30,7 +30,7 @@ from ordercascade.mechanisms.surcharges import VolatilityFee
 from ordercascade.mechanisms.tranches import Tranches
 from ordercascade.tables import balances
 from ordercascade.tape import Tape
-from unit.worlds import holding, rows
+from unit.worlds import holding, rows, run_forked
 
 FLAT = [(0, 50_000, 0, 100_000)]
 TAKES = {"takeover": Takeover.FUND, "takeover_when": TakeoverWhen.SHORTFALL}
@@ -65,20 +65,6 @@ def paid(world: World, reason: PostReason) -> list[tuple[int, ...]]:
     return [row[:3] for row in found if row[3] == reason]
 
 
-def end(world: World) -> None:
-    """Run to the end; a fork taken at every step goes the same way."""
-    forks = []
-    while True:
-        forks.append(world.fork())
-        if world.step() < 0:
-            break
-        world._check()
-        assert not any(world.venue(0).audit().values())
-    for fork in forks:
-        fork.run()
-        assert fork.state_hash() == world.state_hash()
-
-
 def test_ids_a_fund_follows_its_market_s_clearing() -> None:
     """Five holders of the asset, then clearing and fund of each market, then scopes."""
     _, venue = venue_of(stages={"fund_market": True})
@@ -103,7 +89,7 @@ def test_fees_of_a_market_go_to_its_own_fund() -> None:
     venue.fund_deposit(0, 7)
     world.start()
     venue.set_index(1, 96)
-    end(world)
+    run_forked(world)
     assert [own(venue, 0), own(venue, 1), venue.fund] == [70, 960, 70 + 960 + 7]
     assert venue.collateral(scope) == 8_000 - 4_000 - 960
     funds = rows(world, "funds", "step", "holder", "balance")
@@ -126,7 +112,7 @@ def test_a_deficit_is_paid_by_the_fund_of_the_market_that_was_traded_last() -> N
     scope = venue.cross_scope(account)
     world.start()
     venue.set_index(0, 84)
-    end(world)
+    run_forked(world)
     assert [row[1] for row in rows(world, "liquidations", "step", "market")] == [1, 0]
     assert paid(world, PostReason.FUND_PAYS) == [(venue.fund_of(0), scope, 2_000)]
     assert [own(venue, 0), own(venue, 1)] == [7_000, 1_000]
@@ -146,7 +132,7 @@ def test_an_isolated_deficit_is_paid_by_its_market_though_another_traded_later()
     scope = venue.scope_of(account, 1)
     world.start()
     venue.set_index(1, 92)
-    end(world)
+    run_forked(world)
     assert paid(world, PostReason.FUND_PAYS) == [(venue.fund_of(1), scope, 1_500)]
     assert venue.bad_debt == -500
     assert [own(venue, 0), own(venue, 1)] == [1_500, 0]
@@ -160,7 +146,7 @@ def test_a_residual_goes_to_the_fund_of_its_market() -> None:
     scope = holding(venue, 10, 100, 8_000, market=1)
     world.start()
     venue.set_index(1, 96)
-    end(world)
+    run_forked(world)
     assert paid(world, PostReason.RESIDUAL) == [(scope, venue.fund_of(1), 4_000)]
 
 
@@ -178,7 +164,7 @@ def test_each_leg_of_a_takeover_goes_to_its_market_s_fund_within_that_one_s_cap(
         world.start()
         for market in (0, 1):
             venue.set_index(market, 80)
-        end(world)
+        run_forked(world)
         kinds = [kind for (kind,) in rows(world, "steps", "kind") if kind > StepKind.LIQUIDATION]
         assert kinds == [outcome, outcome]
         taken = [venue.inherited(HolderKind.FUND, market)[0] for market in (0, 1)]
@@ -214,7 +200,7 @@ def test_settling_to_the_mark_draws_on_the_fund_of_that_market() -> None:
     venue.fund_deposit(0, 600, market=1)
     world.start()
     venue.set_index(1, 70)
-    end(world)
+    run_forked(world)
     assert [own(venue, 0), own(venue, 1)] == [5_000, 0]
     assert venue.collateral(long) == 0
     assert venue.collateral(short) == 5_000 + 3_000 - 400
@@ -230,7 +216,7 @@ def test_funds_of_two_assets_stay_apart() -> None:
     venue.fund_deposit(1, 1_500, market=1)
     world.start()
     venue.set_index(1, 92)
-    end(world)
+    run_forked(world)
     assert (own(venue, 0), own(venue, 1)) == (9_000, 0)
     assert venue.balance(venue.holder(HolderKind.BAD_DEBT, 1)) == -500
     assert venue.fund == 9_000
@@ -253,7 +239,7 @@ def test_an_inverse_market_s_fund_pays_in_its_coin() -> None:
     venue.fund_deposit(0, 30_000, market=0)
     world.start()
     venue.set_index(0, 88)
-    end(world)
+    run_forked(world)
     assert own(venue, 0) == 20_000
     assert venue.bad_debt == 0
 
@@ -295,7 +281,7 @@ def test_a_funding_shift_is_spread_over_the_lots_of_its_market_and_side(
     ]
     world.start()
     venue.set_index(0, 92)
-    end(world)
+    run_forked(world)
     assert tuple(50_000 - venue.collateral(scope) for scope in others) == charged
     assert [own(venue, 0), own(venue, 1)] == [sum(charged) - 500, 9_999]
     assert venue.bad_debt == 0
@@ -322,7 +308,7 @@ def after_a_day(world: World, venue: Venue) -> list[int]:
     world.schedule_index(50, 0, 0, 92)
     world.start()
     before = [venue.collateral(venue.cross_scope(each)) for each in accounts]
-    end(world)
+    run_forked(world)
     moved = [0, 5_000, 0, -500]
     found = [venue.collateral(scope) for scope in others]
     return [a + b - c for a, b, c in zip(before, moved, found, strict=True)]
@@ -352,7 +338,7 @@ def test_money_between_scopes_of_an_account_is_no_profit_of_either() -> None:
     assert venue.move_isolated(2, 0, 3_000) == 0
     venue.set_index(1, 90)
     venue.set_index(0, 92)
-    end(world)
+    run_forked(world)
     assert venue.collateral(short) == 50_000 - 3_000 - 1_000
     assert venue.bad_debt == -1_000
 
@@ -372,7 +358,7 @@ def falling(window: int, money: int = 10_000, **more: Any) -> tuple[World, Venue
     world.schedule_index(10, 0, 0, 83)
     world.schedule_index(60, 0, 1, 90)
     world.start()
-    end(world)
+    run_forked(world)
     return world, venue
 
 
@@ -407,7 +393,7 @@ def test_a_market_s_own_fund_falls_alone() -> None:
     venue.fund_deposit(0, 1, market=1)
     world.start()
     venue.set_index(1, 90)
-    end(world)
+    run_forked(world)
     assert rows(world, "liquidations", "outcome") == [(Outcome.TAKEN_OVER,)]
 
 
@@ -444,7 +430,7 @@ def test_an_adl_at_the_mark_leaves_the_rest_to_the_market_s_fund() -> None:
     venue.fund_deposit(0, 5_000, market=1)
     world.start()
     venue.set_index(1, 90)
-    end(world)
+    run_forked(world)
     assert paid(world, PostReason.FUND_PAYS) == [(venue.fund_of(1), scope, 4_800)]
     assert own(venue, 1) == 200
 
@@ -487,7 +473,7 @@ def test_what_funds_have_together_is_drawn_step_by_step() -> None:
         venue.fund_deposit(0, amount, market=market)
     world.start()
     venue.set_index(1, 90)
-    end(world)
+    run_forked(world)
     tape = Tape(world.log, {})
     steps, sums = balances(tape.tables["accounts"], tape.funds, 0, HolderKind.FUND)
     assert sums.tolist() == [14_000] * (len(sums) - 1) + [9_200]
@@ -516,7 +502,7 @@ def test_a_vault_s_cap_counts_all_legs_though_funds_are_by_market() -> None:
         world.start()
         for market in (0, 1):
             venue.set_index(market, 80)
-        end(world)
+        run_forked(world)
         assert rows(world, "liquidations", "outcome") == [(outcome,)]
 
 
@@ -596,7 +582,7 @@ def test_nobody_pays_more_of_its_day_than_it_still_has() -> None:
     assert venue.withdraw(2, 0, 50_900) == 0
     assert venue.collateral(short) == 100
     venue.set_index(0, 92)
-    end(world)
+    run_forked(world)
     assert [amount for _, _, amount in paid(world, PostReason.SOCIALISED)] == [100]
     assert venue.collateral(short) == 0
     assert venue.bad_debt == -1_900
@@ -638,7 +624,7 @@ def test_each_market_s_fund_has_its_own_high(market: int) -> None:
     world.schedule_index(20, 0, 1, 84)
     world.schedule_index(60, 0, market, 50)
     world.start()
-    end(world)
+    run_forked(world)
     kinds = [k for (k,) in rows(world, "steps", "kind") if k in (StepKind.ADL, StepKind.TAKEOVER)]
     assert kinds == [StepKind.TAKEOVER if market else StepKind.ADL]
 

@@ -45,3 +45,17 @@ def run_checked(world: World) -> None:
     while world.step() >= 0:
         world._check()
         assert not any(world.venue(0).audit().values())
+
+
+def run_forked(world: World) -> None:
+    """Run to the end; a fork taken at every step goes the same way."""
+    forks = []
+    while True:
+        forks.append(world.fork())
+        if world.step() < 0:
+            break
+        world._check()
+        assert not any(world.venue(0).audit().values())
+    for fork in forks:
+        fork.run()
+        assert fork.state_hash() == world.state_hash()
