@@ -12,8 +12,8 @@ from ordercascade.core.dislocation import schedule_collateral
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
 from ordercascade.duties import CollateralSource
-from ordercascade.enums import HolderKind, PostReason, PriceSource, Side, StepKind
-from property.test_stages import BRACKETS, USERS, act, whole
+from ordercascade.enums import HolderKind, PostReason, StepKind
+from property.test_stages import USERS, act, list_two, stock, whole
 from swarm.houses import houses
 from unit.worlds import rows
 
@@ -32,16 +32,7 @@ def backed_venue(name: str, rng: random.Random) -> tuple[World, Venue]:
     world = World(rng.randint(0, 99))
     world.add_venue(asset_count=4, **houses()[name])
     venue = world.venue(0)
-    for _ in range(2):
-        venue.add_market(
-            multiplier=10,
-            price_max=2_000,
-            size_max=5_000,
-            brackets=BRACKETS,
-            source=rng.choice((PriceSource.INDEX, PriceSource.LAST)),
-            index=1_000,
-            last=1_000,
-        )
+    list_two(venue, rng)
     for asset, terms in COINS.items():
         world.add_collateral(0, asset, **terms)
     for _ in range(USERS):
@@ -54,13 +45,7 @@ def backed_venue(name: str, rng: random.Random) -> tuple[World, Venue]:
         if rng.random() < 0.8:
             market, size = rng.randint(0, 1), rng.choice((-1, 1)) * rng.randint(1, 9)
             venue.open_position(account, market, size, size * 10_000)
-    for market in range(2):
-        for at in range(1, 6):
-            venue.seed_level(market, Side.BID, 1_000 - 20 * at, rng.randint(1, 8))
-            venue.seed_level(market, Side.ASK, 1_000 + 20 * at, rng.randint(1, 8))
-    amount = rng.choice((0, 500, 20_000))
-    for market in range(len({venue.fund_of(0), venue.fund_of(1)})):
-        venue.fund_deposit(0, amount, market=market)
+    stock(venue, rng)
     world.start()
     return world, venue
 

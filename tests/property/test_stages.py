@@ -18,11 +18,8 @@ OPS = int(os.environ.get("ORDERCASCADE_PROOF_OPS", "1500"))
 USERS = 12
 
 
-def venue_of(name: str, rng: random.Random) -> tuple[World, Venue]:
-    """Two markets, users with cross and isolated money, some positions, books of outsiders."""
-    world = World(rng.randint(0, 99))
-    world.add_venue(**houses()[name])
-    venue = world.venue(0)
+def list_two(venue: Venue, rng: random.Random) -> None:
+    """List two markets at 1,000 that are marked by the outside or by their own book."""
     for _ in range(2):
         venue.add_market(
             multiplier=10,
@@ -33,12 +30,10 @@ def venue_of(name: str, rng: random.Random) -> tuple[World, Venue]:
             index=1_000,
             last=1_000,
         )
-    for _ in range(USERS):
-        account = venue.open_account()
-        venue.deposit(account, 0, rng.randint(1_000, 30_000))
-        if rng.random() < 0.6:
-            market, size = rng.randint(0, 1), rng.choice((-1, 1)) * rng.randint(1, 12)
-            venue.open_position(account, market, size, size * 10_000)
+
+
+def stock(venue: Venue, rng: random.Random) -> None:
+    """Rest five levels a side of both markets, and pay into the funds."""
     for market in range(2):
         for at in range(1, 6):
             venue.seed_level(market, Side.BID, 1_000 - 20 * at, rng.randint(1, 8))
@@ -46,6 +41,21 @@ def venue_of(name: str, rng: random.Random) -> tuple[World, Venue]:
     amount = rng.choice((0, 500, 20_000))
     for market in range(len({venue.fund_of(0), venue.fund_of(1)})):
         venue.fund_deposit(0, amount, market=market)
+
+
+def venue_of(name: str, rng: random.Random) -> tuple[World, Venue]:
+    """Two markets, users with cross and isolated money, some positions, books of outsiders."""
+    world = World(rng.randint(0, 99))
+    world.add_venue(**houses()[name])
+    venue = world.venue(0)
+    list_two(venue, rng)
+    for _ in range(USERS):
+        account = venue.open_account()
+        venue.deposit(account, 0, rng.randint(1_000, 30_000))
+        if rng.random() < 0.6:
+            market, size = rng.randint(0, 1), rng.choice((-1, 1)) * rng.randint(1, 12)
+            venue.open_position(account, market, size, size * 10_000)
+    stock(venue, rng)
     world.start()
     return world, venue
 
