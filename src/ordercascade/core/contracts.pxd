@@ -33,6 +33,17 @@ cdef inline Cash value_in(int32_t kind, int64_t terms, Lot size, Tick price) noe
     return top / price - (top % price < 0)
 
 
+cdef inline Wide value_wide(int32_t kind, int64_t terms, Lot size, Tick price) noexcept nogil:
+    """value_in() in 128 bits, for prices beyond a market's range; price > 0 where inverse."""
+    cdef Wide top = <Wide>size * <Wide>terms
+    cdef Wide value
+    if kind == LINEAR:
+        return top * <Wide>price
+    top = -top
+    value = top / price
+    return value - 1 if top % price < 0 else value
+
+
 cdef inline Cash cost_in(int32_t kind, int64_t terms, Lot size, Tick price) noexcept nogil:
     """What a trade adds to the cost of whoever takes so many signed lots; the other side adds its
     negative. Inverse: a buyer subtracts floor(K n / p)."""

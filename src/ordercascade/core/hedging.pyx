@@ -6,7 +6,7 @@ spec/MARGIN.md §3 (hedge mode cross, [BN1]), §6 (OKX nets pairs first, [OK2, O
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.book cimport Book, Order, book_cancel, book_find, book_open
 from ordercascade.core.check cimport oc_check
-from ordercascade.core.contracts cimport LINEAR
+from ordercascade.core.contracts cimport LINEAR, value_wide
 from ordercascade.core.ledger cimport (
     Ledger, Position, ledger_add_account, ledger_flat, ledger_leg, ledger_twin,
 )
@@ -56,20 +56,10 @@ cdef int32_t pair_of(const State* s, int32_t position) noexcept nogil:
     return other
 
 
-cdef inline Wide _worth(const Pair* of, Lot size, Tick price) noexcept nogil:
-    """value_of() in 128 bits, for prices beyond the market's range."""
-    cdef Wide top = <Wide>size * <Wide>of.m.multiplier
-    cdef Wide value
-    if of.m.kind == LINEAR:
-        return top * <Wide>price
-    value = -top / price
-    return value - 1 if -top % price < 0 else value
-
-
 cdef Wide _slack(const Pair* of, Tick price) noexcept nogil:
     """Equity less maintenance at a price, each leg's maintenance on its own value."""
-    cdef Wide gained = _worth(of, of.bought, price)
-    cdef Wide owed = _worth(of, -of.sold, price)
+    cdef Wide gained = value_wide(of.m.kind, of.m.multiplier, of.bought, price)
+    cdef Wide owed = value_wide(of.m.kind, of.m.multiplier, -of.sold, price)
     return of.base + gained + owed - (
         maintenance_wide(of.rows, of.count, gained if gained > 0 else -gained)
         + maintenance_wide(of.rows, of.count, owed if owed > 0 else -owed))

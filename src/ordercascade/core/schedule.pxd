@@ -6,7 +6,7 @@
 # it. Both are straight within a row, so each crossing is one division; rows are found by their
 # edges' slack. Brackets and their amounts are those of core.margin.
 from libc.stdint cimport int32_t, int64_t
-from ordercascade.core.contracts cimport LINEAR
+from ordercascade.core.contracts cimport LINEAR, value_wide
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.units cimport (
@@ -154,13 +154,7 @@ cdef inline int value_sign(const Plan* p, Lot size) noexcept nogil:
 
 cdef inline Wide value_at(const Plan* p, Lot size, Tick price) noexcept nogil:
     """Signed value: size * price * m; inverse: floor(-K size / price). SEMANTICS §1."""
-    cdef Wide top = <Wide>size * <Wide>p.multiplier
-    cdef Wide value
-    if p.contract == LINEAR:
-        return top * <Wide>price
-    top = -top
-    value = top / price
-    return value - 1 if top % price < 0 else value
+    return value_wide(p.contract, p.multiplier, size, price)
 
 
 cdef inline Cash fee_at_bankruptcy(const Plan* p, const Claim* c) noexcept nogil:
