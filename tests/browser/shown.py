@@ -8,16 +8,23 @@ from pathlib import Path
 from typing import Any
 
 WAIT_MS = 60_000
-READY = """() => { const w = window.jupyterapp?.shell?.currentWidget;
-  return !!(w?.context?.isReady && w.sessionContext?.session?.kernel?.status === 'idle'); }"""
+# A cell that shows a widget before the page knows of widgets stays empty.
+READY = """() => { const app = window.jupyterapp, w = app?.shell?.currentWidget;
+  return !!(w?.context?.isReady && w.sessionContext?.session?.kernel?.status === 'idle'
+    && app.isPluginActivated('@jupyter-widgets/jupyterlab-manager:plugin')); }"""
 # bqplot lays out twice, first at a size of its own: wait until two looks agree.
 STILL = """() => { const all = [...document.querySelectorAll('.oc-depth svg')];
   const now = all.map(e => JSON.stringify(e.getBoundingClientRect())).join();
   const same = now && window.__oc === now; window.__oc = now; return same; }"""
 PATHS = """es => es.map(e => e.getAttribute('d'))"""
 CURVES = ".oc-depth svg path.line, .oc-depth svg path.area"
-# What a server of its own says about itself, not about the stepper.
-BENIGN = re.compile(r"ERR_NAME_NOT_RESOLVED|ERR_INTERNET_DISCONNECTED|favicon|source map", re.I)
+# What a server says about itself, not about the stepper. A JupyterLab asks its own interface after
+# files, sessions and kernels that may be gone or not there yet; nothing of the stepper lies there.
+BENIGN = re.compile(
+    r"ERR_NAME_NOT_RESOLVED|ERR_INTERNET_DISCONNECTED|favicon|source map"
+    r"|status of 404 .*\(https?://[^/]+(/lab)?/api/",
+    re.I,
+)
 
 
 class Shown:
@@ -26,7 +33,7 @@ class Shown:
     def __init__(self, page: Any, surface: str, base: str) -> None:
         self.page, self.surface, self.base = page, surface, base
         self.said: list[tuple[str, str]] = []
-        page.on("console", lambda m: self.said.append((m.type, m.text)))
+        page.on("console", lambda m: self.said.append((m.type, f"{m.text} ({m.location['url']})")))
         page.on("pageerror", lambda e: self.said.append(("pageerror", str(e))))
 
     def open(self, name: str, theme: str = "light") -> Shown:
