@@ -54,7 +54,7 @@ def ramp(world: World, *, speed: int, seconds: int) -> None:
 
 def test_a_twap_is_the_exact_mean_of_what_stood() -> None:
     """100,000 until 4 s, 100,300 until 6 s, 99,000 from there; window 10 s."""
-    world, _venue = fed(kind=FeedKind.TWAP, window_ns=10 * SECOND, heartbeat_ns=1)
+    world, _venue = fed(kind=FeedKind.TWAP, window_ns=10 * SECOND, heartbeat_ns=SECOND)
     for time, price in ((4, 100_300), (6, 99_000)):
         world.schedule_index(time * SECOND, 0, 0, price)
     assert marks_of(world, 4, 6) == [100_000, 100_060]
@@ -125,7 +125,8 @@ def test_the_median_of_less_than_three_prices_is_the_own_one() -> None:
 
 
 def funding(*times: float, index: int = 100_000, **numbers: Any) -> list[int]:
-    world, _venue = fed(kind=FeedKind.FUNDING, heartbeat_ns=1, index=index, **numbers)
+    beat = SECOND // 250  # every time that is asked for is one
+    world, _venue = fed(kind=FeedKind.FUNDING, heartbeat_ns=beat, index=index, **numbers)
     return marks_of(world, *times)
 
 
@@ -220,7 +221,7 @@ def test_the_median_of_funding_moving_basis_and_last_takes_the_middle_one() -> N
 
 
 def test_a_feed_says_what_it_is_and_opens_once() -> None:
-    feed = Feed(FeedKind.MEDIAN3, PriceSource.MID, tau_ns=1, heartbeat_ns=1)
+    feed = Feed(FeedKind.MEDIAN3, PriceSource.MID, tau_ns=1, heartbeat_ns=SECOND)
     assert repr(feed) == "<Feed median3 of mid>"
     assert feed.opening(100, 0, 0, 0) == feed.opening(100, 0, 0, 0) == 100
     world = World()
@@ -253,6 +254,18 @@ def test_what_comes_and_goes_within_an_instant_leaves_no_trace() -> None:
     venue.set_index(0, 100_000)
     world.settle()
     assert marks_of(world, 6, 10, 15) == [100_000] * 3
+
+
+def test_a_settlement_at_a_later_time_lets_everything_before_it_happen_at_its_own() -> None:
+    """A price of 1 s is sent at 1 s and arrives at 4 s, not when somebody looks; so does the next."""
+    world, _venue = fed(latency_ns=3 * SECOND)
+    world.schedule_index(SECOND, 0, 0, 90_000)
+    world.schedule_index(2 * SECOND, 0, 0, 80_000)
+    world.settle(60 * SECOND)
+    seen = rows(world, "marks", "time_ns", "mark")
+    assert [row for row in seen if row[1] < 100_000] == [(4 * SECOND, 90_000), (5 * SECOND, 80_000)]
+    assert world.time_ns == 60 * SECOND
+    assert world.settle() == 0
 
 
 # ------------------------------------------------------------------ late, sparse, clamped

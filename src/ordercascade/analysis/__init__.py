@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         SquareRootImpact,
         tranche_factor,
     )
+    from ordercascade.analysis.lateness import GapRisk, gap_risk
     from ordercascade.analysis.maps import LiquidationMap, MarketMap, liquidation_map
     from ordercascade.analysis.realised import Generations, Tree, generations, tree
     from ordercascade.analysis.reproduction import Criticality, criticality
@@ -32,6 +33,7 @@ __all__ = [
     "Criticality",
     "Curve",
     "Forecast",
+    "GapRisk",
     "Generations",
     "Impact",
     "LinearImpact",
@@ -45,6 +47,7 @@ __all__ = [
     "ablation",
     "costs",
     "criticality",
+    "gap_risk",
     "generations",
     "liquidation_map",
     "monitors",
@@ -60,6 +63,7 @@ _HOMES = {
     "Criticality": "reproduction",
     "Curve": "density",
     "Forecast": "forecast",
+    "GapRisk": "lateness",
     "Generations": "realised",
     "Impact": "impact",
     "LinearImpact": "impact",
@@ -73,6 +77,7 @@ _HOMES = {
     "ablation": "compared",
     "costs": "bill",
     "criticality": "reproduction",
+    "gap_risk": "lateness",
     "generations": "realised",
     "liquidation_map": "maps",
     "monitors": "gauges",

@@ -55,7 +55,7 @@ cdef class World:
     cdef int _round(self) except -1 nogil
     cdef int _bounds(self) except -1 nogil
     cdef int _instant(self, TimeNs time_ns) except -1 nogil
-    cdef TimeNs _next(self) noexcept nogil
+    cdef TimeNs _next(self, bint here) noexcept nogil
     cdef int64_t _go(self, int64_t most, bint here) except -1
     cdef int64_t _int(self, str field, value, int64_t low, int64_t high) except? -1
     cdef TimeNs _time(self, value) except -1

@@ -29,7 +29,7 @@ from ordercascade.core.turns cimport (
     turns_retry, turns_round, turns_rows,
 )
 from ordercascade.core.undo cimport journal_of, tape_back, tape_mark, venue_back
-from ordercascade.core.units cimport TimeNs
+from ordercascade.core.units cimport TimeNs, larger
 from ordercascade.core.venue cimport Venue
 
 from ordercascade.checks import member, once, side_of, whole
@@ -250,7 +250,7 @@ cdef class World:
         return self._go(most, False)
 
     def settle(self, time_ns=None):
-        """Run one settlement now, or at a later time; how many steps were written."""
+        """Run a settlement now, or later and what is planned before; how many steps were written."""
         self._ready()
         if self.phase != QUIET:
             raise InputError("call", "inside a settlement", "must wait until it is over")
@@ -358,16 +358,16 @@ cdef class World:
 
     cdef int _piece(self, bint here) except -1 nogil:
         """Do one thing (1), or find that nothing is left (0)."""
-        cdef TimeNs at = self.asked
+        cdef TimeNs at
         if self.phase == QUIET:
-            if at == NIL:
-                at = NIL if here else self._next()
+            at = self._next(here)
             if at == NIL:
                 return 0
             if at > NS_LAST:
                 return _too_late(self)
             self._begun()
-            self.asked = NIL
+            if at == self.asked:
+                self.asked = NIL
             self._instant(at)
         elif self.phase == AGENDA:
             self._perform()
@@ -391,17 +391,17 @@ cdef class World:
                 self._save()
         return 1
 
-    cdef TimeNs _next(self) noexcept nogil:
-        """The next instant: the start, the agenda's first, or the end of a cooldown; or NIL."""
-        cdef TimeNs at
+    cdef TimeNs _next(self, bint here) noexcept nogil:
+        """The start, the agenda's first, the end of a wait, what is asked (`here`: last); or NIL."""
+        cdef TimeNs at = self.asked
+        if at == NIL and here:
+            return NIL
         if not self.opened:
             return self.now
-        at = turns_retry(self.members, self.venue_count)
+        at = sooner(at, turns_retry(self.members, self.venue_count))
         if self.agenda_count > 0:
             at = sooner(at, self.agenda[0].time_ns)
-        if at != NIL and at < self.now:
-            at = self.now
-        return at
+        return NIL if at == NIL else larger(at, self.now)
 
     cdef int _instant(self, TimeNs time_ns) except -1 nogil:
         """A settlement begins."""
@@ -593,7 +593,7 @@ cdef class World:
         self._idle()
         if self.bounded:
             return Stop.STEP_BOUND
-        if self.phase != QUIET or not self.opened or self._next() != NIL:
+        if self.phase != QUIET or not self.opened or self._next(False) != NIL:
             return Stop.RUNNING
         if self.bound:
             return Stop.ROUND_BOUND
