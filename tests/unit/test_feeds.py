@@ -257,7 +257,7 @@ def test_what_comes_and_goes_within_an_instant_leaves_no_trace() -> None:
 
 
 def test_a_settlement_at_a_later_time_lets_everything_before_it_happen_at_its_own() -> None:
-    """A price of 1 s is sent at 1 s and arrives at 4 s, not when somebody looks; so does the next."""
+    """A price of 1 s is sent at 1 s and arrives at 4 s, not when somebody looks."""
     world, _venue = fed(latency_ns=3 * SECOND)
     world.schedule_index(SECOND, 0, 0, 90_000)
     world.schedule_index(2 * SECOND, 0, 0, 80_000)

@@ -28,7 +28,7 @@ def test_the_numbers_of_the_page_come_out() -> None:
 
 
 def test_a_jump_matters_where_diffusion_does_not() -> None:
-    """50 falls of 5 % a year: one within 12 s has probability 50 * 12 / 31,536,000, and loses 4.5 %."""
+    """50 falls of 5 % a year: one within 12 s is 50 * 12 / 31,536,000 likely and loses 4.5 %."""
     risk = gap_risk(0.8, 12, 0.005, jump=-0.05, jumps_per_year=50)
     assert risk.breach == pytest.approx(50 * 12 / (365 * 86_400), rel=1e-3)
     assert risk.shortfall == pytest.approx(risk.breach * 0.045, rel=1e-3)
