@@ -47,6 +47,8 @@ class Economy:
     """One seed's world and the operations on it; `step()` does one and checks."""
 
     fund_unit = 1
+    extra_assets = 0  # beside those that markets settle in
+    settling = SETTLING
 
     def __init__(self, seed: int) -> None:
         self.draw = draw = random.Random(seed)
@@ -57,15 +59,18 @@ class Economy:
         self.world = World(seed)
         self._raise(draw)
         self.asset_count = len(set(self.assets))
-        self.paid_in = [0] * self.asset_count
+        self.paid_in = [0] * (self.asset_count + self.extra_assets)
         self._open(draw)
         self.world.start()
-        self.mirror = Mirror(self.world, self.terms)
-        assert self.mirror.paid_in == self.paid_in
+        self.mirror = self._reflect()
+        assert self.mirror.paid_in == self.paid_in, (self.mirror.paid_in, self.paid_in)
         self.parked: tuple[World, str] | None = None
         self.check()
 
     # The opening.
+
+    def _reflect(self) -> Mirror:
+        return Mirror(self.world, self.terms)
 
     def _raise(self, draw: random.Random) -> None:
         """Add the venue with its markets."""
@@ -156,9 +161,9 @@ class Economy:
         self.counts[kind] += 1
         getattr(self, kind)()
         self.check()
-        if kind in SETTLING:  # Planned transfers happen there: only the tape says if.
+        if kind in self.settling:  # Planned transfers happen there: only the tape says if.
             self.paid_in = list(self.mirror.paid_in)
-        assert self.mirror.paid_in == self.paid_in
+        assert self.mirror.paid_in == self.paid_in, (self.mirror.paid_in, self.paid_in)
 
     def check(self) -> None:
         """0 units off, and every holder owns what the transfers say. Cheap enough for always."""

@@ -24,10 +24,11 @@ CLEARING, SCOPE = int(HolderKind.CLEARING), int(HolderKind.SCOPE)
 
 
 class Terms(NamedTuple):
-    """A contract: m, or K of an inverse one."""
+    """A contract: m, or K of an inverse one; or a spot book, where nobody has positions."""
 
     multiplier: int
     inverse: bool = False
+    spot: bool = False
 
     def worth(self, lots: int, price: int) -> int:
         if self.inverse:
@@ -108,7 +109,7 @@ class Mirror:
         marks = self.venue.marks()
         if marks != self.marks:
             self._move_marks(marks)
-        found = self.venue._equities()
+        found = self.bare(self.venue._equities())
         if found != self.equity:
             both = enumerate(zip(found, self.equity, strict=True))
             off = {holder: pair for holder, pair in both if pair[0] != pair[1]}
@@ -120,9 +121,13 @@ class Mirror:
             sums[self.assets[holder]] += found[holder]
         assert sums == self.paid_in, f"sum of equities {sums}, paid in {self.paid_in}"
 
+    def bare(self, equities: list[int]) -> list[int]:
+        """Return equities without what other assets add to them: nothing here."""
+        return equities
+
     def _floored(self) -> list[int]:
         """What all positions of each asset are worth: 0, or what flooring took off."""
-        sums = [0] * (max(self.asset_of) + 1)
+        sums = [0] * (max(self.assets) + 1)
         for market, held in enumerate(self.held):
             terms = self.terms[market]
             worth = sum(terms.worth(lots, self.marks[market]) for lots in held.values())
@@ -159,7 +164,7 @@ class Mirror:
 
     def _fill(self, row: tuple[int, ...], disposing: int) -> None:
         _, _, market, price, size, side, maker, taker = row[:8]
-        if maker == taker:
+        if maker == taker or self.terms[market].spot:  # Postings say what a sale of coins brings.
             return
         lots = -size if side else size
         # Who sells what it took over has no account.

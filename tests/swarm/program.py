@@ -34,6 +34,7 @@ TARGETS = {
     "venue": Target("World and Venue against their twins", 200, 1),
     "conserve": Target("money and transfers after every step", 1_000, 0),
     "presets": Target("the same under the rules of every preset in turn", 1_000, 0),
+    "guarded": Target("the same behind every safeguard at once", 1_000, 0),
 }
 
 A_ROUND = sum(600 * target.share for target in TARGETS.values())  # operations of the mix
