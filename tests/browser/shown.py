@@ -26,7 +26,7 @@ class Shown:
     def __init__(self, page: Any, surface: str, base: str) -> None:
         self.page, self.surface, self.base = page, surface, base
         self.said: list[tuple[str, str]] = []
-        page.on("console", lambda m: self.said.append((m.type, m.text)))
+        page.on("console", lambda m: self.said.append((m.type, f"{m.text} ({m.location['url']})")))
         page.on("pageerror", lambda e: self.said.append(("pageerror", str(e))))
 
     def open(self, name: str, theme: str = "light") -> Shown:
