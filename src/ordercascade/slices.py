@@ -109,10 +109,14 @@ def tranche_factor(count: int, *, permanent: float, recovery: float) -> float:
 
 
 def parts(shares: Sequence[float]) -> list[int]:
-    """Return a plan as parts of what is held then, in 10^-9: the table of `Slices`."""
+    """Return a plan as parts of what is held then, in 10^-9: the table of `Slices`.
+
+    Rounded up: lots are rounded down, so a third of 60 would be 19 with 0.333333333 of them.
+    """
     left, found = 1.0, []
     for share in shares:
-        found.append(max(0, min(PPB, round(share / left * PPB))) if left > 1e-12 else PPB)
+        part = math.ceil(share / left * PPB - 1e-3) if left > 1e-12 else PPB
+        found.append(max(0, min(PPB, part)))
         left -= share
     if found:
         found[-1] = PPB

@@ -31,6 +31,14 @@ SAID = {
     "04": ["fills: [(100, 10), (99, 15)]", "compiled: Small proceeds", "the same answer: True"],
     "06": ["forecast 1.96, in the engine 1.96", "step 0: shock", "76% of the longs are drawn"],
     "07": ["8 crowds under each of", "change against all at once"],
+    "08": [
+        "the turnstile spares 474 accounts",
+        "the same run: True",
+        "refused: Hasty.judge: ZeroDivisionError",
+        "as it was before the step: True",
+        "the end is the same: True",
+        "the same tape: True",
+    ],
 }
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

@@ -1,10 +1,14 @@
 # A user's own mechanisms, compiled against the shipped .pxd files: the second door.
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 from ordercascade.core.digest cimport Digest
-from ordercascade.core.mechanism cimport CircuitBreaker, Oracle, Surcharge
-from ordercascade.core.records cimport Crowd, HOLD, MarketView, Verdict
-from ordercascade.core.units cimport Ppm, Tick, TimeNs
+from ordercascade.core.mechanism cimport (
+    Backstop, CircuitBreaker, LiquidationPolicy, Oracle, Surcharge,
+)
+from ordercascade.core.records cimport (
+    AtRisk, Candidate, Crowd, HOLD, Intent, MarketView, Verdict,
+)
+from ordercascade.core.units cimport Lot, Ppm, Tick, TimeNs, absolute, div_floor, larger, smaller
 
 
 cdef class Last(Oracle):
@@ -31,6 +35,41 @@ cdef class More(Surcharge):
     cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
                    TimeNs time_ns) except -1 nogil:
         return 10_000 if view.mark < 99 else 0
+
+
+cdef class Always(Surcharge):
+    """Two per cent more of margin, always."""
+
+    cdef Ppm addon(self, int32_t market, const MarketView* view, const Crowd* crowd,
+                   TimeNs time_ns) except -1 nogil:
+        return 20_000
+
+
+cdef class Fifths(LiquidationPolicy):
+    """A fifth of what is held, at least a lot; the next one a second later."""
+
+    cdef int plan(self, const AtRisk* rows, int64_t count, Intent* out) except -1 nogil:
+        cdef int64_t i
+        for i in range(count):
+            out[i].scope = rows[i].scope
+            out[i].market = rows[i].market
+            out[i].lots = larger(1, div_floor(absolute(rows[i].size), 5))
+            out[i].limit = rows[i].bankruptcy_limit
+            out[i].at_market = True
+            out[i].cooldown_ns = 1_000_000_000
+        return 0
+
+
+cdef class Eldest(Backstop):
+    """Whoever opened first is deleveraged first; who is outside comes last anyway."""
+
+    cdef int deal(self, Candidate* rows, int64_t count, Lot lots) except -1 nogil:
+        cdef int64_t i
+        for i in range(count):
+            rows[i].rank = i
+            rows[i].taken = smaller(lots, rows[i].lots)
+            lots -= rows[i].taken
+        return 0
 
 
 cdef class Words(CircuitBreaker):

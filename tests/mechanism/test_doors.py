@@ -13,10 +13,12 @@ import pytest
 
 import ordercascade
 from mechanism.contract import check, t2, tape
+from mechanism.room import Tables, room, tables
 from ordercascade.core.mechanism import Backstop, LiquidationPolicy
 from ordercascade.core.world import World
-from ordercascade.enums import BreakerAction, NoteKind, Side
+from ordercascade.enums import AdlRule, BreakerAction, NoteKind, Side
 from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.mechanisms.closing import Deleverage, Tranche
 from ordercascade.mechanisms.plugins import (
     Nearby,
     PluginBackstop,
@@ -115,6 +117,33 @@ def test_a_policy_and_a_backstop_are_the_same_through_two_doors() -> None:
 SECOND = 10**9
 
 
+class Fifths(Plain):
+    def plan(self, rows: Sequence[Risk]) -> list[tuple[int, int | None, int]]:
+        return [(max(1, abs(row.size) // 5), None, SECOND) for row in rows]
+
+
+def test_a_policy_and_a_backstop_are_the_same_through_all_three_doors(example: Any) -> None:
+    """A fifth an order, and who opened first is deleveraged first, behind a band of 3 %."""
+    numbers: dict[str, Any] = {"fraction_ppm": 200_000, "cooldown_ns": SECOND}
+
+    def doors(policy: Any, backstop: Any) -> Tables:
+        return check(
+            lambda: {
+                "policy": policy(),
+                "backstop": backstop(),
+                "breakers": [Breaker(band_ppm=30_000)],
+            },
+            room,
+            tables,
+        )
+
+    first = doors(lambda: Tranche(**numbers), lambda: Deleverage(AdlRule.SCOPE_ID))
+    assert first == doors(example.Fifths, example.Eldest)
+    assert first == doors(lambda: PluginPolicy(Fifths()), lambda: PluginBackstop(ById()))
+    assert len(first["adl"]) >= 5
+    assert [row[2] for row in first["liquidations"]][:3] == [2, 4, 6]
+
+
 class More(Plain):
     def addon(self, market: int, view: View, nearby: Nearby, time_ns: int) -> int:
         return 10_000 * (view.mark < 99)
@@ -139,8 +168,8 @@ def test_a_surcharge_is_the_same_through_the_doors(example: Any) -> None:
     assert (0, NoteKind.RATE, 10_000, 0) in [(0, *row[1:]) for row in second["notes"]]
 
 
-def test_built_in_surcharges_keep_the_contract_and_their_formula() -> None:
-    """A margin whose floor is 7 %, by the built-in and by hand; all of them together; and the
+def test_built_in_surcharges_keep_the_contract_and_their_formula(example: Any) -> None:
+    """A margin whose floor is 7 %, through all three doors; all of them together; and the
     buffer's formula in Python, where the built-in looks as often (in two instants, once each)."""
 
     class Floor(Plain):
@@ -151,6 +180,7 @@ def test_built_in_surcharges_keep_the_contract_and_their_formula() -> None:
     floor = numbers | {"cap_ppm": 70_000, "floor_ppm": 70_000}
     first = check(lambda: {"surcharges": [VolatilityMargin(**floor)]})
     assert first == check(lambda: {"surcharges": [PluginSurcharge(Floor())]})
+    assert first == check(lambda: {"surcharges": [example.Always()]})
     assert first["notes"][0][1:] == (NoteKind.RATE, 20_000, 0)
     moving = {"sample_ns": SECOND // 4}
     fee = {"base_ppm": 0, "slope_ppm": 900, "cap_ppm": 5_000, "reference_ppb": 10**7}

@@ -64,6 +64,13 @@ def test_a_twap_is_the_exact_mean_of_what_stood() -> None:
     assert marks_of(world, 16, 50) == [99_000, 99_000]
 
 
+def test_a_twap_is_rounded_once() -> None:
+    """A quarter of the window at 100,001, the rest at 100,000: 100,000.25 is nearer to that."""
+    world, _venue = fed(kind=FeedKind.TWAP, window_ns=4 * SECOND, heartbeat_ns=1)
+    world.schedule_index(8 * SECOND, 0, 0, 100_001)
+    assert marks_of(world, 8, 9, 9.9, 10) == [100_000, 100_000, 100_000, 100_001]
+
+
 def test_a_twap_lags_a_linear_move_by_half_its_window_times_the_speed() -> None:
     """v W / 2 (§7). The ramp is a staircase here: half a step of 10 more."""
     world, _venue = fed(kind=FeedKind.TWAP, window_ns=20 * SECOND, heartbeat_ns=SECOND)

@@ -95,7 +95,7 @@ def test_the_tranche_factor_and_what_restores_a_margin() -> None:
 
 
 def test_a_table_is_of_what_is_held_then_and_ends_with_all() -> None:
-    assert parts(equal(4)) == [250_000_000, 333_333_333, 500_000_000, 10**9]
+    assert parts(equal(4)) == [250_000_000, 333_333_334, 500_000_000, 10**9]
     assert parts([0.5, 0.5, 0.0])[-1] == 10**9
     assert parts([]) == []
     for count in (0, 1001):
@@ -126,7 +126,13 @@ def sold(policy: Slices, *, bids: dict[int, int], money: int = 40_000) -> list[t
 def test_equal_slices_are_equal_and_apart_in_time() -> None:
     policy = Slices(parts(equal(5)), cooldown_ns=7)
     asked = sold(policy, bids={99: 1, 60: 1_000}, money=420_000)
-    assert asked == [(100, 20), (80, 20), (60, 19), (41, 20), (21, 21)]
+    assert asked == [(100, 20), (80, 20), (60, 20), (40, 20), (20, 20)]
+    for lots, count in ((7 * 60, 7), (999_999, 3), (12 * 11, 12)):
+        held, sizes = lots, []
+        for part in parts(equal(count)):
+            sizes.append(held * part // 10**9)
+            held -= sizes[-1]
+        assert sizes == [lots // count] * count
 
 
 def test_a_planned_sale_restores_the_margin_that_was_asked_for() -> None:

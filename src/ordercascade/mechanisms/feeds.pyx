@@ -6,7 +6,8 @@ A feed goes through four stages each time it is asked, which is once a round (or
    What comes and goes within one instant has no duration and leaves no trace in a mean.
 2. *Compute* the raw price, in ticks: SPOT: the own price (last or mid) or the index.
    TWAP: mean over `window_ns` of the own price; a linear move of v a second leads it by v W / 2.
-   EMA: index + EMA(own - index), EMA' = (held - EMA) / tau; it lags a linear move by v tau.
+   EMA: index + EMA(own - index), EMA' = (held - EMA) / tau, to the nearest half tick; it lags a
+   linear move by v tau.
    MEDIAN3: the median of that, of the book's own median (bid, ask, last) and of the index.
    FUNDING: index (1 + funding rate * time to the next payment / interval), to the half tick below.
    BASIS3: the median of that, of index + EMA(own - index) and of the last trade.
@@ -40,7 +41,7 @@ from ordercascade.core.units cimport (
     PPM, Ppm, Tick, TimeNs, Wide, absolute, div_floor, larger, smaller,
 )
 from ordercascade.mechanisms.window cimport (
-    window_copy, window_digest, window_mean, window_see, window_still,
+    window_area, window_copy, window_digest, window_see, window_still,
 )
 
 from ordercascade.checks import SPAN_NS_MAX, member, whole
@@ -155,9 +156,15 @@ cdef class Feed(Oracle):
         cdef Tick own2 = _own2(self.source, view)
         cdef Tick book2, mark
         cdef Ppm weight = PPM if view.index == 0 else self.own_weight_ppm
+        cdef Wide area, outside
         if self.opened and self.kind == TWAP:
-            own2 = window_mean(&self.window, time_ns, self.window_ns)
-        elif self.kind == FUNDING and view.index > 0:
+            # The mean is not rounded by itself: to half a tick and then to a tick is a bias.
+            area = window_area(&self.window, time_ns, self.window_ns)
+            outside = <Wide>(PPM - weight) * (2 * view.index) + PPM
+            mark = div_floor(weight * area + outside * self.window_ns,
+                             2 * <Wide>PPM * self.window_ns)
+            return smaller(larger(mark, 1), self.price_max)
+        if self.kind == FUNDING and view.index > 0:
             own2 = self.funded2(view, basis_ns)
         elif EMA <= self.kind <= BASIS3:
             if self.opened:

@@ -48,8 +48,8 @@ cdef inline int window_see(Window* w, int64_t value, TimeNs time_ns,
     return 0
 
 
-cdef inline int64_t window_mean(const Window* w, TimeNs time_ns, TimeNs span_ns) noexcept nogil:
-    """The time-weighted mean over the span before `time_ns`, to the nearest integer, halves up."""
+cdef inline Wide window_area(const Window* w, TimeNs time_ns, TimeNs span_ns) noexcept nogil:
+    """The sum of value * time over the span before `time_ns`: the mean times the span, exact."""
     cdef TimeNs start = time_ns - span_ns
     cdef int64_t i = w.first
     cdef const Seen* last = &w.seen[w.count - 1]
@@ -57,8 +57,12 @@ cdef inline int64_t window_mean(const Window* w, TimeNs time_ns, TimeNs span_ns)
     while i + 1 < w.count and w.seen[i + 1].time_ns <= start:
         i += 1
     # Of the value that stands at the start (the first one also before it was seen).
-    area -= w.seen[i].area + <Wide>w.seen[i].value * (start - w.seen[i].time_ns)
-    return div_floor(2 * area + span_ns, 2 * <Wide>span_ns)
+    return area - w.seen[i].area - <Wide>w.seen[i].value * (start - w.seen[i].time_ns)
+
+
+cdef inline int64_t window_mean(const Window* w, TimeNs time_ns, TimeNs span_ns) noexcept nogil:
+    """The time-weighted mean over the span before `time_ns`, to the nearest integer, halves up."""
+    return div_floor(2 * window_area(w, time_ns, span_ns) + span_ns, 2 * <Wide>span_ns)
 
 
 cdef inline bint window_still(const Window* w, TimeNs time_ns, TimeNs span_ns) noexcept nogil:
