@@ -23,13 +23,14 @@ from ordercascade.replay.halts import check_halts
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
 from ordercascade.replay.rounds import check_time, settlements_of
+from ordercascade.replay.slicing import check_table
 from ordercascade.replay.structure import check_structure
 from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
 UNEXPLAINED = (
-    *("breakers", "slices", "collaterals", "surcharges", "interest"),
+    *("breakers", "collaterals", "surcharges", "interest"),
     *("portfolio", "plugins"),
 )
 ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
@@ -149,6 +150,8 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
                          len(tape))  # fmt: skip
         return
     unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
+    if any("slices" in v and terms[int(v["id"])].slicing is None for v in tape.meta["venues"]):
+        unexplained.append("slices without their numbers")
     if not unexplained:
         _play(tape, terms, findings)
         return
@@ -184,6 +187,8 @@ def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> No
     settlements = settlements_of(tape.tables, scripted=bool(tape.meta["scenario"]))
     check_time(tape.tables, settlements, terms, findings)
     player = Player(tape.tables, terms, settlements, findings)
+    for stage in player.stages:
+        check_table(stage)
     player.play()
     kinds = tape.steps["kind"]
     if tape.meta["stop"] in ENDED and (

@@ -36,6 +36,8 @@ from ordercascade.replay.rows import Liquidation, Order, Posting, Step
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.sizes import Plan as Planned
 from ordercascade.replay.sizes import limit_of, lots_of, unsized
+from ordercascade.replay.slicing import Leg as Sliced
+from ordercascade.replay.slicing import slice_of
 from ordercascade.replay.stage import Progress, Stage
 from ordercascade.replay.terms import PPM, Rules
 from ordercascade.replay.trades import Traded
@@ -112,6 +114,15 @@ def _check_plan(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
     limit = 0
     if rules.limit == LimitRule.BANKRUPTCY:
         limit = bankruptcy_price(held, order.market, marks, stage.plain)
+    if terms.slicing is not None:
+        sent = stage.liquidation(order.scope).planned
+        planned = Sliced(held, order.market, marks, sent, turn.plan_depths)
+        asked = slice_of(stage, terms.slicing, planned)
+        findings.rows["slices"] += 1
+        findings.same("slices", "liquidations", row, market=(leg, order.market),
+                      limit_price=(0, order.limit_price),
+                      lots_asked=(min(asked, order.lots_before), order.lots_asked))  # fmt: skip
+        return
     asked = abs(size)
     value = abs(stage.plain[order.market].worth(size, marks[order.market]))
     later = rules.then_all and stage.liquidation(order.scope).planned
@@ -207,6 +218,8 @@ def _check_tranche(
     wait = 0 if rules is None else rules.cooldown_ns
     if rules is not None and terms.sizes is not None:
         wait = terms.sizes.cooldown_ns
+    if rules is not None and terms.slicing is not None:
+        wait = terms.slicing.cooldown_ns
     if wait and partial:
         progress.cooldown = step.time_ns + wait
 
@@ -274,7 +287,7 @@ def check_sent(
     first = stage.findings.step
     kind = sent.type
     if rules is not None:
-        limited = rules.limit == LimitRule.BANKRUPTCY
+        limited = rules.limit == LimitRule.BANKRUPTCY and stage.terms.slicing is None
         if stage.terms.sizes is not None:
             limited = sent.type == OrderType.LIMIT if order.limit_price == 0 else True
         kind = int(OrderType.LIMIT if limited else OrderType.MARKET)

@@ -24,6 +24,7 @@ CHECKS = {
     "marks": "a row where last, index or mark changed, and only there; the mark's formula",
     "scopes": "equity, maintenance, initial margin and ratio of each recorded scope",
     "liquidations": "who, which leg, how many lots, at which limit, tranche and equities",
+    "slices": "the tables of planned slices by their formulas, and the lots of each slice",
     "outcomes": "what the loss table decides; the shortfall and the sum of its parts",
     "waterfalls": "a flat scope's deficit or residual, and who pays",
     "adl": "lots, costs, ranks and counterparties of each deleveraging",

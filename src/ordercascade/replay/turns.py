@@ -26,6 +26,7 @@ from ordercascade.replay.margins import Held, equity_of, healthy
 from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import Settlement
 from ordercascade.replay.rows import Liquidation, Step
+from ordercascade.replay.slicing import depths_of
 from ordercascade.replay.stage import Stage
 from ordercascade.replay.terms import PPM, Rules
 from ordercascade.tables import OUTSIDE_KINDS
@@ -73,6 +74,7 @@ class Turn:
         self.taken_over = -1  # the scope that the table said is taken over
         self.plan_best: list[tuple[int, int]] = []  # best prices when the queue was planned
         self.plan_rests: list[tuple[int, int]] = []  # lots of both sides, for `most_liquid`
+        self.plan_depths: list[tuple[int, int]] = []  # near the middle of each book
         self.plan_time = 0
         self.ended: set[int] = set()  # scopes whose table has ended a liquidation in this round
         self.sales: list[tuple[int, int, int]] = []  # of a window: time, market, lots
@@ -156,6 +158,7 @@ class Turn:
         if self.rules is not None and self.rules.leg == LegRule.MOST_LIQUID:
             sides = [market.book.sizes for market in self.stage.markets]
             self.plan_rests = [(sum(b.values()), sum(a.values())) for b, a in sides]
+        self.plan_depths = depths_of(self.stage, self.plan_marks)
         self.plan_time = step.time_ns
         self.ended.clear()
 
