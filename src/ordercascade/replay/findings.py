@@ -36,6 +36,8 @@ CHECKS = {
     "calls": "who is called for margin, once a fall, and what is answered",
     "expiries": "when a market ends, and at which price it settles",
     "halts": "halts stand when they must, nothing trades in them, bands hold, what waits is sent",
+    "valves": "breakers played again: who halts and reopens, limits and lots that go, what waits",
+    "auctions": "who comes, the price that clears, who trades with whom, what is left",
     "notes": "each note says what its step did",
     "end": "nobody is left liquidatable who has sent no order when the run ends",
     "parents": "the step that made a scope fall, found again by a scan; generations",

@@ -26,9 +26,9 @@ from ordercascade.replay.margins import (
     standing_of,
 )
 from ordercascade.replay.rows import Adl, Level, Order, Step
-from ordercascade.replay.stage import Stage
+from ordercascade.replay.stage import First, Stage
 from ordercascade.replay.terms import PPM
-from ordercascade.replay.turns import First, Turn, may_take
+from ordercascade.replay.turns import Turn, may_take
 
 UNBRACKETED = "the tape does not name a market's margin, so takeovers are on trust (steps)"
 

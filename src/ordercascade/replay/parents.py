@@ -21,9 +21,9 @@ from ordercascade.replay.margins import (
     trigger_holds,
     trigger_tick,
 )
-from ordercascade.replay.stage import Stage
+from ordercascade.replay.stage import First, Stage
 from ordercascade.replay.terms import PPM, Brackets
-from ordercascade.replay.turns import First, Turn
+from ordercascade.replay.turns import Turn
 
 Int64: TypeAlias = npt.NDArray[np.int64]
 CELL_MAX = 2**62

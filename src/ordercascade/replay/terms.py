@@ -126,6 +126,8 @@ class VenueTerms(NamedTuple):
     sizes: Sizes | None = None  # None: the plain tranche of the rules
     calls: tuple[int, int] | None = None  # levels of margin calls: call, release
     slicing: Slicing | None = None
+    breakers: tuple[Mapping[str, int], ...] = ()
+    options: frozenset[int] = frozenset()  # markets without a book
 
     @property
     def staged(self) -> bool:
@@ -169,7 +171,11 @@ def _venue(
     said = venue.get("calls")
     calls = (int(said["call_ppm"]), int(said["release_ppm"])) if said else None
     staged = stages_of(venue), sizes_of(venue)
-    return VenueTerms(number, strict, rules, markets_of, *staged, calls, slicing_of(venue))
+    breakers = tuple(venue.get("breakers", ()))
+    options = frozenset(int(m["id"]) for m in mine if "option" in m)
+    return VenueTerms(
+        number, strict, rules, markets_of, *staged, calls, slicing_of(venue), breakers, options
+    )
 
 
 def _market(market: Mapping[str, Any]) -> MarketTerms:

@@ -21,7 +21,9 @@ from ordercascade.replay.ledger import Due
 from ordercascade.replay.rows import Fill, Level, Order, Step
 from ordercascade.replay.stage import Market, Stage
 from ordercascade.replay.terms import PPM
+from ordercascade.replay.valving import outside_result
 
+REFUSED = (Reject.POSITION_LIMIT, Reject.HALTED)
 Place: TypeAlias = tuple[int, int, int]  # market, side, price
 
 
@@ -54,7 +56,7 @@ def play_trades(
     row, order = orders[0], orders[1][0] if orders[1] else None
     if order is None:
         _expect_no_order(stage, step)
-        _move_levels(stage, levels, {})
+        move_levels(stage, levels, {})
         if levels[1]:
             stage.findings.fail("book", "levels", levels[0], "step", "have an order", step.step)
         return Traded(0, 0, 0, 0, [])
@@ -66,7 +68,7 @@ def play_trades(
     for fill in fills[1]:
         key = (order.market, 1 - order.side, fill.price)
         traded[key] = traded.get(key, 0) + fill.size
-    moves = _move_levels(stage, levels, traded)
+    moves = move_levels(stage, levels, traded)
     done = _play_fills(stage, step, order, fills)
     moved = _explain_levels(stage, step, order, moves)
     _check_priority(stage, order, row, done, fills)
@@ -89,7 +91,7 @@ def _expect_no_order(stage: Stage, step: Step) -> None:
 # Levels.
 
 
-def _move_levels(stage: Stage, levels: tuple[int, list[Level]], traded: dict[Place, int]) -> Moves:
+def move_levels(stage: Stage, levels: tuple[int, list[Level]], traded: dict[Place, int]) -> Moves:
     """Let each row of levels happen; each must change its level."""
     moves = Moves({}, {}, traded)
     findings, first = stage.findings, levels[0]
@@ -183,7 +185,7 @@ def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[F
         worst, spent = fill.price, fill.maker_rest == 0
         lots += fill.size
         value += abs(paid(terms.kind, terms.multiplier, fill.size, fill.price))
-        _enter_fill(stage, step, market, row, fill, due)
+        enter_fill(stage, step, market, row, fill, due)
     if fills[1]:
         market.noted = _moved_last(stage, step, market.last, [fill.price for fill in fills[1]])
         if step.kind != StepKind.DISPOSAL:
@@ -232,7 +234,7 @@ def _follow_maker(stage: Stage, book: Book, row: int, fill: Fill, side: int) -> 
         findings.fail("fills", "fills", row, "maker_account", want, account)
 
 
-def _enter_fill(
+def enter_fill(
     stage: Stage, step: Step, market: Market, row: int, fill: Fill, due: list[Due]
 ) -> None:
     """Both cost entries, what they realise, and the fees. A trade with itself changes nothing."""
@@ -265,11 +267,12 @@ def _enter_fill(
     want = -(-value * (fees.maker if fill.maker_account else fees.external_maker) // PPM)
     if fill.maker_fee != want:
         findings.fail("fees", "fills", row, "maker_fee", want, fill.maker_fee)
-    if step.kind == StepKind.LIQUIDATION and rules is None:
+    forced = step.kind in (StepKind.LIQUIDATION, StepKind.AUCTION)
+    if forced and rules is None:
         findings.gap("fees", "the tape does not say if liquidations pay taker fees (fills)")
         return
     want = -(-value * (fees.taker if fill.taker_account else fees.external_taker) // PPM)
-    if step.kind == StepKind.LIQUIDATION and rules and not rules.liquidation_pays_taker:
+    if forced and rules and not rules.liquidation_pays_taker:
         want = 0
     if fill.taker_fee != want:
         findings.fail("fees", "fills", row, "taker_fee", want, fill.taker_fee)
@@ -301,16 +304,15 @@ def _check_priority(
             findings.fail("fills", "fills", last, "price", f"leave no better price: {best}",
                           done.worst)  # fmt: skip
     wants = order.type in (OrderType.LIMIT, OrderType.MARKET) and done.lots < order.size
-    wants = wants and not _refused(order, done)
-    wants = wants and not stage.terms.stages.insured  # check_refusal() looks at those
+    wants = wants and not (_refused(order, done) or stage.terms.stages.insured)  # see closing
     if wants and best and _within(order.side, limit, best):
         want = f"be filled while {best} is within its limit"
         findings.fail("orders", "orders", row, "filled", want, order.filled)
 
 
 def _refused(order: Order, done: Traded) -> bool:
-    """A shock that could have passed a bound; whether it could is taken from the tape."""
-    return not order.account and order.result == Reject.POSITION_LIMIT and not done.lots
+    """A shock that could have passed a bound, or is held; if it could is the tape's word."""
+    return not (order.account or done.lots) and order.result in REFUSED
 
 
 def _check_rest(stage: Stage, order: Order, fills: tuple[int, list[Fill]]) -> None:
@@ -345,10 +347,12 @@ def _check_order(
     if not user:
         empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood
         result = int(Reject.NO_LIQUIDITY) if empty and order.size else 0
-        if step.kind == StepKind.SHOCK and _refused(order, done):
+        if _refused(order, done):
             result = order.result
         if order.market in stage.ended:
             result = int(Reject.EXPIRED_MARKET)
+        elif step.kind == StepKind.SHOCK:
+            result = outside_result(stage, order, row, result)
         same("orders", "orders", row, tif=(int(TimeInForce.IOC), order.tif),
              flags=(0, order.flags), result=(result, order.result))  # fmt: skip
         if step.kind == StepKind.SHOCK:

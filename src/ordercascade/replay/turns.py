@@ -27,8 +27,9 @@ from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import Settlement
 from ordercascade.replay.rows import Liquidation, Step
 from ordercascade.replay.slicing import depths_of
-from ordercascade.replay.stage import Stage
+from ordercascade.replay.stage import First, Stage
 from ordercascade.replay.terms import PPM, Rules
+from ordercascade.replay.valving import Valving
 from ordercascade.tables import OUTSIDE_KINDS
 
 PARTS = ("paid_fund", "paid_vault", "paid_adl", "paid_socialised", "paid_bad_debt")
@@ -40,18 +41,6 @@ class Ordered(NamedTuple):
     row: int
     liquidation: Liquidation
     insured: int  # what the fund paid for its fills
-
-
-class First(NamedTuple):
-    """The first order of a scope's liquidation: its parent is to be found in its window."""
-
-    step: int
-    scope: int
-    low: int  # the window opens at one of [low, high]
-    high: int
-    parent: int
-    otherwise: int  # the parent if nothing in the window made the scope fall
-    hint: int  # its trigger price
 
 
 class Turn:
@@ -79,6 +68,8 @@ class Turn:
         self.ended: set[int] = set()  # scopes whose table has ended a liquidation in this round
         self.sales: list[tuple[int, int, int]] = []  # of a window: time, market, lots
         self._settled = -1  # the settlement of its latest step
+        self.valving = Valving(stage)
+        self.auctioned: deque[Ordered] = deque()  # whose table runs after the queue
 
     def enter(self, step: Step, number: int, settlement: Settlement) -> None:
         """Go on to a step of the `number`-th settlement: what was due before it must be done."""
@@ -94,12 +85,14 @@ class Turn:
             # Other venues may have gone on alone: each round has a step 3 here as well.
             self._end_round(step, idle=again or step.round > self.key[1] + 1)
             self.key, self.taken, self.told, self.step3 = key, False, False, -1
+            self.valving.enter(key)
             if number != self._settled:
                 self.window = settlement.low, settlement.high
                 self._settled = number
         self._phase(step)
         self._expect(step)
         self.last_kind = step.kind
+        self.valving.last = step
 
     @property
     def rules(self) -> Rules | None:
@@ -113,10 +106,14 @@ class Turn:
 
     def _phase(self, step: Step) -> None:
         findings = self.stage.findings
-        if step.kind in OUTSIDE_KINDS:
+        if step.kind in OUTSIDE_KINDS and not self.valving.sends_again(step, taken=self.taken):
+            if self.taken and self.valving.apart(step):  # Only an order that waited was sent.
+                self.taken, self.told, self.step3 = False, False, -1
             if self.taken:
                 findings.fail("time", "steps", step.step, "kind", "come before the round's marks",
                               step.kind)  # fmt: skip
+            else:
+                self.valving.comes(step)
             return
         if not self.taken:
             self.taken = True
@@ -134,6 +131,7 @@ class Turn:
         if (not self.told or again) and step.kind != StepKind.BOUND:
             check_taken(self.stage, step)
         self.told = True
+        self.valving.meet(step)
         if self.step3 < 0 and not self._before_plan(step):
             self._plan(step)
 
@@ -141,6 +139,7 @@ class Turn:
         """Say if a step comes before step 3: payments, disposals, who cools down below zero."""
         if step.kind != StepKind.TAKEOVER:
             return step.kind in (
+                *(StepKind.HALT, StepKind.RESUME, StepKind.SHOCK),
                 StepKind.ADL,
                 StepKind.PAYMENT,
                 StepKind.DISPOSAL,
@@ -221,6 +220,7 @@ class Turn:
             findings.fail("waterfalls", "steps", step.step, "kind", want, step.kind)
         if self.step3 < 0:
             self._plan(step)
+        self.valving.end(step, idle=idle)
         self.window = self.step3, self.step3
         if idle and self.last_kind != StepKind.BOUND:
             self.points.append((step.step, stage.marks))
@@ -240,10 +240,13 @@ class Turn:
             return
         if step is not None and self.tables:
             if rules.shortfall_at == ShortfallAt.ROUND:
-                if step.kind in (StepKind.LIQUIDATION, StepKind.MARK):
+                if step.kind in (StepKind.LIQUIDATION, StepKind.MARK, StepKind.AUCTION):
                     return
             elif step.kind == StepKind.MARK and self.by_order:
                 return
+        queue = (StepKind.LIQUIDATION, StepKind.MARK, StepKind.AUCTION)
+        if not (self.tables or self.follow) and (step is None or step.kind not in queue):
+            self.tables, self.auctioned = self.auctioned, self.tables
         while self.tables and not self.follow:
             self._decide(self.tables.popleft(), rules)
 
@@ -310,6 +313,11 @@ class Turn:
                 findings.fail("outcomes", "steps", step.step, "kind", want, step.kind)
                 self.follow.clear()
                 self.short = None
+
+    def put_off(self) -> None:
+        """The latest order came in an auction: its table runs after the queue."""
+        if self.rules is not None and self.rules.shortfall_at == ShortfallAt.ORDER:
+            self.auctioned.append(self.tables.pop())
 
     def end(self) -> None:
         """The tape ends here: an order may still wait for its table."""
