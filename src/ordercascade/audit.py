@@ -22,6 +22,7 @@ from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.halts import check_halts
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
+from ordercascade.replay.rates import unrated
 from ordercascade.replay.rounds import check_time, settlements_of
 from ordercascade.replay.slicing import check_table
 from ordercascade.replay.structure import check_structure
@@ -30,7 +31,7 @@ from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
 UNEXPLAINED = (
-    *("collaterals", "surcharges", "interest"),
+    *("collaterals", "interest"),
     *("portfolio", "plugins"),
 )
 ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
@@ -152,6 +153,9 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
     unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
     if any("slices" in v and terms[int(v["id"])].slicing is None for v in tape.meta["venues"]):
         unexplained.append("slices without their numbers")
+    for venue in tape.meta["venues"]:
+        mine = [market for market in tape.meta["markets"] if market["venue"] == venue["id"]]
+        unexplained += [why] if (why := unrated(venue, mine)) else []
     whole = tape.meta["stop"] in ENDED
     check_halts(tape.tables, tape.meta, findings, whole=whole, played=not unexplained)
     if not unexplained:

@@ -16,12 +16,13 @@ from ordercascade.contracts import paid
 from ordercascade.enums import CancelPolicy, MarkRefresh, OrderType, Side, TimeInForce
 from ordercascade.replay.book import Resting
 from ordercascade.replay.closing import begin_order, end_order, fee_due
+from ordercascade.replay.fills import enter_fill
 from ordercascade.replay.insured import Insured
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.records import begin_taking
 from ordercascade.replay.rows import Fill, Liquidation, Order, Posting, Step, Tables
 from ordercascade.replay.stage import Market, Stage
-from ordercascade.replay.trades import enter_fill, move_levels
+from ordercascade.replay.trades import move_levels
 from ordercascade.replay.turns import Turn
 
 
@@ -167,14 +168,15 @@ def _offers(
 ) -> list[Offer]:
     """Return the book without the orders of those who are liquidated, then who came."""
     rules, book = stage.terms.rules, market.book
+    gone: dict[tuple[int, int], int] = {}
     if rules is None or rules.cancel != CancelPolicy.NONE:
         for account in {each.account for each in forced}:
             for (side, price), lots in list(book.own.get(account, {}).items()):
                 book.rest(account, side, price, -lots)
                 book.cancelled(account, side, price, lots)
-                book.set(side, price, book.size(side, price) - lots)
+                gone[side, price] = gone.get((side, price), 0) + lots
     found = [
-        Offer(side, price, size)
+        Offer(side, price, size - gone.get((side, price), 0))
         for side in (Side.BID, Side.ASK)
         for price, size in book.sizes[side].items()
     ]

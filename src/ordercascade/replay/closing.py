@@ -19,6 +19,7 @@ from ordercascade.enums import (
     Side,
     StepKind,
 )
+from ordercascade.replay.decided import Ordered
 from ordercascade.replay.funds import fund_of
 from ordercascade.replay.insured import Insured, may_refuse
 from ordercascade.replay.ledger import Due
@@ -42,7 +43,7 @@ from ordercascade.replay.slicing import slice_of
 from ordercascade.replay.stage import First, Progress, Stage
 from ordercascade.replay.terms import PPM, Rules
 from ordercascade.replay.trades import Traded
-from ordercascade.replay.turns import Ordered, Turn
+from ordercascade.replay.turns import Turn
 
 UNRULED = "the tape does not name the venue's rules (rows)"
 UNBRACKETED = "the tape does not name a market's brackets (rows)"
@@ -255,17 +256,15 @@ def _ended(stage: Stage, turn: Turn, progress: Progress, order: Liquidation) -> 
     if stage.terms.rules is None or not stage.terms.judges:
         stage.findings.gap("liquidations", UNRULED)
         return order.tranche == 1
-    ledger, terms, scope = stage.ledger, stage.terms, order.scope
+    scope = order.scope
     for at, marks in turn.points[progress.rounds :]:
-        held = ledger.held_before(scope, at)
-        if not held.legs or healthy(held, marks, terms):
+        if stage.was_healthy(scope, at, marks):
             return True
     if order.tranche != 1:
         return False
     later = stage.steps[bisect_right(stage.steps, progress.step) :]
     return any(
-        healthy(ledger.held_before(scope, at + 1), [m.stood(at) for m in stage.markets], terms)
-        for at in later
+        stage.was_healthy(scope, at + 1, [m.stood(at) for m in stage.markets]) for at in later
     )
 
 

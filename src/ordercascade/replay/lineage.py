@@ -45,7 +45,8 @@ class Lineage:
         stage, findings = cast.stage, self.findings
         findings.rows["parents"] += 1
         want = cast.turn.called_by(step)
-        if step.kind == StepKind.MARK or (step.kind == StepKind.PAYMENT and step.market >= 0):
+        settled = step.kind == StepKind.PAYMENT and step.market >= 0
+        if settled or step.kind in (StepKind.MARK, StepKind.RATES):
             want = stage.markets[step.market].trade_step
         elif step.kind in (StepKind.WATERFALL, StepKind.DISPOSAL):
             want = moved

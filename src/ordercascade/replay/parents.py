@@ -81,11 +81,19 @@ class Scan:
         low = int(np.searchsorted(self.steps, start))
         end = int(np.searchsorted(self.steps, first.step))
         edges = [at for at, _ in history if start < at < first.step]
+        rates = self.stage.rates
+        if rates is not None:
+            moved = [at for at, _, _ in rates.history if start < at < first.step]
+            edges = sorted({*edges, *moved})
         for edge in [*edges, first.step]:
             high = int(np.searchsorted(self.steps, edge)) if edge != first.step else end
             if low < high:
                 held = self.stage.ledger.held_before(first.scope, int(self.steps[low]) + 1)
+                if rates is not None:
+                    rates.as_before(int(self.steps[low]) + 1)
                 found = self._look(held, low, high, first.hint)
+                if rates is not None:
+                    rates.as_now()
                 if found >= 0:
                     return int(self.steps[found])
             low = high

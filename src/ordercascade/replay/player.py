@@ -20,6 +20,7 @@ from ordercascade.replay.lineage import Cast, Lineage
 from ordercascade.replay.losses import Losses
 from ordercascade.replay.margins import Held, liquidatable
 from ordercascade.replay.payments import payment, settle_market
+from ordercascade.replay.rating import rate_notes
 from ordercascade.replay.records import (
     balances,
     begin_taking,
@@ -134,6 +135,8 @@ class Player:
                 market.look(-1)
             if stage.valves is not None:
                 stage.valves.open()
+            if stage.rates is not None:
+                stage.rates.open()
             opened = balances(stage)
             for number, fund in enumerate(funds, first_fund):
                 if fund.venue == stage.id:
@@ -199,9 +202,9 @@ class Player:
         k = self.findings.step = step.step
         orders = self.rows.orders.at(k)
         stage.sent = orders[1][0] if orders[1] else None
+        stage.told = told = self.rows.notes.at(k)[1]
         turn.enter(step, number, self.settlements[number])
         self.findings.step = k
-        told = self.rows.notes.at(k)[1]
         before = balances(stage)
         first_posting, postings = self.rows.postings.at(k)
         fills, levels = self.rows.fills.at(k), self.rows.levels.at(k)
@@ -242,6 +245,8 @@ class Player:
         elif step.kind == StepKind.SHOCK:
             notes = told_lies(stage, told)
             notes += valve_notes(stage, step, sent, told)
+        elif step.kind == StepKind.RATES:
+            notes = rate_notes(stage, step)
         elif step.kind in NOTED:
             notes = valve_notes(stage, step, sent, told)
             if step.kind == StepKind.AUCTION:

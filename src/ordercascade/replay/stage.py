@@ -12,7 +12,9 @@ from ordercascade.replay.feeds import Feed
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.funds import Past
 from ordercascade.replay.ledger import Ledger
-from ordercascade.replay.rows import Account, Mark, Opened, Order
+from ordercascade.replay.margins import healthy
+from ordercascade.replay.rates import Rates
+from ordercascade.replay.rows import Account, Mark, Note, Opened, Order
 from ordercascade.replay.terms import PPM, MarketTerms, VenueTerms
 from ordercascade.replay.valves import Valves
 
@@ -149,11 +151,13 @@ class Stage:
         self.markets = [Market(market) for market in terms.markets]
         self.plain: Sequence[MarketTerms] = terms.markets
         self.valves = Valves(self, terms.breakers, terms.options) if terms.breakers else None
+        self.rates = Rates(self, terms.surcharges) if terms.surcharges else None
         self.progress: dict[int, Progress] = {}
         self.steps: list[int] = []
         self.count = 0  # steps of the whole tape
         self.order_row = -1  # of the step being played
         self.sent: Order | None = None  # the first order of that step
+        self.told: Sequence[Note] = ()  # its notes
         self.halts: dict[tuple[int, int], set[int]] = {}  # settlement, round -> markets halted
         self.assets = sorted({row.asset for row in accounts})
         self.paid_in = {
@@ -172,6 +176,16 @@ class Stage:
     def marks(self) -> list[int]:
         """Return the standing marks, by market."""
         return [market.mark for market in self.markets]
+
+    def was_healthy(self, scope: int, at: int, marks: Sequence[int]) -> bool:
+        """Say if a scope was flat or healthy just before a step, on these marks."""
+        held = self.ledger.held_before(scope, at)
+        if self.rates is None or not held.legs:
+            return not held.legs or healthy(held, marks, self.terms)
+        self.rates.as_before(at)
+        found = healthy(held, marks, self.terms)
+        self.rates.as_now()
+        return found
 
     def holder(self, kind: HolderKind, which: int) -> int:
         return self.ledger.named(kind, which)

@@ -128,6 +128,7 @@ class VenueTerms(NamedTuple):
     slicing: Slicing | None = None
     breakers: tuple[Mapping[str, int], ...] = ()
     options: frozenset[int] = frozenset()  # markets without a book
+    surcharges: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def staged(self) -> bool:
@@ -174,8 +175,9 @@ def _venue(
     breakers = tuple(venue.get("breakers", ()))
     options = frozenset(int(m["id"]) for m in mine if "option" in m)
     return VenueTerms(
-        number, strict, rules, markets_of, *staged, calls, slicing_of(venue), breakers, options
-    )
+        number, strict, rules, markets_of, *staged, calls, slicing_of(venue), breakers, options,
+        tuple(venue.get("surcharges", ())),
+    )  # fmt: skip
 
 
 def _market(market: Mapping[str, Any]) -> MarketTerms:

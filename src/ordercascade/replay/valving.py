@@ -45,12 +45,6 @@ class Valving:
         last = self.last
         return last is not None and step.round == 0 and last.time_ns != step.time_ns
 
-    def comes(self, step: Step) -> None:
-        """An agenda's row: settlements of other times before it look like parts of one round."""
-        if self.apart(step):
-            self.end(step, idle=True)
-            self.begun = self.done = False
-
     def meet(self, step: Step) -> None:
         """Hold a step against what the valves ask for, until they ask for nothing more."""
         valves = self.stage.valves
