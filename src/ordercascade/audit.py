@@ -22,14 +22,16 @@ from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.halts import check_halts
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
+from ordercascade.replay.rates import unrated
 from ordercascade.replay.rounds import check_time, settlements_of
+from ordercascade.replay.slicing import check_table
 from ordercascade.replay.structure import check_structure
 from ordercascade.replay.terms import VenueTerms, terms_of
 from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
 UNEXPLAINED = (
-    *("breakers", "slices", "collaterals", "surcharges", "interest"),
+    *("collaterals", "interest"),
     *("portfolio", "plugins"),
 )
 ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
@@ -149,16 +151,19 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
                          len(tape))  # fmt: skip
         return
     unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
+    if any("slices" in v and terms[int(v["id"])].slicing is None for v in tape.meta["venues"]):
+        unexplained.append("slices without their numbers")
+    for venue in tape.meta["venues"]:
+        mine = [market for market in tape.meta["markets"] if market["venue"] == venue["id"]]
+        unexplained += [why] if (why := unrated(venue, mine)) else []
+    whole = tape.meta["stop"] in ENDED
+    check_halts(tape.tables, tape.meta, findings, whole=whole, played=not unexplained)
     if not unexplained:
         _play(tape, terms, findings)
         return
     check_backing(tape.tables, tape.meta, findings)
-    whole = tape.meta["stop"] in ENDED
-    check_halts(tape.tables, tape.meta, findings, whole=whole)
     for check in list(CHECKS)[1:]:
-        if (check == "halts" and "breakers" in unexplained) or (
-            check == "collateral" and findings.rows[check]
-        ):
+        if check in ("halts", "collateral") and findings.rows[check]:
             continue
         why = f"a venue has {' and '.join(unexplained)}: its rounds are not played again (steps)"
         findings.gap(check, why, len(tape))
@@ -181,9 +186,13 @@ def _unnamed(tables: Mapping[str, Table], terms: Mapping[int, VenueTerms]) -> st
 
 
 def _play(tape: Tape, terms: Mapping[int, VenueTerms], findings: Findings) -> None:
-    settlements = settlements_of(tape.tables, scripted=bool(tape.meta["scenario"]))
+    valved = {number for number, each in terms.items() if each.breakers}
+    scripted = bool(tape.meta["scenario"])
+    settlements = settlements_of(tape.tables, scripted=scripted, valved=valved)
     check_time(tape.tables, settlements, terms, findings)
     player = Player(tape.tables, terms, settlements, findings)
+    for stage in player.stages:
+        check_table(stage)
     player.play()
     kinds = tape.steps["kind"]
     if tape.meta["stop"] in ENDED and (

@@ -25,6 +25,7 @@ from ordercascade.market import Market, Number
 from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
 from ordercascade.plugged import told as plugs_told
+from ordercascade.policies import slices_told
 from ordercascade.populations import Cohort
 from ordercascade.portfolios import margined
 from ordercascade.schedules import schedule_of
@@ -232,7 +233,9 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
         told["plugins"] = plugs_told(venue.plugs)
     if venue.config.interest is not None:
         told["interest"] = True
-    return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
+    if venue.planned:
+        told["slices"] = slices_told(venue.config, venue.planned)
+    return told
 
 
 def _whole(numbers: Mapping[str, Any]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Any
 from ordercascade.checks import SPAN_NS_MAX
 from ordercascade.config import FeesConfig, LiquidationConfig, VenueConfig
 from ordercascade.errors import ConfigError
-from ordercascade.exact import NS, PPM, located, ppm, time_ns
+from ordercascade.exact import NS, PPM, Exact, located, plain, ppm, time_ns
 from ordercascade.market import Market
 from ordercascade.mechanisms.slices import Slices
 from ordercascade.slices import almgren_chriss, equal, obizhaeva_wang, parts
@@ -66,6 +66,25 @@ def slices(config: VenueConfig, market: Market | None, path: str) -> Slices | No
         share_ppm=located(path, ppm, "book_share", policy.book_share or 0),
         depth_ppm=located(path, ppm, "book_range", policy.book_range or 0),
     )
+
+
+def slices_told(config: VenueConfig, planned: Slices) -> Arguments:
+    """Return what a tape says of planned slices: the numbers that ran, and the law they are of."""
+    policy = config.liquidation[0] if config.liquidation else LiquidationConfig(kind="full")
+    rate = policy.kappa_per_s or policy.resilience_per_s or 0
+    told = {
+        "parts": list(planned.parts),
+        "target_ppm": planned.target_ppm,
+        "cost_ppm": planned.cost_ppm,
+        "min_value": planned.min_value,
+        "cooldown_ns": planned.cooldown_ns,
+        "share_ppm": planned.share_ppm,
+        "depth_ppm": planned.depth_ppm,
+    }
+    if planned.parts:
+        wait = plain(Exact(rate * planned.cooldown_ns / NS))
+        told |= {"law": policy.kind, "count": policy.slices or 1, "wait": wait}
+    return told
 
 
 def fee_rates(config: FeesConfig, path: str) -> Arguments:

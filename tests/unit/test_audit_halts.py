@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import ordercascade as oc
 from ordercascade.core.world import World
 from ordercascade.enums import BreakerKind, NoteKind, ReleaseRule, Side, StepKind
 from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.replay.auctions import Offer, clearing
 from ordercascade.tape import Tape
 from property.test_breakers import ROUND_MAX, breakers
 from reference import scenarios as draw
@@ -36,15 +38,25 @@ def tape_of(calls: list[Call], numbers: list[dict[str, Any]]) -> Tape:
     return Tape(world.log, meta)
 
 
-@settings(max_examples=40)
-@given(draw.scenarios(), breakers())
+@settings(max_examples=30)
+@given(draw.scenarios(), breakers(), st.booleans())
 def test_a_random_world_with_breakers_passes(
-    calls: list[Call], numbers: list[dict[str, Any]]
+    calls: list[Call], numbers: list[dict[str, Any]], auctions: bool
 ) -> None:
-    found = oc.audit(tape_of(calls, numbers))
+    if auctions:
+        drip = {"release", "drip_ppm", "drip_ns"}
+        numbers = [
+            {k: v for k, v in each.items() if k not in drip}
+            | ({"release": ReleaseRule.AUCTION} if each["kind"] != BreakerKind.BAND else {})
+            for each in numbers
+        ]
+    tape = tape_of(calls, numbers)
+    found = oc.audit(tape)
     assert found.ok, told(found)
-    rows = next(check.rows for check in found.checks if check.name == "halts")
-    assert rows == found.steps
+    rows = {check.name: check.rows for check in found.checks}
+    assert rows["halts"] == found.steps
+    assert rows["liquidations"] == len(tape.liquidations)
+    assert {gap.check for gap in found.gaps} <= {"valves", "parents"}
 
 
 def ladder(*numbers: dict[str, Any], size: int = 15, owners: int = 4) -> Tape:
@@ -118,6 +130,95 @@ def test_one_cell_of_a_halt_changed_is_found(
 ) -> None:
     tape = made(name)
     refuse(oc.audit(spoil(tape, table, first(tape, table, **cells), column, by)), "halts")
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "cells", "column", "by", "check"),
+    [
+        ("band", "liquidations", {"limit_price": 97}, "limit_price", -1, "liquidations"),
+        ("band", "orders", {"price": 97}, "price", 1, "orders"),
+        ("slices", "liquidations", {"tranche": 2}, "lots_asked", 1, "liquidations"),
+        ("halt", "steps", {"kind": StepKind.RESUME}, "market", -1, "tables"),
+        ("halt", "notes", {"kind": NoteKind.HELD}, "a", -1, "notes"),
+        ("halt", "notes", {"kind": NoteKind.RELEASED}, "b", 1, "notes"),
+        ("halt", "orders", {"filled": 0}, "result", 1, "orders"),
+        ("auction", "fills", {"taker_side": 0}, "price", 1, "auctions"),
+        ("auction", "fills", {"taker_side": 0}, "size", 1, "auctions"),
+        ("auction", "fills", {"taker_side": 0}, "taker_fee", 1, "fees"),
+        ("auction", "liquidations", {"tranche": 1}, "lots_filled", -1, "auctions"),
+        ("auction", "liquidations", {"tranche": 1}, "worst_price", -1, "auctions"),
+        ("auction", "liquidations", {"tranche": 1}, "value", 99, "auctions"),
+        ("auction", "liquidations", {"tranche": 1}, "equity_before", 1, "liquidations"),
+        ("auction", "steps", {"kind": StepKind.AUCTION}, "parent", -1, "parents"),
+        ("auction", "steps", {"kind": StepKind.AUCTION}, "generation", 1, "parents"),
+        ("auction", "orders", {"account": 1}, "size", 1, "orders"),
+        ("auction", "orders", {"size": 7, "account": 0, "result": 0}, "size", 1, "auctions"),
+    ],
+)
+def test_one_cell_of_a_round_at_a_valve_changed_is_found(
+    name: str, table: str, cells: dict[str, int], column: str, by: int, check: str
+) -> None:
+    tape = made(name)
+    refuse(oc.audit(spoil(tape, table, first(tape, table, **cells), column, by)), check)
+
+
+def test_a_level_that_an_auction_leaves_and_an_order_that_a_gate_let_pass_are_found() -> None:
+    tape = made("auction")
+    step = first(tape, "steps", kind=StepKind.AUCTION)
+    row = first(tape, "levels", step=step)
+    refuse(oc.audit(spoil(tape, "levels", row, "size_after", 1)), "auctions")
+
+
+@pytest.mark.parametrize("name", ["halts", "t2b"])
+def test_a_shipped_scenario_with_breakers_is_played_to_its_end(name: str) -> None:
+    tape = oc.run(oc.scenarios.load(name), progress=False)
+    found = oc.audit(tape)
+    assert found.ok, told(found)
+    rows = {check.name: check.rows for check in found.checks}
+    assert rows["liquidations"] == len(tape.liquidations) == rows["outcomes"]
+    assert rows["valves"] > 0
+    assert (rows["auctions"] > 0) == (name == "halts")
+
+
+def pauses(kind: BreakerKind, **numbers: Any) -> Tape:
+    """The ladder with pauses for lag or gas that end."""
+    usual = {"kind": kind, "halt_ns": SECOND, "halt_max_ns": 3 * SECOND}
+    return ladder(usual | numbers)
+
+
+def test_pauses_for_lag_and_gas_are_worked_out_again() -> None:
+    """Gas of 30 is always above 25: pauses; the audit of a tape that says 20 finds them wrong."""
+    tape = pauses(BreakerKind.GAS, gas=30, gas_max=25)
+    assert StepKind.HALT in tape.steps["kind"].tolist()
+    found = oc.audit(tape)
+    assert found.ok, told(found)
+    assert not [gap for gap in found.gaps if "gas" in gap.reason]
+    venue = tape.meta["venues"][0]
+    said = [venue["breakers"][0] | {"gas": 20}]
+    meta = tape.meta | {"venues": [venue | {"breakers": said}]}
+    refuse(oc.audit(Tape(tape.__dict__["_log"].fork(), meta)), "valves")
+    late = [venue["breakers"][0] | {"halt_ns": SECOND + 1}]
+    meta = tape.meta | {"venues": [venue | {"breakers": late}]}
+    refuse(oc.audit(Tape(tape.__dict__["_log"].fork(), meta)), "valves")
+
+
+@pytest.mark.parametrize(
+    ("offers", "last", "found"),
+    [
+        ([], 5, (0, 0)),
+        ([(0, 9, 5), (1, 10, 5)], 5, (0, 0)),
+        ([(0, 10, 5), (1, 8, 5)], 9, (9, 5)),
+        ([(0, 10, 5), (1, 8, 5)], 3, (8, 5)),
+        ([(0, 10, 5), (1, 8, 5)], 0, (9, 5)),
+        ([(0, 10, 7), (1, 8, 5)], 3, (10, 5)),
+        ([(0, 10, 5), (1, 8, 7)], 30, (8, 5)),
+        ([(0, 10, 5), (0, 9, 3), (1, 8, 6), (1, 9, 2)], 1, (9, 8)),
+    ],
+)
+def test_an_auction_clears_at_most_lots_least_left_and_nearest(
+    offers: list[tuple[int, int, int]], last: int, found: tuple[int, int]
+) -> None:
+    assert clearing([Offer(*each) for each in offers], last) == found
 
 
 def test_a_mark_inside_the_band_calls_no_halt_and_one_beyond_it_does() -> None:

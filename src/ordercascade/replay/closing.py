@@ -17,7 +17,9 @@ from ordercascade.enums import (
     PostReason,
     QueueOrder,
     Side,
+    StepKind,
 )
+from ordercascade.replay.decided import Ordered
 from ordercascade.replay.funds import fund_of
 from ordercascade.replay.insured import Insured, may_refuse
 from ordercascade.replay.ledger import Due
@@ -36,10 +38,12 @@ from ordercascade.replay.rows import Liquidation, Order, Posting, Step
 from ordercascade.replay.schedules import Schedule
 from ordercascade.replay.sizes import Plan as Planned
 from ordercascade.replay.sizes import limit_of, lots_of, unsized
-from ordercascade.replay.stage import Progress, Stage
+from ordercascade.replay.slicing import Leg as Sliced
+from ordercascade.replay.slicing import slice_of
+from ordercascade.replay.stage import First, Progress, Stage
 from ordercascade.replay.terms import PPM, Rules
 from ordercascade.replay.trades import Traded
-from ordercascade.replay.turns import First, Ordered, Turn
+from ordercascade.replay.turns import Turn
 
 UNRULED = "the tape does not name the venue's rules (rows)"
 UNBRACKETED = "the tape does not name a market's brackets (rows)"
@@ -112,14 +116,35 @@ def _check_plan(stage: Stage, turn: Turn, step: Step, row: int, order: Liquidati
     limit = 0
     if rules.limit == LimitRule.BANKRUPTCY:
         limit = bankruptcy_price(held, order.market, marks, stage.plain)
+    if terms.slicing is not None:
+        sent = stage.liquidation(order.scope).planned
+        planned = Sliced(held, order.market, marks, sent, turn.plan_depths)
+        asked = slice_of(stage, terms.slicing, planned)
+        findings.rows["slices"] += 1
+        lots, limit = _before_valve(stage, step, order, min(asked, order.lots_before), 0)
+        findings.same("slices", "liquidations", row, market=(leg, order.market),
+                      limit_price=(limit, order.limit_price),
+                      lots_asked=(lots, order.lots_asked))  # fmt: skip
+        return
     asked = abs(size)
     value = abs(stage.plain[order.market].worth(size, marks[order.market]))
     later = rules.then_all and stage.liquidation(order.scope).planned
     if rules.fraction_ppm < PPM and value > rules.min_value and not later:
         asked = max(1, asked * rules.fraction_ppm // PPM)
+    lots, limit = _before_valve(stage, step, order, min(asked, order.lots_before), limit)
     findings.same("liquidations", "liquidations", row, market=(leg, order.market),
                   limit_price=(limit, order.limit_price),
-                  lots_asked=(min(asked, order.lots_before), order.lots_asked))  # fmt: skip
+                  lots_asked=(lots, order.lots_asked))  # fmt: skip
+
+
+def _before_valve(
+    stage: Stage, step: Step, order: Liquidation, lots: int, limit: int
+) -> tuple[int, int]:
+    """Return lots and limit as far as breakers let them go; an auction takes all at any price."""
+    if stage.valves is None or step.kind == StepKind.AUCTION:
+        return lots, limit
+    stage.findings.rows["valves"] += 1
+    return stage.valves.forced(order, lots, limit)
 
 
 def _check_sizes(
@@ -140,9 +165,11 @@ def _check_sizes(
     plan = Planned(held, order.market, turn.plan_marks, best, turn.plan_time, since)
     wanted = lots_of(stage, sizes, plan)
     at_market, limit = limit_of(stage, sizes, plan, wanted)
-    lots = turn.grant(step, order.market, min(wanted, order.lots_before))
+    limit = 0 if at_market else limit
+    lots, limit = _before_valve(stage, step, order, min(wanted, order.lots_before), limit)
+    lots = turn.grant(step, order.market, lots)
     findings.same("liquidations", "liquidations", row, market=(leg, order.market),
-                  limit_price=(0 if at_market else limit, order.limit_price),
+                  limit_price=(limit, order.limit_price),
                   lots_asked=(lots, order.lots_asked))  # fmt: skip
 
 
@@ -191,10 +218,17 @@ def _check_tranche(
         progress.cause = step.cause_market
         otherwise = turn.worst_market(held)
         progress.since = step.time_ns
-        turn.firsts.append(
-            First(step.step, order.scope, low, high, step.parent, otherwise, order.trigger_price)
+        first = First(
+            step.step, order.scope, low, high, step.parent, otherwise, order.trigger_price
         )
-    else:
+        progress.first = first if step.kind == StepKind.AUCTION else None
+        if progress.first is None:
+            turn.firsts.append(first)
+    elif step.kind != StepKind.AUCTION:
+        if progress.first is not None:
+            turn.firsts.append(progress.first._replace(parent=step.parent))
+            progress.first, progress.parent = None, step.parent
+            progress.generation, progress.cause = step.generation, step.cause_market
         findings.same("parents", "steps", step.step, parent=(progress.parent, step.parent),
                       generation=(progress.generation, step.generation),
                       cause_market=(progress.cause, step.cause_market))  # fmt: skip
@@ -207,6 +241,8 @@ def _check_tranche(
     wait = 0 if rules is None else rules.cooldown_ns
     if rules is not None and terms.sizes is not None:
         wait = terms.sizes.cooldown_ns
+    if rules is not None and terms.slicing is not None:
+        wait = terms.slicing.cooldown_ns
     if wait and partial:
         progress.cooldown = step.time_ns + wait
 
@@ -220,17 +256,15 @@ def _ended(stage: Stage, turn: Turn, progress: Progress, order: Liquidation) -> 
     if stage.terms.rules is None or not stage.terms.judges:
         stage.findings.gap("liquidations", UNRULED)
         return order.tranche == 1
-    ledger, terms, scope = stage.ledger, stage.terms, order.scope
+    scope = order.scope
     for at, marks in turn.points[progress.rounds :]:
-        held = ledger.held_before(scope, at)
-        if not held.legs or healthy(held, marks, terms):
+        if stage.was_healthy(scope, at, marks):
             return True
     if order.tranche != 1:
         return False
     later = stage.steps[bisect_right(stage.steps, progress.step) :]
     return any(
-        healthy(ledger.held_before(scope, at + 1), [m.stood(at) for m in stage.markets], terms)
-        for at in later
+        stage.was_healthy(scope, at + 1, [m.stood(at) for m in stage.markets]) for at in later
     )
 
 
@@ -274,9 +308,10 @@ def check_sent(
     first = stage.findings.step
     kind = sent.type
     if rules is not None:
-        limited = rules.limit == LimitRule.BANKRUPTCY
+        limited = rules.limit == LimitRule.BANKRUPTCY and stage.terms.slicing is None
         if stage.terms.sizes is not None:
             limited = sent.type == OrderType.LIMIT if order.limit_price == 0 else True
+        limited = limited or (stage.valves is not None and order.limit_price > 0)
         kind = int(OrderType.LIMIT if limited else OrderType.MARKET)
     findings.same(
         "orders", "orders", stage.order_row,
@@ -336,6 +371,8 @@ def end_order(stage: Stage, turn: Turn, row: int, order: Liquidation, insured: I
         paid = order.paid_fund + order.paid_vault + order.paid_adl
         paid += order.paid_socialised + order.paid_bad_debt
         findings.same("outcomes", "liquidations", row, shortfall=(paid, order.shortfall))
+    if stage.valves is not None:
+        stage.valves.sent(order.market, order.lots_filled)
     turn.tables.append(Ordered(row, order, insured.paid))
 
 

@@ -1,9 +1,8 @@
 """Circuit breakers, held against the tape: halts begin and end, bands hold, what waited is sent.
 
 Read off the steps, marks, fills, orders and notes alone; the references of bands and halts are
-worked out again from the marks. spec/MECHANISMS.md §9, docs/adr/0015. Not worked out: which lots
-a halt held back (`a` of RELEASED), whether a pause for lag or gas had to be, and orders that wait
-at a band of `scope = all`.
+worked out again from the marks. spec/MECHANISMS.md §9, docs/adr/0015. Left to `replay/valves`:
+pauses for lag and gas, and orders that wait at a band of `scope = all`.
 """
 
 from __future__ import annotations
@@ -330,8 +329,9 @@ def check_halts(
     findings: Findings,
     *,
     whole: bool,
+    played: bool = False,
 ) -> None:
-    """Hold every venue that has breakers against its own steps."""
+    """Hold every venue that has breakers against its own steps; `played`: valves are as well."""
     options = {(m["venue"], m["id"]) for m in meta.get("markets", ()) if "option" in m}
     names = ("step", "time_ns", "round", "kind", "market", "parent")
     columns = [tables["steps"][name].tolist() for name in names]
@@ -343,6 +343,8 @@ def check_halts(
         mine = [row for row, owner in zip(rows, owners, strict=True) if owner == venue["id"]]
         halts = Halts(tables, venue, findings, {m for of, m in options if of == venue["id"]})
         halts.play(mine, whole=whole)
+        if played:
+            continue
         odd = {b["kind"] for b in venue["breakers"]} - {BreakerKind.BAND, BreakerKind.HALT}
         if odd:
             findings.gap("halts", "whether a pause for lag or gas had to be (steps)", len(mine))

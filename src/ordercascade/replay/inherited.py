@@ -16,6 +16,7 @@ from ordercascade.enums import (
     TimeInForce,
 )
 from ordercascade.replay import funds
+from ordercascade.replay.decided import may_take
 from ordercascade.replay.ledger import OUTSIDE, Due
 from ordercascade.replay.legs import leg_of, spreads
 from ordercascade.replay.margins import (
@@ -26,9 +27,9 @@ from ordercascade.replay.margins import (
     standing_of,
 )
 from ordercascade.replay.rows import Adl, Level, Order, Step
-from ordercascade.replay.stage import Stage
+from ordercascade.replay.stage import First, Stage
 from ordercascade.replay.terms import PPM
-from ordercascade.replay.turns import First, Turn, may_take
+from ordercascade.replay.turns import Turn
 
 UNBRACKETED = "the tape does not name a market's margin, so takeovers are on trust (steps)"
 

@@ -16,6 +16,7 @@ from ordercascade.enums import (
     Residual,
     SocialRule,
 )
+from ordercascade.replay.decided import check_parts
 from ordercascade.replay.funds import loss_fund, loss_market
 from ordercascade.replay.inherited import mend
 from ordercascade.replay.ledger import Due
@@ -24,7 +25,7 @@ from ordercascade.replay.pairs import pairs_of
 from ordercascade.replay.ranks import ACCOUNTS, RANKED, Event, ranked, turned
 from ordercascade.replay.rows import Adl, Note, Posting, Step
 from ordercascade.replay.stage import Stage
-from ordercascade.replay.turns import Turn, check_parts
+from ordercascade.replay.turns import Turn
 
 EFFORT = 2_000_000  # scopes that may be looked at for ranks and shares in one audit
 # What of a position bears a loss, by LotSide.

@@ -21,9 +21,9 @@ from ordercascade.replay.margins import (
     trigger_holds,
     trigger_tick,
 )
-from ordercascade.replay.stage import Stage
+from ordercascade.replay.stage import First, Stage
 from ordercascade.replay.terms import PPM, Brackets
-from ordercascade.replay.turns import First, Turn
+from ordercascade.replay.turns import Turn
 
 Int64: TypeAlias = npt.NDArray[np.int64]
 CELL_MAX = 2**62
@@ -81,11 +81,19 @@ class Scan:
         low = int(np.searchsorted(self.steps, start))
         end = int(np.searchsorted(self.steps, first.step))
         edges = [at for at, _ in history if start < at < first.step]
+        rates = self.stage.rates
+        if rates is not None:
+            moved = [at for at, _, _ in rates.history if start < at < first.step]
+            edges = sorted({*edges, *moved})
         for edge in [*edges, first.step]:
             high = int(np.searchsorted(self.steps, edge)) if edge != first.step else end
             if low < high:
                 held = self.stage.ledger.held_before(first.scope, int(self.steps[low]) + 1)
+                if rates is not None:
+                    rates.as_before(int(self.steps[low]) + 1)
                 found = self._look(held, low, high, first.hint)
+                if rates is not None:
+                    rates.as_now()
                 if found >= 0:
                     return int(self.steps[found])
             low = high

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import NamedTuple
 
 from ordercascade.duties import TrancheRule
 from ordercascade.enums import MarketKind, MarkRefresh, NoteKind, PostReason, Side, StepKind
 from ordercascade.replay.ahead import AHEAD, ahead_due
+from ordercascade.replay.auctions import end_auction, play_auction
 from ordercascade.replay.balances import check_costs, check_invariants, check_total
 from ordercascade.replay.closing import begin_order, check_sent, end_order, fee_due
 from ordercascade.replay.findings import Findings
@@ -16,9 +16,11 @@ from ordercascade.replay.funds import fund_of
 from ordercascade.replay.inherited import Inherited, mend
 from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
+from ordercascade.replay.lineage import Cast, Lineage
 from ordercascade.replay.losses import Losses
 from ordercascade.replay.margins import Held, liquidatable
 from ordercascade.replay.payments import payment, settle_market
+from ordercascade.replay.rating import rate_notes
 from ordercascade.replay.records import (
     balances,
     begin_taking,
@@ -37,7 +39,6 @@ from ordercascade.replay.rows import (
     Liquidation,
     Note,
     Opened,
-    Order,
     Posting,
     Step,
     Tables,
@@ -47,20 +48,12 @@ from ordercascade.replay.stage import Stage
 from ordercascade.replay.terms import VenueTerms
 from ordercascade.replay.trades import Traded, play_trades
 from ordercascade.replay.turns import Turn
+from ordercascade.replay.valving import NOTED, halts_told, valve_notes
 from ordercascade.tables import Table
 
 SENDING = (StepKind.SHOCK, StepKind.LIQUIDATION, StepKind.AGENTS, StepKind.DISPOSAL)
 USER_REASONS = (PostReason.DEPOSIT, PostReason.WITHDRAWAL, PostReason.TRANSFER)
 NO_TRADE = Traded(0, 0, 0, 0, [])
-
-
-class Cast(NamedTuple):
-    """A venue with its rounds and losses."""
-
-    stage: Stage
-    turn: Turn
-    losses: Losses
-    inherited: Inherited
 
 
 class Player:
@@ -84,12 +77,11 @@ class Player:
                 terms[venue], mine, [row for row in positions if row.venue == venue], findings
             )
             stage.count = self.rows.steps
+            stage.halts = halts_told(tables, settlements, venue)
             turn = Turn(stage)
             self.cast[venue] = Cast(stage, turn, Losses(stage, turn), Inherited(stage, turn))
         self.stages = [cast.stage for cast in self.cast.values()]
-        self.generations: list[int] = []
-        self.markets: list[int] = []
-        self.venues: list[int] = []
+        self.lineage = Lineage(findings)
 
     def play(self) -> None:
         """Play the opening and every step."""
@@ -101,9 +93,7 @@ class Player:
                 number += 1
             self.findings.step = k
             self._step(self.cast[step.venue], step, number)
-            self.generations.append(step.generation)
-            self.markets.append(step.market)
-            self.venues.append(step.venue)
+            self.lineage.add(step)
             self._scopes(k)
         for stage, turn, *_ in self.cast.values():
             turn.end()
@@ -143,6 +133,10 @@ class Player:
                     self.findings.fail("marks", "marks", -1, "market", want, sorted(told))
                 check_costs(stage, market.terms.id)
                 market.look(-1)
+            if stage.valves is not None:
+                stage.valves.open()
+            if stage.rates is not None:
+                stage.rates.open()
             opened = balances(stage)
             for number, fund in enumerate(funds, first_fund):
                 if fund.venue == stage.id:
@@ -205,18 +199,21 @@ class Player:
 
     def _step(self, cast: Cast, step: Step, number: int) -> None:
         stage, turn, losses, _ = cast
-        turn.enter(step, number, self.settlements[number])
         k = self.findings.step = step.step
+        orders = self.rows.orders.at(k)
+        stage.sent = orders[1][0] if orders[1] else None
+        stage.told = told = self.rows.notes.at(k)[1]
+        turn.enter(step, number, self.settlements[number])
+        self.findings.step = k
         before = balances(stage)
         first_posting, postings = self.rows.postings.at(k)
-        orders, fills, levels = (self.rows.orders.at(k), self.rows.fills.at(k),
-                                 self.rows.levels.at(k))  # fmt: skip
+        fills, levels = self.rows.fills.at(k), self.rows.levels.at(k)
         moved = stage.ledger.moved.get(step.scope, OUTSIDE)
         stage.order_row = orders[0]
         notes: list[Note] = []
         row, liquidations = self.rows.liquidations.at(k)
-        order = liquidations[0] if liquidations else None
-        sent: Order | None = orders[1][0] if orders[1] else None
+        order = liquidations[0] if liquidations and step.kind != StepKind.AUCTION else None
+        sent = stage.sent
         insured = Insured()
         if order is not None:
             held = begin_order(stage, turn, step, row, order)
@@ -246,12 +243,19 @@ class Player:
         elif step.kind == StepKind.WATERFALL:
             due, notes = losses.waterfall(step, postings)
         elif step.kind == StepKind.SHOCK:
-            notes = told_lies(stage, self.rows.notes.at(k)[1])
+            notes = told_lies(stage, told)
+            notes += valve_notes(stage, step, sent, told)
+        elif step.kind == StepKind.RATES:
+            notes = rate_notes(stage, step)
+        elif step.kind in NOTED:
+            notes = valve_notes(stage, step, sent, told)
+            if step.kind == StepKind.AUCTION:
+                due = play_auction(stage, turn, step, self.rows)
         elif step.kind in AHEAD:
             due, notes = ahead_due(stage, step, self.rows, due, sent)
         elif step.kind == StepKind.BOUND:
             notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
-        self._check_parent(cast, step, moved)
+        self.lineage.check(cast, step, moved)
         self._postings(stage, step, due, first_posting, postings, plain=not orders[1])
         if step.kind == StepKind.ADL:
             losses.paid(step)
@@ -260,6 +264,8 @@ class Player:
         check_invariants(stage, touched)
         if order is not None:
             end_order(stage, turn, row, order, insured)
+        elif step.kind == StepKind.AUCTION:
+            end_auction(stage, turn, row, liquidations)
         play_marks(stage, step, *self.rows.marks.at(k))
         play_funds(stage, before, *self.rows.funds.at(k))
         play_notes(stage, notes, *self.rows.notes.at(k))
@@ -289,35 +295,6 @@ class Player:
         self.findings.step = k
         for number, row in enumerate(rows, first):
             play_scopes(self.stages, number, row)
-
-    # Parents that the rows themselves decide; those of first orders come later.
-
-    def _check_parent(self, cast: Cast, step: Step, moved: int) -> None:
-        stage, findings = cast.stage, self.findings
-        findings.rows["parents"] += 1
-        want = cast.turn.called_by(step)
-        if step.kind == StepKind.MARK or (step.kind == StepKind.PAYMENT and step.market >= 0):
-            want = stage.markets[step.market].trade_step
-        elif step.kind in (StepKind.WATERFALL, StepKind.DISPOSAL):
-            want = moved
-        elif step.kind == StepKind.TAKEOVER:
-            want = moved if cast.inherited.parent is None else cast.inherited.parent
-        elif step.kind == StepKind.ADL:
-            event = cast.losses.event
-            want = moved if event is None or event.parent is None else event.parent
-        elif step.kind == StepKind.LIQUIDATION:
-            want = step.parent
-            if want >= 0 and self.venues[want] != stage.id:
-                findings.fail("parents", "steps", step.step, "parent", "be a step of its venue",
-                              want)  # fmt: skip
-        findings.same("parents", "steps", step.step, parent=(want, step.parent))
-        generation, cause = 0, step.cause_market
-        if step.parent >= 0:
-            generation = self.generations[step.parent] + (step.kind == StepKind.LIQUIDATION)
-        if step.kind == StepKind.LIQUIDATION:
-            cause = self.markets[step.parent] if step.parent >= 0 else -1
-        findings.same("parents", "steps", step.step, generation=(generation, step.generation),
-                      cause_market=(cause, step.cause_market))  # fmt: skip
 
     # Money.
 

@@ -59,7 +59,7 @@ def _check_mark(stage: Stage, step: Step, market: Market, number: int, row: Mark
     )  # fmt: skip
     rules = stage.terms.rules
     taken = step.kind == StepKind.MARK
-    if step.kind == StepKind.LIQUIDATION:
+    if step.kind in (StepKind.LIQUIDATION, StepKind.AUCTION):
         # Under `order` the marks are taken again before the row is written.
         taken = rules is None or rules.mark_refresh == MarkRefresh.ORDER
     if not taken:

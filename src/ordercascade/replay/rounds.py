@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +12,11 @@ from ordercascade.replay.findings import Findings
 from ordercascade.replay.terms import VenueTerms
 from ordercascade.tables import OUTSIDE_KINDS, Table
 
+# After these nothing that waited for a valve is sent again in the same round.
+AFTER = (
+    *(StepKind.LIQUIDATION, StepKind.WATERFALL, StepKind.ADL, StepKind.TAKEOVER),
+    *(StepKind.AUCTION, StepKind.BOUND),
+)
 USERS_ONLY = (PostReason.TRANSFER,)
 
 
@@ -29,25 +34,36 @@ class Settlement(NamedTuple):
     high: int
 
 
-def settlements_of(tables: Mapping[str, Table], *, scripted: bool) -> list[Settlement]:
-    """Cut the steps into settlements; `scripted`: no user could call between them."""
+def settlements_of(
+    tables: Mapping[str, Table], *, scripted: bool, valved: Collection[int] = ()
+) -> list[Settlement]:
+    """Cut the steps into settlements; `scripted`: no user could call between them.
+
+    At the venues `valved` an outside order may come inside a round: one that waited.
+    """
     rounds, kinds, times, venues = (
         tables["steps"][name].tolist() for name in ("round", "kind", "time_ns", "venue")
     )
     starts: list[int] = []
     begun = -1  # the time of the settlement's round 0, once known
+    valves = sent = False  # valves may still act in this round; the last order was theirs
     for k, (number, kind, time) in enumerate(zip(rounds, kinds, times, strict=True)):
         outside = kind in OUTSIDE_KINDS
+        alike = k > 0 and (times[k - 1], venues[k - 1]) == (time, venues[k])
+        before = kinds[k - 1] not in OUTSIDE_KINDS or sent
+        sent = valves and alike and before and kind == StepKind.SHOCK and venues[k] in valved
+        outside = outside and not sent
+        valves = kind not in AFTER and (valves or not alike or rounds[k - 1] != number)
         again = number == 0 and (
             k == 0
             or rounds[k - 1] > 0
-            or (outside and kinds[k - 1] not in OUTSIDE_KINDS)
+            or (outside and before)
             or (not outside and begun not in (-1, time))
             or (kinds[k - 1] == StepKind.BOUND and venues[k] == venues[k - 1])
         )
         if again:
             starts.append(k)
-            begun = -1
+            begun, valves = -1, kind not in AFTER
         if not outside and number == 0:
             begun = time
     ends = [*starts[1:], len(rounds)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ordercascade.enums import HolderKind, Told
 from ordercascade.replay.book import Book
@@ -11,8 +12,11 @@ from ordercascade.replay.feeds import Feed
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.funds import Past
 from ordercascade.replay.ledger import Ledger
-from ordercascade.replay.rows import Account, Mark, Opened
+from ordercascade.replay.margins import healthy
+from ordercascade.replay.rates import Rates
+from ordercascade.replay.rows import Account, Mark, Note, Opened, Order
 from ordercascade.replay.terms import PPM, MarketTerms, VenueTerms
+from ordercascade.replay.valves import Valves
 
 
 class Market:
@@ -83,11 +87,33 @@ def _tilted(price: int, ppm: int) -> int:
     return max(1, (2 * price * (PPM + ppm) + PPM) // (2 * PPM))
 
 
+class First(NamedTuple):
+    """The first order of a scope's liquidation: its parent is to be found in its window."""
+
+    step: int
+    scope: int
+    low: int  # the window opens at one of [low, high]
+    high: int
+    parent: int
+    otherwise: int  # the parent if nothing in the window made the scope fall
+    hint: int  # its trigger price
+
+
 class Progress:
     """Where the liquidation of a scope stands; `pending` until it is healthy or flat."""
 
     __slots__ = (
-        *("cause", "cooldown", "generation", "orders", "parent", "pending", "plan", "planned"),
+        *(
+            "cause",
+            "cooldown",
+            "generation",
+            "orders",
+            "first",
+            "parent",
+            "pending",
+            "plan",
+            "planned",
+        ),
         *("rounds", "since", "step"),
     )
 
@@ -102,6 +128,7 @@ class Progress:
         self.since = 0  # the time of the first order
         self.plan = 0  # rounds begun when an order of its was last planned ...
         self.planned = 0  # ... and the orders sent by then
+        self.first: First | None = None  # of an order in an auction, whose parent no row tells
 
     def end(self) -> None:
         self.pending = False
@@ -123,10 +150,15 @@ class Stage:
         self.ledger = Ledger(accounts, positions)
         self.markets = [Market(market) for market in terms.markets]
         self.plain: Sequence[MarketTerms] = terms.markets
+        self.valves = Valves(self, terms.breakers, terms.options) if terms.breakers else None
+        self.rates = Rates(self, terms.surcharges) if terms.surcharges else None
         self.progress: dict[int, Progress] = {}
         self.steps: list[int] = []
         self.count = 0  # steps of the whole tape
         self.order_row = -1  # of the step being played
+        self.sent: Order | None = None  # the first order of that step
+        self.told: Sequence[Note] = ()  # its notes
+        self.halts: dict[tuple[int, int], set[int]] = {}  # settlement, round -> markets halted
         self.assets = sorted({row.asset for row in accounts})
         self.paid_in = {
             asset: sum(row.collateral for row in accounts if row.asset == asset)
@@ -144,6 +176,16 @@ class Stage:
     def marks(self) -> list[int]:
         """Return the standing marks, by market."""
         return [market.mark for market in self.markets]
+
+    def was_healthy(self, scope: int, at: int, marks: Sequence[int]) -> bool:
+        """Say if a scope was flat or healthy just before a step, on these marks."""
+        held = self.ledger.held_before(scope, at)
+        if self.rates is None or not held.legs:
+            return not held.legs or healthy(held, marks, self.terms)
+        self.rates.as_before(at)
+        found = healthy(held, marks, self.terms)
+        self.rates.as_now()
+        return found
 
     def holder(self, kind: HolderKind, which: int) -> int:
         return self.ledger.named(kind, which)

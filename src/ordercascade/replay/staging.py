@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ordercascade.duties import LotSide, TrancheRule
@@ -85,3 +86,32 @@ def sizes_of(said: Mapping[str, Any]) -> Sizes | None:
     if known is None:
         return None
     return Sizes(**{name: int(known[name]) for name in Sizes._fields if name in known})
+
+
+SLICED = ("target_ppm", "cost_ppm", "min_value", "cooldown_ns", "depth_ppm", "share_ppm")
+
+
+class Slicing(NamedTuple):
+    """The numbers of a policy of planned slices, and the law that its table came from."""
+
+    parts: tuple[int, ...]
+    target_ppm: int
+    cost_ppm: int
+    min_value: int
+    cooldown_ns: int
+    depth_ppm: int
+    share_ppm: int
+    law: str
+    slices: int
+    wait: Decimal  # kappa tau, or rho tau
+
+
+def slicing_of(said: Mapping[str, Any]) -> Slicing | None:
+    """Return what a venue's metadata says of slices; None without, or from an older version."""
+    known = said.get("slices")
+    if not isinstance(known, Mapping) or any(name not in known for name in SLICED):
+        return None
+    numbers = {name: int(known[name]) for name in SLICED}
+    parts = tuple(int(part) for part in known["parts"])
+    law, count = str(known.get("law", "")), int(known.get("count", len(parts)))
+    return Slicing(parts, **numbers, law=law, slices=count, wait=Decimal(known.get("wait", 0)))

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import MarketKind, PriceSource
 from ordercascade.replay.schedules import Schedule
-from ordercascade.replay.staging import NO_STAGES, Sizes, Stages, sizes_of, stages_of
+from ordercascade.replay.staging import (
+    NO_STAGES,
+    Sizes,
+    Slicing,
+    Stages,
+    sizes_of,
+    slicing_of,
+    stages_of,
+)
 
 PPM = 10**6
 FEES = ("maker_fee_ppm", "taker_fee_ppm", "external_maker_fee_ppm", "external_taker_fee_ppm")
@@ -117,6 +125,10 @@ class VenueTerms(NamedTuple):
     stages: Stages = NO_STAGES
     sizes: Sizes | None = None  # None: the plain tranche of the rules
     calls: tuple[int, int] | None = None  # levels of margin calls: call, release
+    slicing: Slicing | None = None
+    breakers: tuple[Mapping[str, int], ...] = ()
+    options: frozenset[int] = frozenset()  # markets without a book
+    surcharges: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def staged(self) -> bool:
@@ -159,7 +171,13 @@ def _venue(
     strict = None if strict is None else bool(strict)
     said = venue.get("calls")
     calls = (int(said["call_ppm"]), int(said["release_ppm"])) if said else None
-    return VenueTerms(number, strict, rules, markets_of, stages_of(venue), sizes_of(venue), calls)
+    staged = stages_of(venue), sizes_of(venue)
+    breakers = tuple(venue.get("breakers", ()))
+    options = frozenset(int(m["id"]) for m in mine if "option" in m)
+    return VenueTerms(
+        number, strict, rules, markets_of, *staged, calls, slicing_of(venue), breakers, options,
+        tuple(venue.get("surcharges", ())),
+    )  # fmt: skip
 
 
 def _market(market: Mapping[str, Any]) -> MarketTerms:

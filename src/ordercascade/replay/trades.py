@@ -7,21 +7,21 @@ from typing import NamedTuple, TypeAlias
 
 from ordercascade.contracts import paid
 from ordercascade.enums import (
-    HolderKind,
     OrderFlag,
     OrderType,
-    PostReason,
     Reject,
     Side,
     StepKind,
     TimeInForce,
 )
-from ordercascade.replay.book import Book, Resting
+from ordercascade.replay.book import Resting
+from ordercascade.replay.fills import enter_fill, follow_maker, name_cell
 from ordercascade.replay.ledger import Due
 from ordercascade.replay.rows import Fill, Level, Order, Step
-from ordercascade.replay.stage import Market, Stage
-from ordercascade.replay.terms import PPM
+from ordercascade.replay.stage import Stage
+from ordercascade.replay.valving import outside_result
 
+REFUSED = (Reject.POSITION_LIMIT, Reject.HALTED)
 Place: TypeAlias = tuple[int, int, int]  # market, side, price
 
 
@@ -54,7 +54,7 @@ def play_trades(
     row, order = orders[0], orders[1][0] if orders[1] else None
     if order is None:
         _expect_no_order(stage, step)
-        _move_levels(stage, levels, {})
+        move_levels(stage, levels, {})
         if levels[1]:
             stage.findings.fail("book", "levels", levels[0], "step", "have an order", step.step)
         return Traded(0, 0, 0, 0, [])
@@ -66,7 +66,7 @@ def play_trades(
     for fill in fills[1]:
         key = (order.market, 1 - order.side, fill.price)
         traded[key] = traded.get(key, 0) + fill.size
-    moves = _move_levels(stage, levels, traded)
+    moves = move_levels(stage, levels, traded)
     done = _play_fills(stage, step, order, fills)
     moved = _explain_levels(stage, step, order, moves)
     _check_priority(stage, order, row, done, fills)
@@ -89,7 +89,7 @@ def _expect_no_order(stage: Stage, step: Step) -> None:
 # Levels.
 
 
-def _move_levels(stage: Stage, levels: tuple[int, list[Level]], traded: dict[Place, int]) -> Moves:
+def move_levels(stage: Stage, levels: tuple[int, list[Level]], traded: dict[Place, int]) -> Moves:
     """Let each row of levels happen; each must change its level."""
     moves = Moves({}, {}, traded)
     findings, first = stage.findings, levels[0]
@@ -170,8 +170,8 @@ def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[F
     for row, fill in enumerate(fills[1], fills[0]):
         got = (fill.market, fill.taker_side, fill.taker_account, fill.taker_order)
         if got != (order.market, order.side, order.account, taker_order):
-            _name_cell(stage, row, fill, order, taker_order)
-        _follow_maker(stage, book, row, fill, 1 - order.side)
+            name_cell(stage, row, fill, order, taker_order)
+        follow_maker(stage, book, row, fill, 1 - order.side)
         if fill.price != worst:
             levels += 1
             if worst and (fill.price > worst) == (order.side == Side.ASK):
@@ -183,7 +183,7 @@ def _play_fills(stage: Stage, step: Step, order: Order, fills: tuple[int, list[F
         worst, spent = fill.price, fill.maker_rest == 0
         lots += fill.size
         value += abs(paid(terms.kind, terms.multiplier, fill.size, fill.price))
-        _enter_fill(stage, step, market, row, fill, due)
+        enter_fill(stage, step, market, row, fill, due)
     if fills[1]:
         market.noted = _moved_last(stage, step, market.last, [fill.price for fill in fills[1]])
         if step.kind != StepKind.DISPOSAL:
@@ -197,82 +197,6 @@ def _moved_last(stage: Stage, step: Step, last: int, prices: list[int]) -> bool:
     if step.kind == StepKind.LIQUIDATION and stage.terms.stages.insured:
         return any(before != after for before, after in pairwise([last, *prices]))
     return prices[-1] != last
-
-
-def _name_cell(stage: Stage, row: int, fill: Fill, order: Order, taker_order: int) -> None:
-    for field, want in (
-        ("market", order.market),
-        ("taker_side", order.side),
-        ("taker_account", order.account),
-        ("taker_order", taker_order),
-    ):
-        if getattr(fill, field) != want:
-            stage.findings.fail("fills", "fills", row, field, want, getattr(fill, field))
-
-
-def _follow_maker(stage: Stage, book: Book, row: int, fill: Fill, side: int) -> None:
-    """The maker's order must rest there with what this fill leaves of it."""
-    findings, number, account = stage.findings, fill.maker_order, fill.maker_account
-    known = book.orders.get(number)
-    if known is not None:
-        if known[:3] != (account, side, fill.price):
-            want = f"be the order of account {known.account} at {known.price}"
-            findings.fail("fills", "fills", row, "maker_order", want, number)
-        if known.size - fill.size != fill.maker_rest:
-            want_rest = known.size - fill.size
-            findings.fail("fills", "fills", row, "maker_rest", want_rest, fill.maker_rest)
-    elif number in book.done or number <= 0:
-        findings.fail("fills", "fills", row, "maker_order", "be an order that rests", number)
-    if fill.maker_rest < 0:
-        findings.fail("fills", "fills", row, "maker_rest", "be 0 or more", fill.maker_rest)
-    book.leave(number)
-    book.follow(number, Resting(account, side, fill.price, fill.maker_rest))
-    if account and book.rest(account, side, fill.price, -fill.size) < 0:
-        want = "be an account with lots there"
-        findings.fail("fills", "fills", row, "maker_account", want, account)
-
-
-def _enter_fill(
-    stage: Stage, step: Step, market: Market, row: int, fill: Fill, due: list[Due]
-) -> None:
-    """Both cost entries, what they realise, and the fees. A trade with itself changes nothing."""
-    terms, ledger, findings = market.terms, stage.ledger, stage.findings
-    findings.rows["fees"] += 1
-    if fill.maker_account == fill.taker_account:
-        for field in ("taker_fee", "maker_fee"):
-            if getattr(fill, field):
-                findings.fail("fees", "fills", row, field, 0, getattr(fill, field))
-        return
-    cost = paid(terms.kind, terms.multiplier, fill.size, fill.price)
-    value = abs(cost)
-    sign = 1 - 2 * fill.taker_side
-    taker = step.scope  # the fund or the vault, which sells what it took over
-    if step.kind != StepKind.DISPOSAL:
-        taker = ledger.holder_of(fill.taker_account, terms.id, terms.asset)
-    maker = ledger.holder_of(fill.maker_account, terms.id, terms.asset)
-    for holder, way in ((taker, sign), (maker, -sign)):
-        profit = ledger.enter(holder, terms.id, way * fill.size, way * cost, step.step)
-        ledger.realise(holder, terms.id, terms.asset, profit, due)
-    to = stage.holder(HolderKind.FEES, terms.asset)
-    if fill.taker_fee:
-        due.append((terms.asset, taker, to, fill.taker_fee, PostReason.FEE_TAKER))
-    if fill.maker_fee:
-        due.append((terms.asset, maker, to, fill.maker_fee, PostReason.FEE_MAKER))
-    fees, rules = terms.fees, stage.terms.rules
-    if fees is None:
-        findings.gap("fees", "the tape does not name the rates of a market (fills)")
-        return
-    want = -(-value * (fees.maker if fill.maker_account else fees.external_maker) // PPM)
-    if fill.maker_fee != want:
-        findings.fail("fees", "fills", row, "maker_fee", want, fill.maker_fee)
-    if step.kind == StepKind.LIQUIDATION and rules is None:
-        findings.gap("fees", "the tape does not say if liquidations pay taker fees (fills)")
-        return
-    want = -(-value * (fees.taker if fill.taker_account else fees.external_taker) // PPM)
-    if step.kind == StepKind.LIQUIDATION and rules and not rules.liquidation_pays_taker:
-        want = 0
-    if fill.taker_fee != want:
-        findings.fail("fees", "fills", row, "taker_fee", want, fill.taker_fee)
 
 
 # The order.
@@ -301,16 +225,15 @@ def _check_priority(
             findings.fail("fills", "fills", last, "price", f"leave no better price: {best}",
                           done.worst)  # fmt: skip
     wants = order.type in (OrderType.LIMIT, OrderType.MARKET) and done.lots < order.size
-    wants = wants and not _refused(order, done)
-    wants = wants and not stage.terms.stages.insured  # check_refusal() looks at those
+    wants = wants and not (_refused(order, done) or stage.terms.stages.insured)  # see closing
     if wants and best and _within(order.side, limit, best):
         want = f"be filled while {best} is within its limit"
         findings.fail("orders", "orders", row, "filled", want, order.filled)
 
 
 def _refused(order: Order, done: Traded) -> bool:
-    """A shock that could have passed a bound; whether it could is taken from the tape."""
-    return not order.account and order.result == Reject.POSITION_LIMIT and not done.lots
+    """A shock that could have passed a bound, or is held; if it could is the tape's word."""
+    return not (order.account or done.lots) and order.result in REFUSED
 
 
 def _check_rest(stage: Stage, order: Order, fills: tuple[int, list[Fill]]) -> None:
@@ -345,10 +268,12 @@ def _check_order(
     if not user:
         empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood
         result = int(Reject.NO_LIQUIDITY) if empty and order.size else 0
-        if step.kind == StepKind.SHOCK and _refused(order, done):
+        if _refused(order, done):
             result = order.result
         if order.market in stage.ended:
             result = int(Reject.EXPIRED_MARKET)
+        elif step.kind == StepKind.SHOCK:
+            result = outside_result(stage, order, row, result)
         same("orders", "orders", row, tif=(int(TimeInForce.IOC), order.tif),
              flags=(0, order.flags), result=(result, order.result))  # fmt: skip
         if step.kind == StepKind.SHOCK:

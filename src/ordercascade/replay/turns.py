@@ -4,53 +4,30 @@ from __future__ import annotations
 
 from collections import deque
 from fractions import Fraction
-from typing import NamedTuple
 
 from ordercascade.duties import TrancheRule
 from ordercascade.enums import (
-    AdlTrigger,
-    AdlWhen,
     HolderKind,
     LegRule,
     MarkRefresh,
     Outcome,
-    Residual,
     ShortfallAt,
     StepKind,
-    TakeoverWhen,
 )
 from ordercascade.replay.ahead import enter_round
-from ordercascade.replay.funds import fund_of, taker_of
+from ordercascade.replay.decided import Ordered, check_parts, decided
+from ordercascade.replay.funds import fund_of
 from ordercascade.replay.legs import spreads
-from ordercascade.replay.margins import Held, equity_of, healthy
+from ordercascade.replay.margins import Held, equity_of
+from ordercascade.replay.rating import Rating
 from ordercascade.replay.records import begin_taking, check_taken
 from ordercascade.replay.rounds import Settlement
-from ordercascade.replay.rows import Liquidation, Step
-from ordercascade.replay.stage import Stage
-from ordercascade.replay.terms import PPM, Rules
+from ordercascade.replay.rows import Step
+from ordercascade.replay.slicing import depths_of
+from ordercascade.replay.stage import First, Stage
+from ordercascade.replay.terms import Rules
+from ordercascade.replay.valving import Valving
 from ordercascade.tables import OUTSIDE_KINDS
-
-PARTS = ("paid_fund", "paid_vault", "paid_adl", "paid_socialised", "paid_bad_debt")
-
-
-class Ordered(NamedTuple):
-    """A row of `liquidations` whose table is due."""
-
-    row: int
-    liquidation: Liquidation
-    insured: int  # what the fund paid for its fills
-
-
-class First(NamedTuple):
-    """The first order of a scope's liquidation: its parent is to be found in its window."""
-
-    step: int
-    scope: int
-    low: int  # the window opens at one of [low, high]
-    high: int
-    parent: int
-    otherwise: int  # the parent if nothing in the window made the scope fall
-    hint: int  # its trigger price
 
 
 class Turn:
@@ -73,10 +50,13 @@ class Turn:
         self.taken_over = -1  # the scope that the table said is taken over
         self.plan_best: list[tuple[int, int]] = []  # best prices when the queue was planned
         self.plan_rests: list[tuple[int, int]] = []  # lots of both sides, for `most_liquid`
+        self.plan_depths: list[tuple[int, int]] = []  # near the middle of each book
         self.plan_time = 0
         self.ended: set[int] = set()  # scopes whose table has ended a liquidation in this round
         self.sales: list[tuple[int, int, int]] = []  # of a window: time, market, lots
         self._settled = -1  # the settlement of its latest step
+        self.valving, self.rating = Valving(stage), Rating(stage)
+        self.auctioned: deque[Ordered] = deque()  # whose table runs after the queue
 
     def enter(self, step: Step, number: int, settlement: Settlement) -> None:
         """Go on to a step of the `number`-th settlement: what was due before it must be done."""
@@ -92,12 +72,15 @@ class Turn:
             # Other venues may have gone on alone: each round has a step 3 here as well.
             self._end_round(step, idle=again or step.round > self.key[1] + 1)
             self.key, self.taken, self.told, self.step3 = key, False, False, -1
+            self.valving.enter(key)
+            self.rating.enter()
             if number != self._settled:
                 self.window = settlement.low, settlement.high
                 self._settled = number
         self._phase(step)
         self._expect(step)
         self.last_kind = step.kind
+        self.valving.last = self.rating.last = step
 
     @property
     def rules(self) -> Rules | None:
@@ -111,10 +94,14 @@ class Turn:
 
     def _phase(self, step: Step) -> None:
         findings = self.stage.findings
-        if step.kind in OUTSIDE_KINDS:
+        if step.kind in OUTSIDE_KINDS and not self.valving.sends_again(step, taken=self.taken):
+            if self.taken and self.valving.apart(step):  # Only an order that waited was sent.
+                self.taken, self.told, self.step3 = False, False, -1
             if self.taken:
                 findings.fail("time", "steps", step.step, "kind", "come before the round's marks",
                               step.kind)  # fmt: skip
+            else:
+                self._comes(step)
             return
         if not self.taken:
             self.taken = True
@@ -132,13 +119,24 @@ class Turn:
         if (not self.told or again) and step.kind != StepKind.BOUND:
             check_taken(self.stage, step)
         self.told = True
+        self.rating.meet(step, self.stage.told)
+        self.valving.meet(step)
         if self.step3 < 0 and not self._before_plan(step):
             self._plan(step)
+
+    def _comes(self, step: Step) -> None:
+        """An agenda's row: settlements of other times before it look like parts of one round."""
+        if self.valving.apart(step):
+            self.rating.end(step, idle=True)
+            self.rating.enter()
+            self.valving.end(step, idle=True)
+            self.valving.enter(self.key)
 
     def _before_plan(self, step: Step) -> bool:
         """Say if a step comes before step 3: payments, disposals, who cools down below zero."""
         if step.kind != StepKind.TAKEOVER:
             return step.kind in (
+                *(StepKind.HALT, StepKind.RESUME, StepKind.SHOCK, StepKind.RATES),
                 StepKind.ADL,
                 StepKind.PAYMENT,
                 StepKind.DISPOSAL,
@@ -156,6 +154,7 @@ class Turn:
         if self.rules is not None and self.rules.leg == LegRule.MOST_LIQUID:
             sides = [market.book.sizes for market in self.stage.markets]
             self.plan_rests = [(sum(b.values()), sum(a.values())) for b, a in sides]
+        self.plan_depths = depths_of(self.stage, self.plan_marks)
         self.plan_time = step.time_ns
         self.ended.clear()
 
@@ -218,6 +217,8 @@ class Turn:
             findings.fail("waterfalls", "steps", step.step, "kind", want, step.kind)
         if self.step3 < 0:
             self._plan(step)
+        self.rating.end(step, idle=idle)
+        self.valving.end(step, idle=idle)
         self.window = self.step3, self.step3
         if idle and self.last_kind != StepKind.BOUND:
             self.points.append((step.step, stage.marks))
@@ -237,10 +238,13 @@ class Turn:
             return
         if step is not None and self.tables:
             if rules.shortfall_at == ShortfallAt.ROUND:
-                if step.kind in (StepKind.LIQUIDATION, StepKind.MARK):
+                if step.kind in (StepKind.LIQUIDATION, StepKind.MARK, StepKind.AUCTION):
                     return
             elif step.kind == StepKind.MARK and self.by_order:
                 return
+        queue = (StepKind.LIQUIDATION, StepKind.MARK, StepKind.AUCTION)
+        if not (self.tables or self.follow) and (step is None or step.kind not in queue):
+            self.tables, self.auctioned = self.auctioned, self.tables
         while self.tables and not self.follow:
             self._decide(self.tables.popleft(), rules)
 
@@ -253,7 +257,7 @@ class Turn:
             findings.step = before
             return
         held = stage.ledger.held(order.scope)
-        outcome, follow = _decided(stage, held, order, rules)
+        outcome, follow = decided(stage, held, order, rules)
         if spreads(rules) and rules.shortfall_at == ShortfallAt.ROUND:
             if self._over(ordered, outcome):
                 outcome, follow = Outcome.HEALTHY if held.legs else Outcome.CLOSED, []
@@ -292,8 +296,7 @@ class Turn:
         stage = self.stage
         after = [step for step in stage.steps if step > ordered.liquidation.step]
         return any(
-            healthy(stage.ledger.held_before(scope, at + 1),
-                    [market.stood(at) for market in stage.markets], stage.terms)
+            stage.was_healthy(scope, at + 1, [market.stood(at) for market in stage.markets])
             for at in [ordered.liquidation.step, *after]
         )  # fmt: skip
 
@@ -308,76 +311,14 @@ class Turn:
                 self.follow.clear()
                 self.short = None
 
+    def put_off(self) -> None:
+        """The latest order came in an auction: its table runs after the queue."""
+        if self.rules is not None and self.rules.shortfall_at == ShortfallAt.ORDER:
+            self.auctioned.append(self.tables.pop())
+
     def end(self) -> None:
         """The tape ends here: an order may still wait for its table."""
         for ordered in self.tables:
             if ordered.liquidation.outcome != Outcome.OPEN and self.rules is not None:
                 self._decide(ordered, self.rules)
         self.tables.clear()
-
-
-def _decided(
-    stage: Stage, held: Held, order: Liquidation, rules: Rules
-) -> tuple[Outcome, list[tuple[StepKind, int]]]:
-    """Return what the table says of a scope that sent an order, and the steps that follow."""
-    marks = stage.marks
-    equity = equity_of(held, marks, stage.plain)
-    if held.legs:
-        if healthy(held, marks, stage.terms):
-            return Outcome.HEALTHY, []
-        return _given_up(stage, held, order, rules)
-    if equity < 0:
-        return Outcome.SHORTFALL, [(StepKind.WATERFALL, -1)]
-    if equity > 0 and rules.residual == Residual.FUND:
-        return Outcome.CLOSED, [(StepKind.WATERFALL, -1)]
-    return Outcome.CLOSED, []
-
-
-def _given_up(
-    stage: Stage, held: Held, order: Liquidation, rules: Rules
-) -> tuple[Outcome, list[tuple[StepKind, int]]]:
-    """Neither healthy nor flat: does it wait, is it taken over, or deleveraged? ADR 10"""
-    stages, equity = stage.terms.stages, equity_of(held, stage.marks, stage.plain)
-    unfilled = order.lots_filled < order.lots_asked
-    gives_up = equity < 0 or (unfilled and rules.adl_trigger == AdlTrigger.UNFILLED)
-    if stages.adl_when == AdlWhen.UNTOUCHED:
-        gives_up = equity < 0 and order.lots_filled == 0
-    if stages.takeover and unfilled and stages.takeover_when == TakeoverWhen.UNFILLED:
-        gives_up = True
-    if not gives_up:
-        return Outcome.PENDING, []
-    if may_take(stage, held):
-        return Outcome.TAKEN_OVER, [(StepKind.TAKEOVER, market) for market, _, _ in held.legs]
-    if stages.adl_when == AdlWhen.NEVER:
-        return Outcome.PENDING, []
-    if stages.adl_overlap and order.outcome == Outcome.PENDING:
-        why = "that nobody could afford what a scope still has after pairs (rows)"
-        stage.findings.gap("adl", why)
-        return Outcome.PENDING, []
-    return Outcome.DELEVERAGED, [(StepKind.ADL, market) for market, _, _ in held.legs]
-
-
-def may_take(stage: Stage, held: Held) -> bool:
-    """Say if the venue has a taker, and room for these legs within its cap."""
-    stages = stage.terms.stages
-    if not stages.takeover:
-        return False
-    legs: dict[int, list[tuple[int, int, int]]] = {}
-    for leg in held.legs:
-        legs.setdefault(taker_of(stage, leg[0]), []).append(leg)
-    for taker, added in legs.items():
-        if stage.past.drawn_down(stage, taker):
-            return False
-        mine = [*stage.ledger.held(taker).legs, *added]
-        value = sum(abs(stage.plain[m].worth(size, stage.marks[m])) for m, size, _ in mine)
-        room = stage.ledger.collateral[taker] * stages.takeover_cap_ppm
-        if stages.takeover_cap_ppm and value * PPM > room:
-            return False
-    return True
-
-
-def check_parts(stage: Stage, ordered: Ordered, parts: dict[str, int]) -> None:
-    """Who bore a shortfall; parts not given are 0."""
-    row, order, _ = ordered
-    cells = {name: (parts.get(name, 0), getattr(order, name)) for name in PARTS}
-    stage.findings.same("outcomes", "liquidations", row, **cells)
