@@ -84,7 +84,7 @@ def _price(
     if said.market is not None:
         market = _source(config, markets, path)
         terms["market"] = markets.index(market)
-        tick, most = market.tick_size, market.price_max
+        tick, most = Decimal(market.tick_size), market.price_max
     if said.rate is not None:
         if config.name == markets[0].settle:
             rule = "is what the venue settles in: its balances are margin in full already"
@@ -92,7 +92,7 @@ def _price(
         tick = _tick_of(said.rate, f"{path}.price.rate")
         terms["price"] = most = whole_units(said.rate, tick)[0]
     terms |= _beta(said, f"{path}.price")
-    worth = Decimal(tick).scaleb(markets[0].decimals - config.decimals)
+    worth = tick.scaleb(markets[0].decimals - config.decimals)
     terms["multiplier"], terms["per"] = worth.as_integer_ratio()
     if most * terms["multiplier"] > WORTH_MAX:
         rule = "has too few for this price: give the asset more, or a coarser tick"
