@@ -76,7 +76,8 @@ def pay_interest(venue: Venue, asset: int, span_ns: int, time_ns: int) -> int:
     )  # fmt: skip
     days = Fraction(span_ns, 86_400 * 10**9)
     share = min(Fraction(1), Fraction(terms.elasticity_ppm * rate * 100, 10**15) * days)
-    venue.shares[asset] = floor(share * BILLION) if lent else 0
+    if lent:
+        venue.shares[asset] = min(BILLION, venue.shares.get(asset, 0) + floor(share * BILLION))
     if lent:
         part = Fraction(floor(Fraction(rate * span_ns * TRILLION, BILLION * YEAR)), TRILLION)
         charges = {holder: ceil(-cash[holder] * part) for holder in order if cash[holder] < 0}
@@ -101,7 +102,8 @@ def pay_interest(venue: Venue, asset: int, span_ns: int, time_ns: int) -> int:
 def relieve(venue: Venue, asset: int, time_ns: int) -> int:
     """Let borrowers close their share of every leg: one `agents` step."""
     step = venue.writer.open(StepKind.AGENTS, time_ns=time_ns)
-    share, filled = Fraction(venue.shares.get(asset, 0), BILLION), 0
+    said = venue.shares.pop(asset, 0)
+    share, filled = Fraction(said, BILLION), 0
     for scope in sorted(venue.scopes):
         if venue.ledger.holders[scope].asset != asset or cash_of(venue, asset)[scope] >= 0:
             continue
@@ -117,7 +119,7 @@ def relieve(venue: Venue, asset: int, time_ns: int) -> int:
             filled += sum(row["size"] for row in venue.world.tables.rows("fills")[before:])
     venue.world.tables.append(
         "notes", step=step, kind=NoteKind.RELIEF, market=-1, scope=-1,
-        a=venue.shares.get(asset, 0), b=filled,
+        a=said, b=filled,
     )  # fmt: skip
     venue.writer.close(step)
     return step

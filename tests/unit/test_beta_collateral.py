@@ -61,6 +61,14 @@ def test_in_a_fall_beta_grows_in_a_line_up_to_its_stress() -> None:
     assert {mark: coins(venue, scope, mark) // 5 for mark in want} == want
 
 
+def test_beta_is_rounded_up_to_the_ppm_and_the_price_down() -> None:
+    """A third lost of 3; from 1 a third of the way to 2 is 1.333334: 10^8 (1 - 1.333334 / 3)."""
+    _, venue, scope = world_of(
+        3, price=10**8, beta_ppm=PPM, stress_beta_ppm=2 * PPM, stress_ppm=PPM
+    )
+    assert coins(venue, scope, 2, 3) == 5 * 55_555_533
+
+
 def test_a_beta_of_none_is_a_rate_and_of_one_the_market_itself() -> None:
     _, venue, scope = world_of(beta_ppm=0)
     assert [coins(venue, scope, mark) for mark in (1, 500)] == [5_000, 5_000]
@@ -81,7 +89,7 @@ def slow(
 @given(
     st.integers(1, 10**5),
     st.integers(1, 2**22),
-    st.integers(1, 10**6),
+    st.integers(1, 10**8),
     st.integers(0, 10 * PPM),
     st.none() | st.tuples(st.integers(1, PPM), st.integers(0, 10 * PPM)),
     st.sampled_from(list(CollateralSource)[1:]),

@@ -66,8 +66,8 @@ def test_it_is_the_best_that_a_smaller_amount_would_be(
     tiers: tuple[tuple[int, int], ...], addon: int, start: int, traded: int, amount: int
 ) -> None:
     best = max(literal(held, tiers, addon, start, traded) for held in range(amount + 1))
-    said = {"addon_ppm": addon, "addon_from": start, "traded": traded}
-    assert worth(amount, tiers=tiers, **said) == floor(best) * 100 // PPM
+    said = {"addon_ppm": addon, "addon_from": start, "traded": traded, "multiplier": PPM}
+    assert worth(amount, tiers=tiers, **said) == floor(best) * 100  # a millionth of a unit shows
 
 
 @given(TIERS, st.integers(1, 10 * PPM), st.integers(0, 2**60), st.integers(1, 2**60),

@@ -201,6 +201,24 @@ def test_two_assets_have_shares_of_their_own() -> None:
     assert told(world)[:2] == [(292_000_000, 2), (146_000_000, 1)]
 
 
+def test_a_share_is_closed_once_and_payments_of_one_instant_together() -> None:
+    """Two series meet: of both payments' shares, 29.2 % and a little more, the first orders take
+    the sum, the second nothing. Terms without an elasticity add nothing, whatever is planned."""
+    world, venue = pool(elasticity_ppm=2_000)
+    schedule_interest(world, TENTH, 0, every_ns=TENTH, elasticity_ppm=2_000, **AAVE)
+    world.start()
+    run_forked(world)
+    rates = [a for kind, a in rows(world, "notes", "kind", "a") if kind == NoteKind.INTEREST]
+    shares = [rate * 73 // 10 for rate in rates]  # 0.002 x 36.5 days, of per cent
+    assert told(world) == [(sum(shares), 10 * sum(shares) // 10**9), (0, 0)]
+    assert venue.position(venue.scope_of(1, 0), 0)[0] == 5
+    world, _ = pool(elasticity_ppm=2_000)
+    schedule_interest(world, 2 * TENTH, 0, every_ns=TENTH, **AAVE)
+    world.start()
+    run_checked(world)
+    assert told(world) == [(0, 0)]
+
+
 def test_an_elasticity_of_0_is_the_world_without_it() -> None:
     hashes = set()
     for terms in ({}, {"elasticity_ppm": 0}):

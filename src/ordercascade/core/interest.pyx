@@ -223,20 +223,21 @@ cdef int interest_step(State* s, int32_t asset, TimeNs span_ns) except -1 nogil:
     if fits:
         _pay(s, step, asset, purses, count, reserve)
     PyMem_RawFree(purses)
-    if l.elasticity_ppm:
-        _set_share(<Rates*>s.rates, asset, <int64_t>smaller(BILLION, div_floor(
-            <Wide>l.elasticity_ppm * rate * span_ns, DAY_OF_SHARES)) if fits else 0)
+    if l.elasticity_ppm and fits:
+        _add_share(<Rates*>s.rates, asset, div_floor(
+            <Wide>l.elasticity_ppm * rate * span_ns, DAY_OF_SHARES))
     return finish(s, step)
 
 
-cdef int _set_share(Rates* r, int32_t asset, int64_t share_ppb) except -1 nogil:
+cdef int _add_share(Rates* r, int32_t asset, int64_t share_ppb) except -1 nogil:
+    """What core/relief takes next: of several payments together, at most all."""
     cdef int64_t i
     r.shares = <int64_t*>slab_grow(r.shares, &r.share_capacity, asset + 1, sizeof(int64_t))
     for i in range(r.share_count, asset + 1):
         r.shares[i] = 0
     if r.share_count <= asset:
         r.share_count = asset + 1
-    r.shares[asset] = share_ppb
+    r.shares[asset] = smaller(BILLION, r.shares[asset] + share_ppb)
     return 0
 
 

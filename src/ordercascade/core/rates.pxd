@@ -33,7 +33,7 @@ ctypedef struct Rates:
     int64_t surcharge_count
     int64_t cursor          # market that is asked next in this round
     Ppm to_fund_ppm         # share of positive trading fees
-    int64_t* shares         # by asset: what borrowers close after the latest payment, ppb
+    int64_t* shares         # by asset: what borrowers are to close after payments, ppb
     int64_t share_count
     int64_t share_capacity
     RateRow* rows           # by market

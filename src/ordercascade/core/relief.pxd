@@ -2,5 +2,5 @@
 from libc.stdint cimport int32_t
 from ordercascade.core.state cimport State
 
-# One `agents` step: all borrowers of an asset close their share after its latest payment.
+# One `agents` step: all borrowers of an asset close their share after a payment.
 cdef int relief_step(State* s, int32_t asset) except -1 nogil

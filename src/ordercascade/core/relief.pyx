@@ -7,7 +7,7 @@ cost of all positions below zero) sells or buys back
 
     floor(|q| min(1, e R days))     lots of each of its legs,
 
-the share itself floored to 10^-9. All of one payment's are orders of one `agents` step, by scope
+the share itself floored to 10^-9; of several payments since the last time their sum. All of one payment's are orders of one `agents` step, by scope
 and market, reduce-only and at the market, as an answer to a margin call (SEMANTICS §5.9): what the
 book does not take stays, a halted market refuses. They come behind the payment, in the place that
 the agenda has for users' orders, so nobody who brought money in that instant closes anything. Each
@@ -42,7 +42,7 @@ cdef Lot _close(State* s, int32_t scope, int64_t share_ppb, int64_t step) except
 
 
 cdef int relief_step(State* s, int32_t asset) except -1 nogil:
-    cdef const Rates* r = <const Rates*>s.rates
+    cdef Rates* r = <Rates*>s.rates
     cdef int64_t share = r.shares[asset] if asset < r.share_count else 0
     cdef int64_t step = step_begin(s, STEP_AGENTS, NIL, NIL, NIL, 0, NIL)
     cdef Lot filled = 0
@@ -51,5 +51,7 @@ cdef int relief_step(State* s, int32_t asset) except -1 nogil:
         if (s.ledger.holders[i].kind == SCOPE and s.ledger.holders[i].asset == asset
                 and cash_of(s, <int32_t>i) < 0):
             filled += _close(s, <int32_t>i, share, step)
+    if share:
+        r.shares[asset] = 0     # Paid for once: series that end at different times share nothing.
     note(s, step, NOTE_RELIEF, NIL, NIL, share, filled)
     return finish(s, step)
