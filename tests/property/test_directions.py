@@ -26,13 +26,15 @@ FUND = (
     "venue[0].market[0].book.levels=120",  # Some find nobody to sell to.
 )
 ELASTIC = "venue[0].interest.borrower_elasticity={}"
+INTEREST = """interest = { optimum = 0.5, slope1 = 0.04, slope2 = 0.1, every_s = 86400, at_s = 0,\
+ times = 2 }"""
+OUTSIDE = "oracle = { kind = 'index', own_book_weight = 0, index = 60000 }"
 DEAR = oc.Scenario.from_toml(
-    plain_crowd("dear", seed=1, accounts=100, median=24_000, rules=(
-        "interest = { optimum = 0.5, slope1 = 0.04, slope2 = 0.1, every_s = 86400, at_s = 0,"
-        " times = 2 }"
-    )).replace("settle =", "oracle = { kind = 'index', own_book_weight = 0, index = 60000 }\nsettle =")
+    plain_crowd("dear", seed=1, accounts=100, median=24_000, rules=INTEREST).replace(
+        "tick_size", f"{OUTSIDE}\ntick_size"
+    )
     + "[[index]]\nat_s = 900_000\nprice = 57_000\n"
-)  # fmt: skip
+)
 PLAIN = oc.Scenario.from_toml(plain_crowd("direction", seed=1, accounts=100, median=24_000) + SALE)
 
 
@@ -126,8 +128,8 @@ def closed(seed: int, elasticity: str) -> Closed:
 
 
 def test_borrowers_that_close_leave_less_to_liquidate() -> None:
-    """MECHANISMS §13: a slow, negative feedback on l(p). Two days of interest at 13 % or so, then the
-    index falls by 5 %. The mark is the index: what they sell themselves does not move it."""
+    """MECHANISMS §13: a slow, negative feedback on l(p). Two days of interest at 13 % or so, then
+    the index falls by 5 %. The mark is the index: what they sell themselves does not move it."""
     runs = [[closed(seed, each) for seed in SEEDS] for each in ("0", "0.001", "0.004")]
     assert all(run.sold > 0 for run in runs[0])
     for inert, elastic in pairwise(runs):

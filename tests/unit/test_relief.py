@@ -41,8 +41,8 @@ def told(world: World) -> list[tuple[int, int]]:
 
 
 def test_a_borrower_sells_its_share_in_whole_lots() -> None:
-    """80,000 of 100,000 are lent: 4 %. 0.2 % of a position for each per cent and day are 0.002 x 4 x
-    36.5 = 29.2 % in a tenth of a year: 2.92 of 10 lots, so 2, at 99."""
+    """80,000 of 100,000 are lent: 4 %. 0.2 % of a position for each per cent and day are 0.002 x 4
+    x 36.5 = 29.2 % in a tenth of a year: 2.92 of 10 lots, so 2, at 99."""
     world, venue = pool(elasticity_ppm=2_000)
     world.start()
     run_checked(world)
@@ -96,8 +96,8 @@ def test_a_share_of_less_than_a_lot_closes_nothing() -> None:
 
 
 def test_who_lends_closes_nothing_and_every_leg_of_a_borrower_its_share() -> None:
-    """A borrower of 10 long here and 7 short there (share 1/2, about) closes 5 and 3; a short lends,
-    and so does a long that paid in full."""
+    """A borrower of 10 long here and 7 short there (share 1/2, about) closes 5 and 3; a short
+    lends, and so does a long that paid in full."""
     world, venue = make(bids={99: 50}, asks={101: 50})
     venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, brackets=BRACKETS)
     for side, price in ((Side.BID, 9), (Side.ASK, 11)):
@@ -131,7 +131,7 @@ def test_money_brought_in_at_that_instant_comes_first() -> None:
 
 def test_a_payment_that_is_not_made_closes_nothing() -> None:
     """Nobody lends: the note of the payment says -1, the share is 0."""
-    world, venue = make(bids={99: 5}, asks={101: 5})
+    world, _ = make(bids={99: 5}, asks={101: 5})
     schedule_interest(world, 7, 0, every_ns=TENTH, elasticity_ppm=10**6, **AAVE)
     world.start()
     run_checked(world)
