@@ -36,6 +36,7 @@ TESTS = [
     "property/test_book_machine.py",
     "property/test_breakers.py",
     "property/test_collateral_worlds.py",
+    "property/test_interest.py",
     "property/test_calls_and_expiries.py",
     "property/test_desk_machine.py",
     "property/test_portfolios.py",
@@ -56,6 +57,7 @@ TESTS = [
         " mechanisms monitor options populate populations portfolio portfolio_words quanto reserve"
         " run scalar scenario schedule slices stage_corners stages state_hash_fields tape tape_file"
         " tranches surcharges interest triggers turned_leg waterfall wind_up"
+        " beta_collateral concentration relief"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.

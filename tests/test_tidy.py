@@ -54,16 +54,16 @@ CORRIDORS = [
         " core.losses core.pairs core.insured core.variation core.funding core.expiry core.takeover"
         " core.stages core.listing core.closefee core.questions core.closeout core.reopening"
         " core.rating core.interest core.due"
-        " core.calls core.settle core.venue core.monitor core.turns core.undo core.world"
-        " core.changing core.dislocation core.planning core.lending core.derivatives",
+        " core.calls core.relief core.settle core.venue core.monitor core.turns core.undo"
+        " core.world core.changing core.dislocation core.planning core.lending core.derivatives",
     ),
     (
         3,
         "exact progress margin keys venuekeys optionkeys record market data stagekeys config"
         " funds hedges collaterals safeguards guards toml override presets surcharges books"
         " populations staging schedules marks brakes slices policies plugged ahead portfolios"
-        " marketplan plan agenda scenario scenarios tables legs frames handed backed summary"
-        " tape_file tape engine standing upcoming venue run",
+        " marketplan plan agenda scenario scenarios tables legs frames handed followed backed"
+        " summary tape_file tape engine standing upcoming venue run",
     ),
     (4, "sweeps"),
     (4, "plot"),

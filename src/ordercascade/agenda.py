@@ -229,6 +229,9 @@ def _interest(venue: int, item: InterestConfig, path: str) -> Interest:
     terms["optimum_ppb"] = located(path, partial(ppb, low=1, high=10**9 - 1), "optimum",
                                    item.optimum)  # fmt: skip
     terms["reserve_ppm"] = located(path, ppm, "reserve", item.reserve or 0)
+    if item.borrower_elasticity:
+        said = item.borrower_elasticity
+        terms["elasticity_ppm"] = located(path, ppm, "borrower_elasticity", said)
     terms["every_ns"] = located(path, time_ns, "every_s", item.every_s)
     if not 0 < terms["every_ns"] <= YEAR_NS:
         rule = "must be above 0 and at most a year"

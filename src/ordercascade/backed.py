@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ordercascade.duties import CollateralSource
 from ordercascade.enums import NoteKind, StepKind
+from ordercascade.followed import followed
 from ordercascade.tables import Table
 
 Tables: TypeAlias = Mapping[str, Table]
@@ -82,6 +83,7 @@ def _price(tables: Tables, venue: int, terms: Mapping[str, Any], end: int) -> tu
             told[what] = int(found[-1]) if len(found) else told[what]
     if terms["source"] != CollateralSource.RATE:
         column = "mark" if terms["source"] == CollateralSource.MARK else "index"
-        rows = (marks["venue"] == venue) & (marks["market"] == terms["market"])
-        told[0] = int(marks[column][rows][end])
+        seen = marks[column][(marks["venue"] == venue) & (marks["market"] == terms["market"])]
+        price = int(seen[end])
+        told[0] = followed(terms, told[0], int(seen[0]), price) if "beta_ppm" in terms else price
     return told[0], told[1]

@@ -31,9 +31,9 @@ def call_line(f: Figures, k: int) -> str:
 
 
 def answer_line(f: Figures, k: int) -> str:
-    """Say what a called account did; empty for another step of a user."""
+    """Say what a called account, or borrowers, did; empty for another step of a user."""
     if f.cell("steps", "scope", k) < 0:
-        return ""
+        return _relief_line(f, k)
     called, done = _note(f, k, NoteKind.ANSWER)
     who = f.who(f.venue(k), f.cell("steps", "scope", k))
     if not done:
@@ -43,6 +43,26 @@ def answer_line(f: Figures, k: int) -> str:
         units = f.market("orders", rows[0])
         return f"{who} answers the call of step {called}: closes {units.size(done)}{f.where(units)}"
     return f"{who} answers the call of step {called}: adds {f.settled(f.venue(k)).money(done)}"
+
+
+def _relief_line(f: Figures, k: int) -> str:
+    """Say how much borrowers closed after an interest payment; empty for another step."""
+    kinds = [f.cell("notes", "kind", row) for row in f.within("notes", (k, k + 1)).tolist()]
+    if NoteKind.RELIEF not in kinds:
+        return ""
+    share, _ = _note(f, k, NoteKind.RELIEF)
+    rows = f.within("orders", (k, k + 1)).tolist()
+    who = plural(len({f.cell("orders", "account", row) for row in rows}), "borrower")
+    closed: dict[int, list[int]] = {}
+    for row in rows:
+        closed.setdefault(f.cell("orders", "market", row), []).append(row)
+    parts = [
+        f.market("orders", mine[0]).size(sum(f.cell("orders", "filled", row) for row in mine))
+        + f.where(f.market("orders", mine[0]))
+        for mine in closed.values()
+    ]
+    text = f"interest is dear: a borrower closes {share / 10**7:.4g} % of what it holds"
+    return f"{text}; {who} {', '.join(parts)}" if parts else f"{text}, nobody as much as a lot"
 
 
 def expiry_line(f: Figures, k: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from ordercascade.config import VenueConfig
@@ -13,18 +14,21 @@ from ordercascade.exact import CASH_MAX, PPM, TICK_MAX, Exact, exact, located, n
 from ordercascade.exact import units as whole_units
 from ordercascade.keys import BackingConfig, PopulationConfig
 from ordercascade.market import Market, Number
-from ordercascade.venuekeys import CollateralConfig, HoldingConfig, JumpConfig
+from ordercascade.venuekeys import CollateralConfig, CollateralPrice, HoldingConfig, JumpConfig
 
 RATE_MAX = 10**8  # ticks that a stated rate begins with: a jump may still multiply it by 20
 WORTH_MAX = 2**44  # highest price times multiplier
 PEG_MAX = 4 * PPM
 IMPACT_MAX = 10
+BETA_MAX = 10 * PPM
+ADDON_MAX = 10 * PPM
 
 
 class Collateral(NamedTuple):
     """A collateral: the asset's number at its venue, its unit, and `World.add_collateral`'s terms.
 
-    `tick_size` is that of a stated rate, in the settlement asset; 0 where a market gives the price.
+    `tick_size` is that of a stated rate, in the settlement asset, a beta's too; 0 where a market
+    gives the price.
     """
 
     name: str
@@ -63,6 +67,7 @@ def collaterals(
             raise ConfigError(f"{place}.name", "is used twice", config.name)
         tick, price = _price(config, markets, place)
         terms = price | _haircut(config, place) | _impact(config, impact, place)
+        terms |= _concentration(config, place)
         if config.spot:
             terms["spot"] = _spot(terms, markets, made, place)
         made.append(Collateral(config.name, index + 1, config.decimals, tick, terms))
@@ -73,25 +78,59 @@ def _price(
     config: CollateralConfig, markets: Sequence[Market], path: str
 ) -> tuple[Decimal, dict[str, Any]]:
     """Return the tick of a rate, and the terms of the price: units of money per tick and unit."""
-    terms: dict[str, Any] = {"source": CollateralSource[config.price.kind.upper()]}
-    if config.price.rate is not None:
+    said = config.price
+    kind = (said.of or "mark") if said.kind == "beta" else said.kind
+    terms: dict[str, Any] = {"source": CollateralSource[kind.upper()]}
+    if said.market is not None:
+        market = _source(config, markets, path)
+        terms["market"] = markets.index(market)
+        tick, most = Decimal(market.tick_size), market.price_max
+    if said.rate is not None:
         if config.name == markets[0].settle:
             rule = "is what the venue settles in: its balances are margin in full already"
             raise ConfigError(f"{path}.name", rule, config.name)
-        tick = _tick_of(config.price.rate, f"{path}.price.rate")
-        terms["price"] = most = whole_units(config.price.rate, tick)[0]
-    else:
-        market = _source(config, markets, path)
-        terms["market"] = markets.index(market)
-        tick, most = market.tick_size, market.price_max
-    worth = Decimal(tick).scaleb(markets[0].decimals - config.decimals)
+        tick = _tick_of(said.rate, f"{path}.price.rate")
+        terms["price"] = most = whole_units(said.rate, tick)[0]
+    terms |= _beta(said, f"{path}.price")
+    worth = tick.scaleb(markets[0].decimals - config.decimals)
     terms["multiplier"], terms["per"] = worth.as_integer_ratio()
     if most * terms["multiplier"] > WORTH_MAX:
         rule = "has too few for this price: give the asset more, or a coarser tick"
         raise ConfigError(f"{path}.decimals", rule, config.decimals)
     peg = Exact(1) if config.peg is None else config.peg
     terms["peg_ppm"] = located(path, ppm, "peg", peg, high=PEG_MAX)
-    return (tick if config.price.rate is not None else Decimal(0)), terms
+    return (tick if said.rate is not None else Decimal(0)), terms
+
+
+def _beta(price: CollateralPrice, path: str) -> dict[str, int]:
+    """Return what of its market's moves a collateral takes part in; nothing of other kinds."""
+    if price.beta is None:
+        return {}
+    terms = {"beta_ppm": located(path, partial(ppm, high=BETA_MAX), "beta", price.beta)}
+    if price.stress_beta is not None and price.stress_at is not None:
+        found = located(path, partial(ppm, high=BETA_MAX), "stress_beta", price.stress_beta)
+        if found < terms["beta_ppm"]:
+            rule = "must be beta or more: a fall does not loosen what moves together"
+            raise ConfigError(f"{path}.stress_beta", rule, plain(price.stress_beta))
+        terms["stress_beta_ppm"] = found
+        terms["stress_ppm"] = located(path, partial(ppm, low=1), "stress_at", price.stress_at)
+    return terms
+
+
+def _concentration(config: CollateralConfig, path: str) -> dict[str, int]:
+    """Return the addon in ppm, the amount from which it takes, and what is traded a day."""
+    if config.concentration_addon is None or config.volume is None:
+        return {}
+    asset = Collateral(config.name, 0, config.decimals, Decimal(0), {})
+    traded = located(f"{path}.volume", asset.to_amount, config.volume)
+    if traded <= 0:
+        raise ConfigError(f"{path}.volume", "must be above 0", plain(config.volume))
+    named = partial(ppm, high=ADDON_MAX)
+    addon = located(path, named, "concentration_addon", config.concentration_addon)
+    start = located(path, named, "concentration_from", config.concentration_from or Exact(0))
+    if addon == 0:
+        return {}
+    return {"addon_ppm": addon, "addon_from": traded * start // PPM, "traded": traded}
 
 
 def _tick_of(rate: Exact, path: str) -> Decimal:
@@ -155,6 +194,8 @@ def _spot(
     """Refuse a spot book that cannot take whole lots of a collateral, or takes another's."""
     if "market" not in terms:
         raise ConfigError(f"{path}.spot", "needs the market that values it, not a stated rate")
+    if "beta_ppm" in terms:
+        raise ConfigError(f"{path}.spot", "needs what its market trades, not a beta of it")
     market = markets[terms["market"]]
     if market.multiplier * terms["per"] % terms["multiplier"]:
         rule = f"has too few for a lot of {market.name}, {plain(market.lot_size)}"
@@ -264,7 +305,7 @@ def in_coins(
         asset = asset_of(each.asset, found, "assets")
         terms, share = asset.terms, int(each.share * PPM)
         price = terms.get("price", 0)
-        if terms["source"] != CollateralSource.RATE:
+        if terms["source"] != CollateralSource.RATE and "beta_ppm" not in terms:
             price = prices[terms["market"]][terms["source"] == CollateralSource.INDEX]
         worth = price * terms["multiplier"] * terms.get("peg_ppm", PPM)
         if worth == 0:
@@ -290,7 +331,7 @@ def jump_of(config: JumpConfig, asset: Collateral, path: str) -> dict[str, int]:
     if config.peg is not None:
         return {"peg_ppm": located(path, ppm, "peg", config.peg, high=PEG_MAX)}
     rate = config.rate or Exact(0)
-    if asset.terms["source"] != CollateralSource.RATE:
+    if "price" not in asset.terms:
         rule = f"belongs to a stated rate; {asset.name} has the price of a market: give a peg"
         raise ConfigError(f"{path}.rate", rule, plain(rate))
     price, rest = whole_units(rate, asset.tick_size)

@@ -180,6 +180,7 @@ class NoteKind(IntEnum):
     VOLATILITY = 13  # a: an option's volatility now, ppm; b: what it was
     HEDGED = 14  # a: account in hedge mode; b: number of its short legs; market: the venue
     NETTED = 15  # a: price; b: lots of each leg
+    RELIEF = 16  # a: share that borrowers close, ppb; b: lots that were filled
 
 
 class MarketKind(IntEnum):

@@ -41,6 +41,10 @@ def judge_hedges(config: VenueConfig, stages: Mapping[str, Any], path: str) -> N
         (config.portfolio is not None, "portfolio"),
         (config.fee_in_trigger and config.fee_at == "bankruptcy", "fee_at 'bankruptcy'"),
         (config.cancel == "none", "cancel 'none'"),
+        (
+            config.interest is not None and bool(config.interest.borrower_elasticity),
+            "interest.borrower_elasticity",
+        ),
     )
 
 

@@ -15,17 +15,32 @@ from ordercascade.keys import Strict
 
 
 class CollateralPrice(Strict, frozen=True, kw_only=True):
-    """What one of a collateral costs: a stated rate, or a market's mark or index."""
+    """What one of a collateral costs: a stated rate, a market's mark or index, or a beta of one.
 
-    kind: Literal["rate", "mark", "index"]
+    A beta: rate x max(0, 1 + beta (m / m0 - 1)), m the market's mark (or index: `of`), m0 that of
+    the opening. Where m has fallen by d, beta is min(1, d / stress_at) of the way to stress_beta.
+    """
+
+    kind: Literal["rate", "mark", "index", "beta"]
     rate: Exact | None = None
     market: str | None = None
+    beta: Exact | None = None
+    of: Literal["mark", "index"] | None = None
+    stress_beta: Exact | None = None
+    stress_at: Exact | None = None
 
     def __post_init__(self) -> None:
-        if (self.kind == "rate") != (self.rate is not None):
-            raise ValueError("rate belongs to kind rate, which needs it")
+        if (self.kind in ("rate", "beta")) != (self.rate is not None):
+            raise ValueError("rate belongs to the kinds rate and beta, which need it")
         if (self.kind == "rate") == (self.market is not None):
-            raise ValueError("market belongs to the kinds mark and index, which need it")
+            raise ValueError("market belongs to the kinds mark, index and beta, which need it")
+        if (self.kind == "beta") != (self.beta is not None):
+            raise ValueError("beta belongs to kind beta, which needs it")
+        for key in ("of", "stress_beta", "stress_at"):
+            if self.kind != "beta" and getattr(self, key) is not None:
+                raise ValueError(f"{key} belongs to kind beta")
+        if (self.stress_beta is None) != (self.stress_at is None):
+            raise ValueError("stress_beta and stress_at belong together; give both or none")
 
 
 class HaircutTier(Strict, frozen=True, kw_only=True):
@@ -41,7 +56,9 @@ class CollateralConfig(Strict, frozen=True, kw_only=True):
     Its haircut is one fraction, or tiers of what lies above an amount. At a venue that says its
     `haircut_impact`, one with a `volume` (traded a day) and a `volatility` (a day) grows with the
     amount Q, to 1 - (1 - h)(1 - haircut_impact x volatility x sqrt(Q / volume)), and is never below
-    `haircut_floor`. spec/MECHANISMS.md §14.
+    `haircut_floor`. With a `concentration_addon` h is min(1, h + addon x max(0, Q / volume - from))
+    at any venue; where that would take more than all of what is added, Q counts as what it was
+    before. spec/MECHANISMS.md §14.
     """
 
     name: str
@@ -53,14 +70,21 @@ class CollateralConfig(Strict, frozen=True, kw_only=True):
     volatility: Exact | None = None
     volume: Exact | None = None
     haircut_floor: Exact | None = None
+    concentration_addon: Exact | None = None
+    concentration_from: Exact | None = None
     discount: Exact | None = None
     spot: bool = False  # sold into the book of the market that values it
 
     def __post_init__(self) -> None:
         if self.haircut is not None and self.tiers:
             raise ValueError("haircut and tiers say the same in two ways; give one")
-        if (self.volatility is None) != (self.volume is None):
-            raise ValueError("volatility and volume belong together; give both or none")
+        if self.concentration_addon is None:
+            if (self.volatility is None) != (self.volume is None):
+                raise ValueError("volatility and volume belong together; give both or none")
+            if self.concentration_from is not None:
+                raise ValueError("concentration_from belongs to concentration_addon")
+        elif self.volume is None:
+            raise ValueError("concentration_addon needs a volume")
 
 
 class HoldingConfig(Strict, frozen=True, kw_only=True):
@@ -103,7 +127,9 @@ class InterestConfig(Strict, frozen=True, kw_only=True):
     """Two-slope interest on borrowed settlement money; rates are fractions a year of 365 days.
 
     R = base + slope1 U / optimum up to the optimum, + slope2 (U - optimum) / (1 - optimum) beyond.
-    Paid `times` times, `every_s` apart, first at `at_s` (every_s); the fund keeps the reserve.
+    Paid `times` times, `every_s` apart, first at `at_s` (every_s); the fund keeps the reserve. With
+    a `borrower_elasticity` borrowers then close that share of their positions for each per cent of
+    R and day that was paid for, rounded down to lots (core/relief.pyx).
     """
 
     optimum: Exact
@@ -111,6 +137,7 @@ class InterestConfig(Strict, frozen=True, kw_only=True):
     slope2: Exact
     base: Exact | None = None
     reserve: Exact | None = None
+    borrower_elasticity: Exact | None = None
     every_s: Exact
     at_s: Exact | None = None
     times: Annotated[int, Meta(ge=1, le=10**6)] = 1

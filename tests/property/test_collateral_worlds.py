@@ -36,6 +36,17 @@ class Fast:
 
 
 @st.composite
+def betas(draws: st.DrawFn) -> dict[str, Any]:
+    """Draw a rate that follows the market: by a beta, and more than that in a fall."""
+    beta = draws(st.sampled_from([0, 500_000, 10**6, 1_200_000, 4_000_001]))
+    found = {"price": draws(st.sampled_from([90, 1_000])), "multiplier": 7, "beta_ppm": beta}
+    if draws(st.booleans()):
+        found["stress_beta_ppm"] = beta + draws(st.sampled_from([0, 700_003, 5_000_000]))
+        found["stress_ppm"] = draws(st.sampled_from([50_000, 333_333, 10**6]))
+    return found
+
+
+@st.composite
 def terms(
     draws: st.DrawFn, backs: int, markets: list[tuple[int, dict[str, Any]]]
 ) -> dict[str, Any]:
@@ -52,6 +63,8 @@ def terms(
             market["index"] = market.get("index") or draw.BASE
         most = 2**44 // market["price_max"]
         found |= {"market": which, "multiplier": min(market["multiplier"], most)}
+        if draws(st.booleans()):
+            found |= draws(betas())
     how = draws(st.integers(0, 3))
     if how == 1:
         found["haircut_ppm"] = draws(st.sampled_from([100_000, 333_333, 10**6]))
@@ -60,6 +73,9 @@ def terms(
     if draws(st.booleans()):
         found |= {"impact_ppm": draws(st.sampled_from([10_000, 900_000, 3_000_000])), "volume": 70}
         found["floor_ppm"] = draws(st.sampled_from([0, 400_000]))
+    if draws(st.booleans()):
+        addon = {"addon_ppm": draws(st.sampled_from([100_000, 900_001, 5_000_000])), "traded": 70}
+        found |= addon | {"addon_from": draws(st.sampled_from([0, 7, 60]))}
     found["discount_ppm"] = draws(st.sampled_from([0, 20_000, 600_000]))
     found["peg_ppm"] = draws(st.sampled_from([10**6, 980_001]))
     return found
@@ -89,6 +105,8 @@ def backed(draws: st.DrawFn) -> list[Call]:
             how = {"backs": 0, "market": len(markets), "spot": True, "price": 0}
             how |= {"source": draws(st.sampled_from(list(CollateralSource)[1:]))}
             how |= {"multiplier": multiplier, "per": draws(st.sampled_from([1, 3]))}
+            for key in ("beta_ppm", "stress_beta_ppm", "stress_ppm"):
+                sources[-1].pop(key, None)  # What is sold there is what the market trades.
             sources[-1] |= how
         calls.append(Call(-1, "add_collateral", (0, asset), sources[-1]))
         for account in range(1, accounts + 1):
@@ -100,7 +118,8 @@ def backed(draws: st.DrawFn) -> list[Call]:
     for _ in range(draws(st.integers(0, 3))):
         which = draws(st.integers(0, more - 1))
         how = {"peg_ppm": draws(st.sampled_from([0, 500_000, 920_000, 1_100_000]))}
-        if sources[which]["source"] == CollateralSource.RATE and draws(st.booleans()):
+        stated = sources[which]["source"] == CollateralSource.RATE or "beta_ppm" in sources[which]
+        if stated and draws(st.booleans()):
             how = {"price": draws(st.sampled_from([1, 60, 130]))}
         where = (draws(times), 0, assets + which)
         calls.append(Call(-1, "schedule_collateral", where, how))

@@ -25,6 +25,16 @@ FUND = (
     "venue[0].fund.position_cap=1",
     "venue[0].market[0].book.levels=120",  # Some find nobody to sell to.
 )
+ELASTIC = "venue[0].interest.borrower_elasticity={}"
+INTEREST = """interest = { optimum = 0.5, slope1 = 0.04, slope2 = 0.1, every_s = 86400, at_s = 0,\
+ times = 2 }"""
+OUTSIDE = "oracle = { kind = 'index', own_book_weight = 0, index = 60000 }"
+DEAR = oc.Scenario.from_toml(
+    plain_crowd("dear", seed=1, accounts=100, median=24_000, rules=INTEREST).replace(
+        "tick_size", f"{OUTSIDE}\ntick_size"
+    )
+    + "[[index]]\nat_s = 900_000\nprice = 57_000\n"
+)
 PLAIN = oc.Scenario.from_toml(plain_crowd("direction", seed=1, accounts=100, median=24_000) + SALE)
 
 
@@ -94,6 +104,39 @@ def test_a_book_without_end_has_no_cascade() -> None:
     """The sale leaves its first level standing, so no mark falls and nobody is sold."""
     for run in all_of("venue[0].market[0].book.size=200"):
         assert (run.sold, run.adl, run.rounds) == (0, 0, 1 + (run.rounds > 1))
+
+
+class Closed(NamedTuple):
+    """Of one run: lots of longs before the fall, lots sold by force in it, its hash."""
+
+    held: int
+    sold: int
+    digest: str
+
+
+@cache
+def closed(seed: int, elasticity: str) -> Closed:
+    tape = oc.run(DEAR.set(f"seed={seed}", ELASTIC.format(elasticity)), progress=False)
+    size = tape.positions["size"]
+    opened = int(size[(size > 0) & (tape.positions["scope"] > 0)].sum())
+    fills, kinds = tape.fills, tape.steps["kind"][tape.fills["step"]]
+    return Closed(
+        opened - int(fills["size"][kinds == StepKind.AGENTS].sum()),
+        int(tape.liquidations["lots_filled"].sum()),
+        tape.state_hash(),
+    )
+
+
+def test_borrowers_that_close_leave_less_to_liquidate() -> None:
+    """MECHANISMS §13: a slow, negative feedback on l(p). Two days of interest at 13 % or so, then
+    the index falls by 5 %. The mark is the index: what they sell themselves does not move it."""
+    runs = [[closed(seed, each) for seed in SEEDS] for each in ("0", "0.001", "0.004")]
+    assert all(run.sold > 0 for run in runs[0])
+    for inert, elastic in pairwise(runs):
+        assert all(e.held < i.held for i, e in zip(inert, elastic, strict=True))
+        assert all(e.sold < i.sold for i, e in zip(inert, elastic, strict=True))
+    bare = [oc.run(DEAR.set(f"seed={seed}"), progress=False).state_hash() for seed in SEEDS[:5]]
+    assert [run.digest for run in runs[0][:5]] == bare
 
 
 def test_what_is_off_leaves_the_bare_hash() -> None:

@@ -27,6 +27,7 @@ def terms(draw_: st.DrawFn) -> tuple[Lending, int, int, int]:
         draw_(st.sampled_from([6 * 10**8, 10**10])),
         draw_(st.sampled_from([8 * 10**8, 10**8, 999_999_999])),
         draw_(st.sampled_from([0, 100_000, 10**6])),
+        draw_(st.sampled_from([0, 0, 1_000, 30_001, 10**6])),
     )
     at = draw_(st.integers(0, 3)) * SECOND
     return lending, at, draw_(st.sampled_from([SECOND, DAY, 30 * DAY])), draw_(st.integers(1, 3))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor, isqrt
+from math import ceil, floor, isqrt
 from typing import TYPE_CHECKING, Any
 
 from ordercascade.duties import CollateralSource
@@ -45,6 +45,13 @@ class Pledge:
     discount_ppm: int = 0
     peg_ppm: int = PPM
     spot: bool = False
+    beta_ppm: int | None = None
+    stress_beta_ppm: int | None = None
+    stress_ppm: int = 0
+    addon_ppm: int = 0
+    addon_from: int = 0
+    traded: int = 0
+    opening: int = 0  # what the market was at the opening; 0 before it
     stood: tuple[int, int] = (0, 0)  # price (of a rate or an index) and peg in this round
 
     def impact(self, amount: int) -> int:
@@ -56,15 +63,40 @@ class Pledge:
         return min(PPM, root + (root * root < square))
 
     def weighted(self, amount: int) -> int:
-        """Return units times ppm that are left after the haircut."""
+        """Return units times ppm that are left after the haircut.
+
+        The best of all smaller amounts: an addon never makes more worth less.
+        """
+        if self.addon_ppm:
+            left = max(self._tiered(counted) for counted in range(amount + 1))
+        else:
+            left = self._tiered(amount)
+        left = floor(left * Fraction(PPM - self.impact(amount), PPM))
+        return min(left, amount * (PPM - self.floor_ppm))
+
+    def _tiered(self, amount: int) -> int:
+        """Return what tiers leave, less what concentration takes."""
         rows = self.tiers or ((0, self.haircut_ppm),)
         ends = [start for start, _ in rows[1:]] + [max(amount, rows[-1][0])]
         left = sum(
             max(0, min(amount, end) - start) * (PPM - haircut)
             for (start, haircut), end in zip(rows, ends, strict=True)
         )
-        left = floor(left * Fraction(PPM - self.impact(amount), PPM))
-        return min(left, amount * (PPM - self.floor_ppm))
+        if self.addon_ppm:
+            share = Fraction(max(0, amount - self.addon_from), self.traded)
+            left -= ceil(amount * self.addon_ppm * share)
+        return left
+
+    def followed(self, rate: int, now: int) -> int:
+        """Return the rate times max(0, 1 + beta times what the market has moved)."""
+        if self.beta_ppm is None or not self.opening:
+            return rate
+        move, beta = Fraction(now, self.opening) - 1, self.beta_ppm
+        if move < 0 and self.stress_beta_ppm is not None:
+            part = min(Fraction(1), -move / Fraction(self.stress_ppm, PPM))
+            beta += ceil(part * (self.stress_beta_ppm - beta))
+        price = floor(rate * max(Fraction(0), 1 + Fraction(beta, PPM) * move))
+        return min(price, 2**31 - 1, 2**44 // self.multiplier)
 
     def worth(self, weighted: int, price: int, peg_ppm: int) -> int:
         """Return what so many units times ppm are worth."""
@@ -81,20 +113,31 @@ def price_of(venue: Venue, pledge: Pledge, marks: list[int] | None) -> tuple[int
     peek = isinstance(marks, Peek)
     peg = pledge.peg_ppm if peek else pledge.stood[1]
     if pledge.source == CollateralSource.MARK:
-        return (marks or venue.marks())[pledge.market], peg
+        mark = (marks or venue.marks())[pledge.market]
+        if pledge.beta_ppm is not None:
+            return pledge.followed(pledge.price if peek else pledge.stood[0], mark), peg
+        return mark, peg
     if not peek:
         return pledge.stood[0], peg
-    if pledge.source == CollateralSource.INDEX:
-        return venue.markets[pledge.market].index, peg
-    return pledge.price, peg
+    return now(venue, pledge), peg
+
+
+def now(venue: Venue, pledge: Pledge) -> int:
+    """Return the price of a rate, or of an index."""
+    if pledge.source != CollateralSource.INDEX:
+        return pledge.price
+    index = venue.markets[pledge.market].index
+    return index if pledge.beta_ppm is None else pledge.followed(pledge.price, index)
 
 
 def stand(venue: Venue) -> None:
     """Let the prices of now stand."""
     for pledge in venue.pledges.values():
-        index = pledge.source == CollateralSource.INDEX
-        price = venue.markets[pledge.market].index if index else pledge.price
-        pledge.stood = price, pledge.peg_ppm
+        if pledge.beta_ppm is not None and not pledge.opening:
+            market = venue.markets[pledge.market]
+            of_index = pledge.source == CollateralSource.INDEX
+            pledge.opening = market.index if of_index else market.mark
+        pledge.stood = now(venue, pledge), pledge.peg_ppm
 
 
 def purses(venue: Venue, scope: int) -> dict[int, int]:

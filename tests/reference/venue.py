@@ -57,6 +57,7 @@ class Venue:
         self.pledges: dict[int, backing.Pledge] = {}
         self.surcharges: Surcharges | None = None
         self.lending: Lending | None = None
+        self.shares: dict[int, int] = {}  # by asset: what borrowers close, ppb
         self.window = 0  # first step that may be the parent of an order of this round
         self.step3_end = 0
 

@@ -12,7 +12,7 @@ from ordercascade.enums import Side, Stop
 from ordercascade.errors import ConfigError, InputError
 from reference import calls, collateral, hedging, settlement, trading
 from reference.funding import fund
-from reference.interest import Lending, pay_interest
+from reference.interest import Lending, pay_interest, relieve
 from reference.ledger import SHORT
 from reference.record import recorded
 from reference.rules import Rules, Scope
@@ -238,6 +238,8 @@ class World:
         """Plan interest payments of a venue, each for the time since the one before."""
         self.venues[venue].lending = terms
         self._plan(time_ns, FUNDING, venue, -1, 0, (every_ns, times, INTEREST, asset))
+        if terms.elasticity_ppm:
+            self._plan(time_ns, SHOCK, venue, -1, 0, (every_ns, times, asset), "relief")
 
     def drop_cooldown(self, venue: int, scope: int) -> None:
         """Forget the wake-up of a scope, if there is one."""
@@ -261,6 +263,12 @@ class World:
                 yield calls.answered(venue, *what, time_ns)
             elif item.role == "end":
                 yield calls.expire(venue, item.market, time_ns)
+            elif item.role == "relief":
+                every, times, asset = what
+                if times > 1:
+                    later = (every, times - 1, asset)
+                    self._plan(time_ns + every, SHOCK, venue.id, -1, 0, later, "relief")
+                yield relieve(venue, asset, time_ns)
             elif item.kind == INDEX_TICK and item.market < 0:
                 yield collateral.tick(venue, item.account, what[0], what[1], time_ns)
             elif item.kind == INDEX_TICK:

@@ -207,6 +207,10 @@ LISTS = {
         "(<VolatilityMargin>v.surcharges[0]).bases[row]",
         "(<VolatilityMargin>v.surcharges[0]).base_count if v.surcharges else 0",
     ),
+    "Rates.shares": (
+        "(<Rates*>s.rates).shares[row]",
+        "(<Rates*>s.rates).share_count if s.rates != NULL else 0",
+    ),
     "Calls.called": (
         "(<Calls*>s.calls).called[row]",
         "min((<Calls*>s.calls).called_capacity, s.ledger.holder_count) if s.calls != NULL else 0",

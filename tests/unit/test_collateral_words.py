@@ -129,7 +129,11 @@ def test_tiers_and_impact_are_read() -> None:
         ('rate = "1.08"', "rate = 0", "price.rate: must be above 0"),
         ('rate = "1.08"', 'rate = "1.08000001"', "price.rate: must have at most 8 digits"),
         ('kind = "rate", rate', 'kind = "rate", market = "ETHUSD", rate', "market belongs to"),
-        ('kind = "rate", rate = "1.08"', 'kind = "rate"', "rate belongs to kind rate"),
+        (
+            'kind = "rate", rate = "1.08"',
+            'kind = "rate"',
+            "rate belongs to the kinds rate and beta",
+        ),
         ('{ kind = "mark", market = "ETHUSD" }', '{ kind = "mark" }', "market belongs to"),
         ('market = "ETHUSD" }', 'market = "ETH" }', "price.market: must be a market of the venue"),
         ('peg = "0.99"', "peg = 5", "collateral[0].peg: must be in [0, 4]"),

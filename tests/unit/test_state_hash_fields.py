@@ -425,8 +425,9 @@ def surcharged() -> World:
     buffer = ContagionBuffer(reach_ppm=10_000, cap_ppm=9)
     world, venue = make(bids={90: 5, 80: 5}, surcharges=[margin, fee, buffer])
     holding(venue, 10, 100, 12_000)
-    terms = {"slope_ppb": 1, "steep_ppb": 2, "optimum_ppb": 3}
-    schedule_interest(world, 10**9, 0, every_ns=1, **terms)
+    terms = {"slope_ppb": 1, "steep_ppb": 2, "optimum_ppb": 3, "elasticity_ppm": 5}
+    for time in (0, 10**9):  # One is paid, so its share is known; one is to come.
+        schedule_interest(world, time, 0, every_ns=1, **terms)
     world.schedule_shock(0, 0, 0, Side.ASK, size=6)
     world.schedule_shock(100, 0, 0, Side.ASK, size=1)
     world.start()

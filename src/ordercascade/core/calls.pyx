@@ -420,7 +420,15 @@ cdef int32_t _heaviest(const State* s, int32_t scope) noexcept nogil:
 cdef Lot _reduce(State* s, const Answer* answer, int32_t scope, int64_t step,
                  int32_t* where) except? -1 nogil:
     """A market order for a share of the heaviest leg, never more than it; lots filled."""
-    cdef const Position* p = &s.ledger.positions[_heaviest(s, scope)]
+    cdef int32_t handle = _heaviest(s, scope)
+    cdef const Position* p = &s.ledger.positions[handle]
+    where[0] = p.market
+    return close_lots(s, handle, larger(1, smaller(
+        absolute(p.size), div_floor(<Wide>absolute(p.size) * <Wide>answer.ppm, PPM))), step)
+
+
+cdef Lot close_lots(State* s, int32_t position, Lot lots, int64_t step) except? -1 nogil:
+    cdef const Position* p = &s.ledger.positions[position]
     cdef int32_t market = p.market
     cdef Message order
     cdef Executed done
@@ -430,10 +438,8 @@ cdef Lot _reduce(State* s, const Answer* answer, int32_t scope, int64_t step,
     order.type = MARKET
     order.tif = IOC
     order.side = 1 if p.size > 0 else 0
-    order.account = s.ledger.holders[scope].account
-    order.size = larger(1, smaller(
-        absolute(p.size), div_floor(<Wide>absolute(p.size) * <Wide>answer.ppm, PPM)))
-    where[0] = market
+    order.account = s.ledger.holders[p.scope].account
+    order.size = lots
     if valve_refuses(s, market, &order):
         result = REJECT_HALTED
     elif not fills_fit(s, market, &order):

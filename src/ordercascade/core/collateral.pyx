@@ -12,8 +12,8 @@ from ordercascade.core.digest cimport Digest, digest_word
 from ordercascade.core.ledger cimport Holder, Position, SCOPE, ledger_scope
 from ordercascade.core.options cimport grids_judge
 from ordercascade.core.pledges cimport (
-    FROM_INDEX, FROM_MARK, FROM_RATE, HAIRCUT_TIERS, PEG_MOST, Pledge, WORTH_MOST, pledge_weighted,
-    pledge_worth,
+    FROM_INDEX, FROM_MARK, FROM_RATE, HAIRCUT_TIERS, PEG_MOST, Pledge, WORTH_MOST, pledge_followed,
+    pledge_seen, pledge_weighted, pledge_worth,
 )
 from ordercascade.core.schedule cimport AT_BANKRUPTCY as FEE_AT_BANKRUPTCY
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -31,12 +31,14 @@ from ordercascade.errors import ConfigError, InputError, InputTypeError
 
 PPM = 10**6
 MOST = 2**60
+BETA_MOST = 10 * PPM
 
 # Every key with its default. ADR 18 says what they mean.
 TERMS = MappingProxyType({
     "backs": 0, "source": CollateralSource.RATE, "market": -1, "price": 0, "multiplier": 1,
     "per": 1, "haircut_ppm": 0, "tiers": (), "impact_ppm": 0, "volume": 0, "floor_ppm": 0,
-    "discount_ppm": 0, "peg_ppm": PPM, "spot": False,
+    "discount_ppm": 0, "peg_ppm": PPM, "spot": False, "beta_ppm": None, "stress_beta_ppm": None,
+    "stress_ppm": 0, "addon_ppm": 0, "addon_from": 0, "traded": 0,
 })
 
 
@@ -55,7 +57,9 @@ cdef int set_collateral(State* s, int32_t asset, dict terms) except -1:
     made.on = 1
     try:
         _set_price(s, &made, name, of)
+        _set_beta(&made, name, of)
         _set_haircut(&made, name, of)
+        _set_addon(&made, name, of)
         _set_place(s, &made, name, asset, of)
         _set_spot(s, &made, name, asset, of)
     except InputError as error:
@@ -86,13 +90,70 @@ cdef int _set_price(const State* s, Pledge* made, str name, dict of) except -1:
                           "prices", made.market)
     if made.source == FROM_RATE and made.price == 0:
         raise ConfigError(f"{name}.price", "must be at least 1: it is the rate")
-    most = made.price if made.source == FROM_RATE else s.markets[made.market].price_max
+    if of["beta_ppm"] is not None and (made.source == FROM_RATE or made.price == 0):
+        raise ConfigError(f"{name}.beta_ppm", "must be of the mark or index of a market, and of a "
+                          "price, the rate at the opening")
+    most = s.markets[made.market].price_max
+    if made.source == FROM_RATE or of["beta_ppm"] is not None:
+        most = made.price
     if most * made.multiplier > WORTH_MOST:
         raise ConfigError(f"{name}.multiplier", f"times the highest price, {most}, must be at most "
                           "2**44; use a coarser unit or tick", made.multiplier)
     made.stood = made.price
     made.stood_ppm = made.peg_ppm
     return 0
+
+
+cdef int _set_beta(Pledge* made, str name, dict of) except -1:
+    """What of its market's moves it takes part in, and in a fall."""
+    if of["beta_ppm"] is None:
+        if of["stress_beta_ppm"] is not None or of["stress_ppm"]:
+            raise ConfigError(f"{name}.stress_beta_ppm", "needs a beta_ppm to begin with")
+        return 0
+    made.follows = 1
+    made.beta_ppm = whole(f"{name}.beta_ppm", of["beta_ppm"], 0, BETA_MOST)
+    made.stress_ppm = whole(f"{name}.stress_ppm", of["stress_ppm"], 0, PPM)
+    if (made.stress_ppm > 0) != (of["stress_beta_ppm"] is not None):
+        raise ConfigError(f"{name}.stress_ppm", "must be given just where stress_beta_ppm is")
+    made.stress_beta_ppm = made.beta_ppm
+    if made.stress_ppm:
+        made.stress_beta_ppm = whole(
+            f"{name}.stress_beta_ppm", of["stress_beta_ppm"], made.beta_ppm, BETA_MOST)
+    if of["spot"]:
+        raise ConfigError(f"{name}.spot", "must be of a collateral that is what its market trades, "
+                          "not of one that follows it by a beta")
+    return 0
+
+
+cdef int _set_addon(Pledge* made, str name, dict of) except -1:
+    """The addon, and the amount from which it would take all that is added."""
+    made.addon_ppm = whole(f"{name}.addon_ppm", of["addon_ppm"], 0, 10 * PPM)
+    made.addon_from = whole(f"{name}.addon_from", of["addon_from"], 0, MOST)
+    made.traded = whole(f"{name}.traded", of["traded"], 0, MOST)
+    made.counts = MOST
+    if (made.addon_ppm > 0) != (made.traded > 0):
+        raise ConfigError(f"{name}.traded", "must be given just where addon_ppm is")
+    if made.addon_from and not made.addon_ppm:
+        raise ConfigError(f"{name}.addon_from", "needs an addon_ppm")
+    low, high = -1, MOST        # concave: a unit more adds less than the one before
+    while made.addon_ppm and high - low > 1:
+        middle = (low + high) // 2
+        if _left(made, middle + 1) > _left(made, middle):
+            low = middle
+        else:
+            high = middle
+    made.counts = high
+    return 0
+
+
+cdef object _left(const Pledge* p, object amount):
+    """What tiers and addon leave of an amount, times `traded`: exact, unbounded."""
+    cdef int32_t i
+    left, top = 0, amount
+    for i in range(p.tier_count - 1, -1, -1):
+        left += max(0, top - p.tiers[i].floor) * (PPM - p.tiers[i].haircut_ppm)
+        top = min(top, p.tiers[i].floor)
+    return left * p.traded - amount * p.addon_ppm * max(0, amount - p.addon_from)
 
 
 cdef int _set_haircut(Pledge* made, str name, dict of) except -1:
@@ -221,6 +282,10 @@ cdef void pledges_take(State* s) noexcept nogil:
         p = &s.pledges[i]
         p.stood_ppm = p.peg_ppm
         p.stood = s.markets[p.market].index if p.source == FROM_INDEX else p.price
+        if p.follows and p.anchor == 0:         # The opening.
+            p.anchor = s.markets[p.market].mark if p.source == FROM_MARK else p.stood
+        if p.follows and p.source == FROM_INDEX:
+            p.stood = pledge_followed(p, p.price, p.stood)
 
 
 # --- purses ------------------------------------------------------------------------------------
@@ -273,7 +338,7 @@ cdef Wide pledged_under(const State* s, int32_t scope, int32_t market, Tick pric
         if p.on and p.backs == h.asset and purse.collateral > 0:
             sum = sum + pledge_worth(
                 p, pledge_weighted(p, purse.collateral),
-                price if p.source == FROM_MARK and p.market == market
+                pledge_seen(p, price) if p.source == FROM_MARK and p.market == market
                 else pledge_tick(s, p, False), p.stood_ppm)
         i = purse.next
     return sum
@@ -349,8 +414,8 @@ cdef object pledged_at(const State* s, int32_t scope, dict marks):
         p = &s.pledges[purse.asset]
         if p.on and p.backs == h.asset and purse.collateral > 0:
             price = pledge_tick(s, p, False)
-            if p.source == FROM_MARK:
-                price = marks.get(p.market, price)
+            if p.source == FROM_MARK and p.market in marks:
+                price = pledge_seen(p, marks[p.market])
             if price * p.multiplier > WORTH_MOST:
                 raise InputError("mark", price, "is beyond the market's range")
             found += pledge_worth(p, pledge_weighted(p, purse.collateral), price, p.stood_ppm)
@@ -369,7 +434,11 @@ cdef void pledges_digest(const State* s, Digest* d) noexcept nogil:
         return
     for i in range(s.ledger.asset_count):
         p = &s.pledges[i]
-        digest_word(d, (p.source << 1) | p.on)
+        digest_word(d, (p.follows << 3) | (p.source << 1) | p.on)
+        digest_word(d, p.beta_ppm)
+        digest_word(d, p.stress_beta_ppm)
+        digest_word(d, p.stress_ppm)
+        digest_word(d, p.anchor)
         digest_word(d, p.backs)
         digest_word(d, p.market)
         digest_word(d, p.spot)
@@ -381,6 +450,10 @@ cdef void pledges_digest(const State* s, Digest* d) noexcept nogil:
             digest_word(d, p.tiers[j].haircut_ppm)
         digest_word(d, p.impact_ppm)
         digest_word(d, p.volume)
+        digest_word(d, p.addon_ppm)
+        digest_word(d, p.addon_from)
+        digest_word(d, p.traded)
+        digest_word(d, p.counts)
         digest_word(d, p.floor_ppm)
         digest_word(d, p.discount_ppm)
         digest_word(d, p.price)

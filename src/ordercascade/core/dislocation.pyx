@@ -34,7 +34,7 @@ def schedule_dislocation(World world not None, time_ns, venue, market, told, shi
 
 
 def schedule_collateral(World world not None, time_ns, venue, asset, *, price=None, peg_ppm=None):
-    """From a time on a collateral has another price (of its own, a rate), or another peg: what it
+    """From a time on a collateral has another price (a rate, of its own), or another peg: what it
     is worth (ppm) of its source. A `shock` step with a COLLATERAL note (a = value, b = 2 * asset,
     one more for a peg) on the tape."""
     cdef Item item
@@ -51,7 +51,7 @@ def schedule_collateral(World world not None, time_ns, venue, asset, *, price=No
     p = &v.s.pledges[item.account]
     if (price is None) == (peg_ppm is None):
         raise InputError("price", price, "or else peg_ppm must be given, one of the two")
-    if peg_ppm is None and p.source != FROM_RATE:
+    if peg_ppm is None and p.source != FROM_RATE and not p.follows:
         raise InputError("price", price, "must be that of its source: give peg_ppm")
     if peg_ppm is None:
         item.a = whole("price", price, 1, min(TICK_MAX, WORTH_MOST // p.multiplier))

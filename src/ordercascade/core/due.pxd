@@ -13,6 +13,7 @@ cdef enum:                  # agenda ranks
 
 cdef enum:
     INTEREST = 4            # `side` of a FUNDING item: interest, `a` is the asset
+    RELIEF = 5              # `side` of an ORDER item: what its borrowers close after it, as often
 
 ctypedef struct Item:       # something that is due at a time
     TimeNs time_ns
@@ -40,6 +41,11 @@ cdef inline bint earlier(const Item* x, const Item* y) noexcept nogil:
     if x.account != y.account:
         return x.account < y.account
     return x.sequence < y.sequence
+
+
+cdef inline bint repeats(const Item* item) noexcept nogil:
+    """`b` nanoseconds later it is due again, `c` times in all."""
+    return item.side == RELIEF or (item.kind == FUNDING and item.side != ENDING)
 
 
 cdef inline void item_digest(const Item* item, Digest* d) noexcept nogil:

@@ -12,6 +12,7 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.matching cimport book_gather
+from ordercascade.core.rates cimport Rates
 from ordercascade.core.records cimport ASK, BID, Bracket, REJECT_POSITION_OPEN
 from ordercascade.core.schedule cimport AT_BANKRUPTCY as FEE_AT_BANKRUPTCY, sloped
 from ordercascade.core.slab cimport NIL, slab_grow
@@ -343,7 +344,8 @@ cdef int _check_hedged(const State* s, const State* rules) except -1:
             ("stages.insured", g.insured), ("stages.adl_overlap", g.adl_overlap),
             ("stages.variation", g.variation), ("stages.release_ppm", g.release_ppm != 0),
             ("calls", rules.calls != NULL), ("collateral", s.pledges != NULL),
-            ("portfolio", s.grids != NULL)):
+            ("portfolio", s.grids != NULL), ("interest.elasticity_ppm", s.rates != NULL and (
+                <const Rates*>s.rates).lending.elasticity_ppm)):
         if unfit:
             raise ConfigError(name, "cannot be run yet where accounts are in hedge mode")
     for i in range(s.market_count):

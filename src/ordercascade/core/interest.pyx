@@ -13,6 +13,9 @@ payment: each borrower pays ceil(borrowed * rate); of the sum, the reserve (floo
 fund, the rest to those with cash in proportion to it: floored, the units that are left one each by
 largest remainder, ties to the lower id, external last (SEMANTICS §1, ADR 14). All pass through
 `fees`, which ends as it began. The step has no parent; who falls by it has it as parent.
+
+With an elasticity e borrowers close a part of what they hold after it: min(1, e R days), R in
+per cent a year, floored to 10^-9. core/relief.pyx does it.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
@@ -24,17 +27,18 @@ from ordercascade.core.ledger cimport (
 )
 from ordercascade.core.losses cimport mend_fund
 from ordercascade.core.rates cimport Lending, Rates, rates_new, rates_reserve
-from ordercascade.core.slab cimport NIL
+from ordercascade.core.slab cimport NIL, slab_grow
 from ordercascade.core.state cimport (
     NOTE_INTEREST, REASON_INTEREST, STEP_INTEREST, State, step_begin, write_posting,
 )
 from ordercascade.core.steps cimport finish, note
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, PPM, TimeNs, Wide, absolute, div_floor, mul_ppm_up,
+    CASH_MAX, Cash, PPM, TimeNs, Wide, absolute, div_floor, mul_ppm_up, smaller,
 )
 from ordercascade.core.watch cimport touch
 
 from ordercascade.checks import whole
+from ordercascade.errors import ConfigError
 
 cdef enum:
     BILLION = 1_000_000_000
@@ -42,6 +46,8 @@ cdef enum:
 
 cdef TimeNs YEAR = 31_536_000_000_000_000
 cdef int64_t PPT = 1_000_000_000_000
+# Of ppm for each per cent, times ppb a year, times nanoseconds: 10**-9 in a day of 86,400 s.
+cdef int64_t DAY_OF_SHARES = 864_000_000_000_000_000
 
 ctypedef struct Purse:
     Wide cash               # below zero: borrowed
@@ -66,7 +72,7 @@ cdef int64_t _rate(const Lending* l, int64_t used) noexcept nogil:
         <Wide>l.steep_ppb * (used - l.optimum_ppb), BILLION - l.optimum_ppb)
 
 
-cdef Wide _cash(const State* s, int32_t holder) noexcept nogil:
+cdef Wide cash_of(const State* s, int32_t holder) noexcept nogil:
     cdef Wide cash = s.ledger.holders[holder].collateral
     cdef int32_t p = s.ledger.holders[holder].first
     while p != NIL:
@@ -95,7 +101,7 @@ cdef int64_t _gather(const State* s, int32_t asset, Purse* out) noexcept nogil:
             continue
         out[count].holder = holder
         out[count].external = kind == EXTERNAL
-        out[count].cash = _cash(s, holder)
+        out[count].cash = cash_of(s, holder)
         out[count].left = 0
         out[count].amount = 0
         out[count].place = count
@@ -217,7 +223,22 @@ cdef int interest_step(State* s, int32_t asset, TimeNs span_ns) except -1 nogil:
     if fits:
         _pay(s, step, asset, purses, count, reserve)
     PyMem_RawFree(purses)
+    if l.elasticity_ppm and fits:
+        _add_share(<Rates*>s.rates, asset, div_floor(
+            <Wide>l.elasticity_ppm * rate * span_ns, DAY_OF_SHARES))
     return finish(s, step)
+
+
+cdef int _add_share(Rates* r, int32_t asset, int64_t share_ppb) except -1 nogil:
+    """What core/relief takes next: of several payments together, at most all."""
+    cdef int64_t i
+    r.shares = <int64_t*>slab_grow(r.shares, &r.share_capacity, asset + 1, sizeof(int64_t))
+    for i in range(r.share_count, asset + 1):
+        r.shares[i] = 0
+    if r.share_count <= asset:
+        r.share_count = asset + 1
+    r.shares[asset] = smaller(BILLION, r.shares[asset] + share_ppb)
+    return 0
 
 
 cdef bint _room(const State* s, int32_t asset, Cash paid) noexcept nogil:
@@ -236,6 +257,9 @@ cdef int set_lending(State* s, dict given) except -1:
     made.steep_ppb = whole("steep_ppb", given["steep_ppb"], 0, 10**10)
     made.optimum_ppb = whole("optimum_ppb", given["optimum_ppb"], 1, BILLION - 1)
     made.reserve_ppm = whole("reserve_ppm", given["reserve_ppm"], 0, PPM)
+    made.elasticity_ppm = whole("elasticity_ppm", given["elasticity_ppm"], 0, PPM)
+    if made.elasticity_ppm and s.ledger.twins != NULL:
+        raise ConfigError("elasticity_ppm", "cannot be run yet where accounts are in hedge mode")
     if s.rates == NULL:
         s.rates = rates_new()
     rates_reserve(<Rates*>s.rates, s.market_count)

@@ -15,4 +15,5 @@ def schedule_interest(
     steep_ppb: int,
     optimum_ppb: int,
     reserve_ppm: int = ...,
+    elasticity_ppm: int = ...,
 ) -> None: ...

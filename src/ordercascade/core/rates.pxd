@@ -25,6 +25,7 @@ ctypedef struct Lending:        # two-slope interest, core/interest; `on` 0: non
     int64_t steep_ppb       # ... and beyond it
     int64_t optimum_ppb     # of the utilisation
     Ppm reserve_ppm         # share of what is paid that goes to the fund
+    Ppm elasticity_ppm      # share that borrowers close for 1 % a year and a day; core/relief
 
 ctypedef struct Rates:
     Lending lending
@@ -32,6 +33,9 @@ ctypedef struct Rates:
     int64_t surcharge_count
     int64_t cursor          # market that is asked next in this round
     Ppm to_fund_ppm         # share of positive trading fees
+    int64_t* shares         # by asset: what borrowers are to close after payments, ppb
+    int64_t share_count
+    int64_t share_capacity
     RateRow* rows           # by market
     int64_t row_count
     int64_t row_capacity
@@ -49,6 +53,7 @@ cdef inline void rates_free(void* rates) noexcept nogil:
     cdef Rates* r = <Rates*>rates
     if r != NULL:
         PyMem_RawFree(r.rows)
+        PyMem_RawFree(r.shares)
         PyMem_RawFree(r)
 
 
@@ -63,6 +68,8 @@ cdef inline int rates_copy(void** to, const void* rates) except -1 nogil:
     to[0] = made
     made[0] = r[0]
     made.rows = NULL
+    made.shares = NULL
+    made.shares = <int64_t*>slab_copy(r.shares, r.share_capacity, sizeof(int64_t))
     made.rows = <RateRow*>slab_copy(r.rows, r.row_capacity, sizeof(RateRow))
     return 0
 
@@ -87,6 +94,9 @@ cdef inline void rates_digest(const Rates* r, Digest* d) noexcept nogil:
         digest_word(d, r.lending.steep_ppb)
         digest_word(d, r.lending.optimum_ppb)
         digest_word(d, r.lending.reserve_ppm)
+        digest_word(d, r.lending.elasticity_ppm)
+    for i in range(r.share_count):
+        digest_word(d, r.shares[i])
     for i in range(r.row_count):
         digest_word(d, r.rows[i].maintenance_ppm)
         digest_word(d, r.rows[i].initial_ppm)

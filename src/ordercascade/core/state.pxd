@@ -12,7 +12,7 @@ from ordercascade.core.events cimport (
 from ordercascade.core.ledger cimport Holder, Ledger, Position, SCOPE
 from ordercascade.core.margin cimport initial_of, liquidation_tick, maintenance_of
 from ordercascade.core.pledges cimport (
-    FROM_INDEX, FROM_MARK, Pledge, pledge_weighted, pledge_worth,
+    FROM_INDEX, FROM_MARK, Pledge, pledge_followed, pledge_weighted, pledge_worth,
 )
 from ordercascade.core.records cimport (
     Around, AtRisk, Bracket, Candidate, Intent, MarketView,
@@ -92,6 +92,7 @@ cdef enum:
     NOTE_VOLATILITY = 13
     NOTE_HEDGED = 14
     NOTE_NETTED = 15
+    NOTE_RELIEF = 16
 
 # MarkRefresh, QueueOrder, LegRule, CancelPolicy, ShortfallAt, Residual, FeeTo, AdlTrigger;
 # AdlWhen, Takeover, TakeoverWhen, PriceMode, SocialRule, PairRule.
@@ -470,10 +471,14 @@ cdef inline Tick tick_in(const Market* m, Wide base, Lot size, Cash cost,
 
 cdef inline Tick pledge_tick(const State* s, const Pledge* p, bint peek) noexcept nogil:
     """The price of a collateral: as it stands, or as its source has it now."""
+    cdef Tick mark
     if p.source == FROM_MARK:
-        return price_at(&s.markets[p.market], peek)
+        mark = price_at(&s.markets[p.market], peek)
+        return pledge_followed(p, p.price if peek else p.stood, mark) if p.follows else mark
     if not peek:
         return p.stood
+    if p.follows:
+        return pledge_followed(p, p.price, s.markets[p.market].index)
     return s.markets[p.market].index if p.source == FROM_INDEX else p.price
 
 

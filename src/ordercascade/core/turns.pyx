@@ -4,13 +4,14 @@ from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.arriving cimport sooner
 from ordercascade.core.calls cimport answer_step
 from ordercascade.core.due cimport (
-    ANSWER, ENDING, FUNDING, INTEREST, Item, PRICE_TICK, TRANSFER, earlier,
+    ANSWER, ENDING, FUNDING, INTEREST, Item, PRICE_TICK, RELIEF, TRANSFER, earlier,
 )
 from ordercascade.core.events cimport Log, T_ADL, T_FILLS, T_LEVELS, T_POSTINGS, log_rows
 from ordercascade.core.expiry cimport expiry_step
 from ordercascade.core.funding cimport funding_step
 from ordercascade.core.interest cimport interest_step
 from ordercascade.core.outside cimport price_tick, shock, transfer
+from ordercascade.core.relief cimport relief_step
 from ordercascade.core.settle cimport next_retry, round_begin
 from ordercascade.core.slab cimport NIL
 from ordercascade.core.state cimport State
@@ -64,6 +65,8 @@ cdef int turns_perform(State* s, const Item* item) except -1 nogil:
         return expiry_step(s, item.market)
     if item.side == INTEREST:
         return interest_step(s, <int32_t>item.a, item.b)
+    if item.side == RELIEF:
+        return relief_step(s, <int32_t>item.a)
     if item.kind == PRICE_TICK:
         return price_tick(s, item.market, item.a, item.b)
     if item.kind == FUNDING:

@@ -16,7 +16,7 @@ from ordercascade.core.calls cimport calls_next
 from ordercascade.core.collateral cimport collateral_priced, set_collateral
 from ordercascade.core.digest cimport Digest, digest_hex, digest_start, digest_word
 from ordercascade.core.due cimport (
-    ENDING, FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_digest, item_out, item_up,
+    FUNDING, Item, ORDER, PRICE_TICK, TRANSFER, earlier, item_digest, item_out, item_up, repeats,
 )
 from ordercascade.core.events cimport EventLog, TABLES, T_STEPS, log_rows
 from ordercascade.core.settle cimport bound_row, marks_advance, round_advance
@@ -427,7 +427,7 @@ cdef class World:
             s.time_ns = item.time_ns
             s.wrote = True
             self.wrote = True
-            if item.kind == FUNDING and item.side != ENDING:
+            if repeats(&item):
                 self._again(&item)
             return turns_perform(s, &item)
         turns_marks(self.members, self.venue_count, self.instant, self.round)

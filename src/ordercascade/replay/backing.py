@@ -12,6 +12,7 @@ import numpy as np
 
 from ordercascade.duties import CollateralSource
 from ordercascade.enums import HolderKind, NoteKind, PostReason, StepKind
+from ordercascade.followed import followed
 from ordercascade.replay.findings import Findings
 from ordercascade.tables import Table
 
@@ -131,7 +132,10 @@ class Backing:
         mine = (marks["venue"] == self.id) & (marks["market"] == terms["market"])
         mine &= marks["step"] <= step
         column = "mark" if terms["source"] == CollateralSource.MARK else "index"
-        return int(marks[column][mine][-1]), told[1]
+        seen = marks[column][mine]
+        if "beta_ppm" in terms:
+            return followed(terms, told[0], int(seen[0]), int(seen[-1])), told[1]
+        return int(seen[-1]), told[1]
 
 
 def check_backing(tables: Mapping[str, Table], meta: Meta, findings: Findings) -> None:

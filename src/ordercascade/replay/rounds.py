@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ordercascade.enums import PostReason, StepKind
+from ordercascade.enums import NoteKind, PostReason, StepKind
 from ordercascade.replay.findings import Findings
 from ordercascade.replay.terms import VenueTerms
 from ordercascade.tables import OUTSIDE_KINDS, Table
@@ -82,8 +82,12 @@ def settlements_of(
 
 
 def _calls_of_users(tables: Mapping[str, Table]) -> set[int]:
-    """Return the steps that only a user's own call can have written; answers have a scope."""
+    """Return the steps that only a user's own call can have written.
+
+    Answers have a scope; what borrowers close after an interest payment is on the agenda, too."""
     kinds = np.where(tables["steps"]["scope"] < 0, tables["steps"]["kind"], -1)
+    notes = tables["notes"]
+    kinds[notes["step"][notes["kind"] == NoteKind.RELIEF]] = -1
     found = {s for s in tables["orders"]["step"].tolist() if kinds[s] == StepKind.AGENTS}
     postings = tables["postings"]
     for step, reason in zip(postings["step"].tolist(), postings["reason"].tolist(), strict=True):

@@ -157,10 +157,10 @@ class _Judge:
         fits = self.clearing(self.venue, self.market) == self.asset
         self.hold("accounts", "market", ~isolated | fits, "be a market of its asset")
 
-    def _jumps(self) -> Int64:
-        """Return the steps in which only a collateral jumps."""
+    def _noted(self, kind: NoteKind) -> Int64:
+        """Return the steps with a note of a kind: a collateral's jump, what borrowers close."""
         notes = self.tables["notes"]
-        return _wide(notes["step"][notes["kind"] == NoteKind.COLLATERAL])
+        return _wide(notes["step"][notes["kind"] == kind])
 
     def steps(self) -> None:
         self.count("steps")
@@ -182,7 +182,7 @@ class _Judge:
         asset = self.clearing(venue, market)
         fits = np.where(np.isin(kind, placed), asset >= 0, market == -1)
         fits |= (kind == PAYMENT) & (asset >= 0)
-        fits |= np.isin(step, self._jumps()) & (kind == SHOCK) & (market == -1)
+        fits |= np.isin(step, self._noted(NoteKind.COLLATERAL)) & (kind == SHOCK) & (market == -1)
         self.hold("steps", "market", fits, "fit its kind")
         about = np.isin(
             kind, [int(k) for k in (LIQUIDATION, ADL, WATERFALL, TAKEOVER, MARGIN_CALL, NETTING)]
@@ -236,7 +236,7 @@ class _Judge:
                 lawful = taker | self.has_scope(venue, account, market)
                 self.hold(table, name, lawful, "be 0 or an account with a scope there")
         step, side, kind, tif = self.columns("orders", "step", "side", "type", "tif")
-        many = self.step_kind[step] == AUCTION
+        many = (self.step_kind[step] == AUCTION) | np.isin(step, self._noted(NoteKind.RELIEF))
         self.hold("orders", "step", _first(step) | many, "send one order at most")
         for name, values, most in (("side", side, 1), ("type", kind, 3), ("tif", tif, 2)):
             self.hold("orders", name, (values >= 0) & (values <= most), f"be 0 to {most}")

@@ -1,0 +1,1 @@
+# No Python surface: see the .pxd beside.
