@@ -171,8 +171,12 @@ def test_a_mark_s_kind_takes_its_keys_along_and_the_weight_stays() -> None:
     assert {each.name: each.on for each in made.switches} == {"twap": "45", "ema": "30"}
     assert made.not_in_all == {"twap": "ema"}
     assert oracle_of(made, "twap") == {
-        "kind": "twap", "of": "last", "window_s": 45, "index": 60000, "own_book_weight": Exact("0.3"),
-    }  # fmt: skip
+        "kind": "twap",
+        "of": "last",
+        "window_s": 45,
+        "index": 60000,
+        "own_book_weight": Exact("0.3"),
+    }
     assert oracle_of(made, "baseline")["kind"] == "last"
 
 
@@ -224,9 +228,9 @@ def test_what_cannot_act_is_told_and_acts_where_it_can() -> None:
 
 
 def test_each_venue_s_own_value_stays_its_own() -> None:
-    scenario = oc.scenarios.load("contagion")
-    assert len(scenario.resolved.venue) > 1
-    scenario = scenario.set("venue[0].fund.balance=7", "venue[1].fund.balance=9")
+    text = plain_crowd("two", seed=3, accounts=20, median=12_000, rules="fund.balance = 7")
+    other = text[text.index("[[venue]]") :].replace('name = "perp"', 'name = "rest"')
+    scenario = Scenario.from_toml(text + other.replace("balance = 7", "balance = 9"))
     made = ablation(scenario, ["fund"], seeds=1)
     assert made.switches[0].on == "7 / 9"
     funds = [venue.fund for venue in made.columns[1].config.venue]
