@@ -3,7 +3,8 @@
     python bench/bench_ablate.py [--seeds N] [--jobs N]
 
 One run: 1,000 accounts on a book of 500 levels with five safeguards on (price band, TWAP, tranches,
-fee slope, fund cap), from a scenario's keys to its numbers; thread CPU time, minimum of N. The ablation: eight safeguards, 18 columns, so many seeds; wall time, and CPU of all.
+fee slope, fund cap), from a scenario's keys to its numbers; thread CPU time, minimum of N. The
+ablation: eight safeguards, 18 columns, so many seeds; wall time, and CPU of all.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from ordercascade import safeguards
 from ordercascade.analysis import Ablation, ablation
 from ordercascade.analysis.compared import METRICS, numbers
 from ordercascade.analysis.statistics import interval, t_quantile
+from ordercascade.summary import losses
 from unit.plain_crowd import SALE, plain_crowd
 
 pytest.importorskip("ordercascade.core.world")
@@ -265,3 +266,11 @@ def test_what_is_not_there_is_left_out_of_a_mean(values: list[float]) -> None:
             assert mean == pytest.approx(np.mean(known))
             assert (len(known) < 2) == math.isnan(low)
             assert not high < low
+
+
+@pytest.mark.parametrize("name", ["t2a", "btc-cascade", "contagion", "coin-margin", "depeg"])
+def test_an_ablation_takes_the_numbers_of_the_summary(name: str) -> None:
+    tape = oc.run(oc.scenarios.load(name), progress=False)
+    told = losses(tape.tables, tape.meta)
+    assert told["users_loss"] > 0
+    assert told.items() <= tape.summary().items()

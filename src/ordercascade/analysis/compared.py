@@ -30,6 +30,7 @@ from ordercascade.config import ScenarioConfig
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.run import run
 from ordercascade.scenario import Scenario
+from ordercascade.summary import losses
 from ordercascade.tape import Tape
 
 if TYPE_CHECKING:
@@ -295,7 +296,7 @@ def measure(part: tuple[ScenarioConfig, str, Sequence[int]]) -> Floats:
 
 def numbers(tape: Tape) -> list[float]:
     """Return the metrics of one run, in the order of METRICS."""
-    s = tape.summary()
+    s = losses(tape.tables, tape.meta)
     cash = 10.0 ** -int(tape.markets[0]["decimals"]) if tape.markets else 1.0
     r = generations(tape).pooled
     first, far = s["first_mark"], 0
