@@ -2,9 +2,9 @@
 
     python bench/bench_ablate.py [--seeds N] [--jobs N]
 
-One run: 1,000 accounts on a book of 500 levels with five safeguards on (tranches, fund, socialised
-loss, exit buffer, liquidation fee), from a scenario's keys to its numbers; thread CPU time, minimum
-of N. The ablation: eight safeguards, 18 columns, so many seeds; wall time, and CPU of all.
+One run: 1,000 accounts on a book of 500 levels with five safeguards on (price band, TWAP, tranches,
+fee slope, fund cap), from a scenario's keys to its numbers; thread CPU time, minimum of N. The
+ablation: eight safeguards, 18 columns, so many seeds; wall time, and CPU of all.
 """
 
 from __future__ import annotations
@@ -28,11 +28,16 @@ seed = 1
 name = "perp"
 preset = "simple"
 limit = "market"
-social = true
-exit_buffer = 0.002
 liquidation_fee = 0.005
-fund = { balance = 50_000 }
+liquidation_fee_base = "surplus"
+fund = { balance = 50_000, block_loss_cap = 20_000 }
+breaker = [{ kind = "price_band", band_pct = 5 }]
 liquidation = [{ kind = "tranche", fraction = 0.2, min_notional = 100_000, cooldown_s = 30 }]
+[[venue.surcharge]]
+kind = "volatility_fee"
+slope = 0.0005
+cap = 0.01
+volatility_reference = 0.03
 [[venue.market]]
 name = "BTCUSDT"
 tick_size = 1
@@ -41,6 +46,7 @@ settle = "USDT"
 decimals = 6
 brackets = [{ floor = 0, maintenance = 0.005, leverage_max = 125 }]
 book = { kind = "ladder", mid = 60_000.5, step = 20, levels = 250, size = 1 }
+oracle = { kind = "twap", window_s = 60 }
 [[venue.population]]
 market = "BTCUSDT"
 accounts = 1000

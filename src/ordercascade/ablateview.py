@@ -42,7 +42,7 @@ def add_verb(
         dest="safeguards",
         action="append",
         metavar="NAME[=VALUE]",
-        help="take this one, such as tranches=0.1; may be given again",
+        help="take this one, such as tranches=0.1; given again for each",
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes (default 1)")
     parser.add_argument(
@@ -70,6 +70,9 @@ def show(arguments: argparse.Namespace, scenario: Scenario) -> int:
     asked = None
     if arguments.safeguards is not None:
         parts = [text.partition("=") for text in arguments.safeguards]
+        names = [name for name, _, _ in parts]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ConfigError("--safeguard", "must name each safeguard once", twice[0])
         asked = {name: value if equals else None for name, equals, value in parts}
 
     def told(executor: Executor | None) -> Any:

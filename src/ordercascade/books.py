@@ -17,6 +17,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,19 @@ def levels(market: Market, book: Book | None, *, base: Path, path: str) -> Level
     """Return a market's opening levels; `path` is the key path for messages."""
     if book is None:
         return Levels([], [])
+    if isinstance(book, FileBook):
+        return _levels(market, book, base, path)
+    bids, asks = _formed(market, book, path)
+    return Levels(list(bids), list(asks))
+
+
+@lru_cache(maxsize=16)
+def _formed(market: Market, book: Book, path: str) -> Levels:
+    """Return a book that a formula or a list gives: a sweep asks for the same one for each seed."""
+    return _levels(market, book, Path(), path)
+
+
+def _levels(market: Market, book: Book, base: Path, path: str) -> Levels:
     try:
         if isinstance(book, LadderBook):
             made = _ladder(market, book)

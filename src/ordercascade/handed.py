@@ -21,6 +21,21 @@ def total(values: npt.NDArray[Any]) -> int:
     return (int((wide >> 32).sum()) << 32) + int((wide & 0xFFFFFFFF).sum())
 
 
+def rounds(steps: Table) -> int:
+    """Count runs of one round: its number, venue, and in round 0 the time, stay the same."""
+    if not len(steps):
+        return 0
+    number, venue, time = steps["round"], steps["venue"], steps["time_ns"]
+    turn = (number[1:] != number[:-1]) | (venue[1:] != venue[:-1])
+    turn |= (number[1:] == 0) & (time[1:] != time[:-1])
+    return 1 + int(np.count_nonzero(turn))
+
+
+def distinct(venue: npt.NDArray[Any], account: npt.NDArray[Any]) -> int:
+    """Return how many accounts there are among these, by venue and number."""
+    return len(np.unique(venue.astype(np.int64) << 32 | account))
+
+
 def handed_over(tables: Mapping[str, Table], traded: Int64) -> dict[str, int]:
     """Return lots and value handed over, by whom they were taken; `traded` are the fills' values.
 

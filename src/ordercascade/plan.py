@@ -11,7 +11,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import ordercascade.guards  # noqa: F401  (its safeguards join the list)
+import ordercascade.guards
+import ordercascade.markguards  # noqa: F401  (the safeguards of both join the list)
 from ordercascade.ahead import Ahead, ahead, expiry
 from ordercascade.books import Levels
 from ordercascade.brakes import breaker_numbers

@@ -22,8 +22,6 @@ from ordercascade.config import (
     BreakerConfig,
     FundConfig,
     LiquidationConfig,
-    MarketConfig,
-    OracleConfig,
     VenueConfig,
 )
 from ordercascade.errors import ConfigError, InputError
@@ -37,6 +35,10 @@ Put: TypeAlias = Callable[[VenueConfig, "str | None"], VenueConfig]
 _LOWEST = Decimal("0.000001")  # a ppm
 
 
+def _nothing(_: VenueConfig) -> str | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Safeguard:
     """A rule that can be on or off; `read` says its parameter, None for off."""
@@ -47,27 +49,40 @@ class Safeguard:
     kind: Kind  # share: in (0, 1]; money: 0 or more; choice: one of `choices`, never off
     default: str  # the parameter when it is first switched on
     read: Read
-    put: Put
+    put: Put  # changes its own keys and keeps all others that may stand beside them
     choices: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # of those that share one, a venue can have one at a time
+    needs: Read = _nothing  # why it could do nothing at this venue, or None
+
+    @property
+    def off(self) -> str | None:
+        """What `read` says of a venue that does not have it: None, or a choice's default."""
+        return self.default if self.kind == "choice" else None
 
     def set(self, venue: VenueConfig, value: str | None) -> VenueConfig:
-        """Return the venue with the rule at a value, or off; InputError for a bad value."""
-        if value is None:
-            if self.kind == "choice":
-                raise InputError(self.name, None, "cannot be off")
-            return self.put(venue, None)
-        if self.kind == "switch":
-            return self.put(venue, "on")
-        if self.kind == "choice":
-            if value not in self.choices:
-                raise InputError(self.name, value, f"must be one of {', '.join(self.choices)}")
-            return self.put(venue, value)
+        """Return the venue with the rule at a value, or off; InputError for a bad value.
+
+        Give a venue with every rule said (`Scenario.resolved`). One that is at the value already
+        is returned as it is.
+        """
+        said = None if value is None else self._judged(value)
+        if said is None and self.kind == "choice":
+            raise InputError(self.name, None, "cannot be off")
+        return venue if said == self.read(venue) else self.put(venue, said)
+
+    def _judged(self, value: str) -> str:
+        if self.kind == "switch" and value != "on":
+            raise InputError(self.name, value, "must be 'on'; who names no value has it on too")
+        if self.kind == "choice" and value not in self.choices:
+            raise InputError(self.name, value, f"must be one of {', '.join(self.choices)}")
+        if self.kind in ("switch", "choice"):
+            return value
         number = exact(self.name, value.strip().replace(",", "").replace("_", ""))
         if self.kind == "share" and not _LOWEST <= number <= 1:
             raise InputError(self.name, plain(number), "must be above 0 and at most 1")
         if self.kind == "money" and number < 0:
             raise InputError(self.name, plain(number), "must be 0 or more")
-        return self.put(venue, plain(number))
+        return plain(number)
 
 
 def safeguards() -> tuple[Safeguard, ...]:
@@ -105,7 +120,8 @@ def _put_tranches(venue: VenueConfig, value: str | None) -> VenueConfig:
         kept = venue.tranche.block_cap, venue.tranche.cooldown_s
         tranche = TrancheConfig(mode=mode, block_cap=kept[0], cooldown_s=kept[1])
         if value is not None:
-            tranche = msgspec.structs.replace(tranche, portion=Exact(value))
+            least = venue.tranche.min
+            tranche = msgspec.structs.replace(tranche, portion=Exact(value), min=least)
         return msgspec.structs.replace(venue, tranche=tranche)
     policy = LiquidationConfig(kind="full")
     if value is not None:
@@ -118,6 +134,12 @@ def _put_tranches(venue: VenueConfig, value: str | None) -> VenueConfig:
             then=own.then,
         )
     return msgspec.structs.replace(venue, liquidation=(policy,))
+
+
+def _fund(venue: VenueConfig) -> str | None:
+    """The balance; where each market's fund has its own, their sum."""
+    fund = venue.fund or FundConfig()
+    return _said(fund.balance or Exact(sum((fund.balances or {}).values())))
 
 
 def _put_fund(venue: VenueConfig, value: str | None) -> VenueConfig:
@@ -133,40 +155,8 @@ def _put_adl(venue: VenueConfig, value: str | None) -> VenueConfig:
 def _put_early(venue: VenueConfig, value: str | None) -> VenueConfig:
     own = venue.adl or AdlConfig()
     trigger = "unfilled" if value else "shortfall"
-    return msgspec.structs.replace(venue, adl=msgspec.structs.replace(own, trigger=trigger))
-
-
-def _oracle(venue: VenueConfig) -> str | None:
-    """The mark leans on an outside price where that is there and own prices weigh less than 1."""
-    for market in venue.market:
-        own = market.oracle or venue.oracle or OracleConfig()
-        weight = Exact(1) if own.own_book_weight is None else own.own_book_weight
-        if own.index is not None and weight < 1:
-            return plain(Decimal(1) - weight)
-    return None
-
-
-def _put_oracle(venue: VenueConfig, value: str | None) -> VenueConfig:
-    markets = tuple(_leaning(venue, market, value) for market in venue.market)
-    return msgspec.structs.replace(venue, market=markets)
-
-
-def _leaning(venue: VenueConfig, market: MarketConfig, value: str | None) -> MarketConfig:
-    """Weigh the outside price of a market; where it has none, its book's middle is taken."""
-    if market.option is not None:
-        return market
-    own = market.oracle or venue.oracle or OracleConfig()
-    kind = own.kind if own.kind in ("last", "mid") else "last"
-    if value is None:
-        oracle = msgspec.structs.replace(own, kind=kind, own_book_weight=Exact(1))
-        return msgspec.structs.replace(market, oracle=oracle)
-    index = own.index or getattr(market.book, "mid", None) or market.last
-    if index is None:
-        raise InputError("oracle", value, f"needs an index price of {market.name}")
-    index = Exact(index // market.tick_size * market.tick_size)
-    weight = Exact(Decimal(1) - Decimal(value))
-    oracle = OracleConfig(kind=kind, own_book_weight=weight, index=index)
-    return msgspec.structs.replace(market, oracle=oracle)
+    own = msgspec.structs.replace(own, trigger=trigger, drawdown=None, window_s=None)
+    return msgspec.structs.replace(venue, adl=own)
 
 
 def _limit(venue: VenueConfig) -> str | None:
@@ -177,8 +167,15 @@ def _limit(venue: VenueConfig) -> str | None:
 def _put_limit(venue: VenueConfig, value: str | None) -> VenueConfig:
     limit: Literal["bankruptcy", "market"] = "bankruptcy" if value else "market"
     if venue.limit_price is not None:
-        return msgspec.structs.replace(venue, limit_price=LimitConfig(mode=limit))
+        price = LimitConfig(mode=limit, whole=venue.limit_price.whole)
+        return msgspec.structs.replace(venue, limit_price=price)
     return msgspec.structs.replace(venue, limit=limit)
+
+
+def _haircut_needs(venue: VenueConfig) -> str | None:
+    if any(each.volume is not None for each in venue.collateral):
+        return None
+    return "needs a collateral that states its volume and volatility"
 
 
 def _rate(field: str) -> tuple[Read, Put]:
@@ -202,6 +199,7 @@ register(
         "0.2",
         _tranches,
         _put_tranches,
+        groups=("planned slices", "share of the book"),
     )
 )
 register(
@@ -211,7 +209,7 @@ register(
         "balance",
         "money",
         "1000000",
-        lambda venue: _said(venue.fund.balance) if venue.fund else None,
+        _fund,
         _put_fund,
     )
 )
@@ -275,65 +273,40 @@ register(
         *_rate("liquidation_fee"),
     )
 )
-register(
-    Safeguard(
-        "oracle",
-        "outside price in the mark",
-        "weight of the index",
-        "share",
-        "0.7",
-        _oracle,
-        _put_oracle,
-    )
-)
 
 
-def _breaker(kind: str, **rest: object) -> tuple[Read, Put]:
-    """Return reader and setter of one kind of breaker, by its band as a share."""
+def breaker(
+    default: BreakerConfig,
+    read_key: Callable[[BreakerConfig], str | None],
+    put_key: Callable[[BreakerConfig, str], BreakerConfig],
+) -> tuple[Read, Put]:
+    """Return reader and setter of a kind of breaker by its main key; others keep their places."""
 
     def read(venue: VenueConfig) -> str | None:
-        bands = [each.band_pct for each in venue.breaker or () if each.kind == kind]
-        return _said(Exact(bands[0] / 100)) if bands and bands[0] else None
+        own = (each for each in venue.breaker or () if each.kind == default.kind)
+        return next((read_key(each) for each in own), None)
 
     def put(venue: VenueConfig, value: str | None) -> VenueConfig:
-        others = tuple(each for each in venue.breaker or () if each.kind != kind)
-        if value is not None:
-            own = next((each for each in venue.breaker or () if each.kind == kind), None)
-            band = Exact(Decimal(value) * 100)
-            made = own or BreakerConfig(kind=kind, band_pct=band, **rest)  # type: ignore[arg-type]
-            others += (msgspec.structs.replace(made, band_pct=band),)
-        return msgspec.structs.replace(venue, breaker=others or None)
+        found = list(venue.breaker or ())
+        places = [k for k, each in enumerate(found) if each.kind == default.kind]
+        if value is None or not Decimal(value):
+            found = [each for each in found if each.kind != default.kind]
+        elif places:
+            found[places[0]] = put_key(found[places[0]], value)
+        else:
+            found.append(put_key(default, value))
+        return msgspec.structs.replace(venue, breaker=tuple(found) or None)
 
     return read, put
 
 
-def _twap(venue: VenueConfig) -> str | None:
-    own = [market.oracle or venue.oracle or OracleConfig() for market in venue.market]
-    return next((_said(each.window_s) for each in own if each.kind == "twap"), None)
-
-
-def _put_twap(venue: VenueConfig, value: str | None) -> VenueConfig:
-    def of(market: MarketConfig) -> MarketConfig:
-        if market.option is not None:
-            return market
-        own = market.oracle or venue.oracle or OracleConfig()
-        weight, index = own.own_book_weight, own.index
-        made = OracleConfig(kind=_plain(own), own_book_weight=weight, index=index)
-        if value is not None and Decimal(value) > 0:
-            source: Literal["last", "mid"] = "mid" if _plain(own) == "mid" else "last"
-            made = msgspec.structs.replace(made, kind="twap", of=source, window_s=Exact(value))
-        return msgspec.structs.replace(market, oracle=made)
-
-    off = value is None or Decimal(value) == 0
-    if off and _twap(venue) is None:
-        return venue
-    return msgspec.structs.replace(venue, market=tuple(of(market) for market in venue.market))
-
-
-def _plain(oracle: OracleConfig) -> Literal["last", "mid", "index"]:
-    if oracle.kind in ("last", "mid", "index"):
-        return oracle.kind
-    return oracle.of or "last"
+def banded(default: BreakerConfig) -> tuple[Read, Put]:
+    """Return reader and setter of a kind of breaker by its band, as a share."""
+    return breaker(
+        default,
+        lambda own: _said(Exact(own.band_pct / 100)) if own.band_pct else None,
+        lambda own, value: msgspec.structs.replace(own, band_pct=Exact(Decimal(value) * 100)),
+    )
 
 
 register(
@@ -343,7 +316,7 @@ register(
         "distance of the band from the mean mark of 300 s",
         "share",
         "0.05",
-        *_breaker("price_band"),
+        *banded(BreakerConfig(kind="price_band")),
     )
 )
 register(
@@ -353,10 +326,9 @@ register(
         "fall or rise of the mark that halts trading for 60 s",
         "share",
         "0.1",
-        *_breaker("halt", halt_s=Exact(60), release="auction", scope="all"),
+        *banded(BreakerConfig(kind="halt", halt_s=Exact(60), release="auction", scope="all")),
     )
 )
-register(Safeguard("twap", "TWAP oracle", "window in seconds", "money", "60", _twap, _put_twap))
 register(
     Safeguard(
         "haircut",
@@ -365,5 +337,6 @@ register(
         "share",
         "0.8",
         *_rate("haircut_impact"),
+        needs=_haircut_needs,
     )
 )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ordercascade import backed, legs
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, PostReason, Side, StepKind
-from ordercascade.handed import handed_over, paid_by_scopes, total
+from ordercascade.handed import distinct, handed_over, paid_by_scopes, rounds, total
 from ordercascade.tables import Column, Table
 
 Tables: TypeAlias = Mapping[str, Table]
@@ -66,10 +66,10 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
         "state_hash": state_hash,
         "stop": meta["stop"],
         "steps": len(tables["steps"]),
-        "rounds": _rounds(tables["steps"]),
+        "rounds": rounds(tables["steps"]),
         "generations": int(max(tables["steps"]["generation"], default=0)),
         "liquidations": len(liquidations),
-        "accounts_liquidated": _distinct(liquidations["venue"], liquidations["account"]),
+        "accounts_liquidated": distinct(liquidations["venue"], liquidations["account"]),
         "lots_liquidated": s.by_market(liquidations, liquidations["lots_filled"]),
         "notional_liquidated": s.by_market(liquidations, liquidations["value"]),
         "market": s.name(main),
@@ -95,6 +95,20 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
         "bounds_reached": int(np.count_nonzero(tables["steps"]["kind"] == StepKind.BOUND)),
         "wall_s": meta["wall_s"],
         "engine_s": meta["engine_s"],
+    }
+
+
+def losses(tables: Tables, meta: Meta) -> dict[str, Any]:
+    """Return those keys of the summary that an ablation compares, and no others."""
+    s = _Run(tables, meta)
+    liquidations, dealt = tables["liquidations"], s.steps_of("adl", StepKind.ADL)
+    return {
+        "notional_liquidated": s.by_market(liquidations, liquidations["value"]),
+        **_prices(s, _main_market(s, s.steps_of("fills", StepKind.SHOCK))),
+        "fund_paid": s.posted(PostReason.FUND_PAYS),
+        "adl_notional": total(np.abs(tables["adl"]["cost"][dealt])),
+        "bad_debt": s.posted(PostReason.BAD_DEBT),
+        "users_loss": _users_loss(s),
     }
 
 
@@ -153,7 +167,8 @@ class _Run:
         """Return what signed lots of each row's market are worth at a price, row by row."""
         kinds = self.per_market(table, {k: kind_of(m["kind"]) for k, m in self.markets.items()})
         terms = self.per_market(table, {k: m["multiplier"] for k, m in self.markets.items()})
-        return np.where(kinds == 1, worth(1, terms, size, price), worth(0, terms, size, price))
+        linear = worth(0, terms, size, price)
+        return np.where(kinds == 1, worth(1, terms, size, price), linear) if kinds.any() else linear
 
     def value(self, table: str) -> Int64:
         found = self.tables[table]
@@ -204,20 +219,6 @@ class _Run:
         price, side = levels["price"][rows][here], levels["side"][rows][here]
         bids, asks = price[side == Side.BID], price[side == Side.ASK]
         return int(bids.max() + asks.min()) // 2 if len(bids) and len(asks) else None
-
-
-def _rounds(steps: Table) -> int:
-    """Count runs of one round: its number, venue, and in round 0 the time, stay the same."""
-    if not len(steps):
-        return 0
-    number, venue, time = steps["round"], steps["venue"], steps["time_ns"]
-    turn = (number[1:] != number[:-1]) | (venue[1:] != venue[:-1])
-    turn |= (number[1:] == 0) & (time[1:] != time[:-1])
-    return 1 + int(np.count_nonzero(turn))
-
-
-def _distinct(venue: Column, account: Column) -> int:
-    return len(np.unique(venue.astype(np.int64) << 32 | account))
 
 
 def _main_market(s: _Run, shocks: npt.NDArray[np.bool_]) -> Key:

@@ -178,10 +178,14 @@ def _safeguard(default: SurchargeConfig, key: str) -> tuple[Read, Put]:
         return plain(said) if said else None
 
     def put(venue: VenueConfig, value: str | None) -> VenueConfig:
-        others = tuple(each for each in venue.surcharge or () if each.kind != default.kind)
-        if value is not None and Decimal(value) > 0:
-            others += (msgspec.structs.replace(own(venue) or default, **{key: Exact(value)}),)
-        return msgspec.structs.replace(venue, surcharge=others or None)
+        found, mine = list(venue.surcharge or ()), own(venue)
+        if value is None or not Decimal(value):
+            found = [each for each in found if each.kind != default.kind]
+        elif mine is not None:  # In its place: the others stay as they are.
+            found[found.index(mine)] = msgspec.structs.replace(mine, **{key: Exact(value)})
+        else:
+            found.append(msgspec.structs.replace(default, **{key: Exact(value)}))
+        return msgspec.structs.replace(venue, surcharge=tuple(found) or None)
 
     return read, put
 

@@ -14,12 +14,12 @@ pytest.importorskip("ordercascade.core.world")
 
 def test_a_table_is_printed_for_a_shipped_scenario(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--safeguard", "fund=50", "--safeguard", "social", "--seeds", "1"]
-    assert cli.main(["ablate", "t2a", *asked]) == 0
+    assert cli.main(["ablate", "btc-cascade", *asked]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     lines = out.splitlines()
-    assert lines[0] == "Safeguards of t2a"
-    assert lines[1].split()[:3] == ["R", "liquidated,", "USD"]
+    assert lines[0] == "Safeguards of btc-cascade"
+    assert lines[1].split()[:3] == ["R", "liquidated,", "USDT"]
     assert [line.split("  ")[0] for line in lines[2:8]] == [
         "baseline", "fund", "social", "all", "all but fund", "all but social",
     ]  # fmt: skip
@@ -59,6 +59,13 @@ def test_a_picture_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         (["t2a", "--jobs", "0"], "--jobs: must be in [1, 256], got 0"),
         (["t2a", "--seeds", "0"], "--seeds: must be 1 or more, got 0"),
         (["t2a", "--safeguard", "fond"], "safeguards must be one of"),
+        (["t2a", "--safeguard", "limit=off"], "limit must be 'on'"),
+        (["t2a", "--safeguard", "social=no"], "social must be 'on'"),
+        (["t2a", "--safeguard", "planner=none"], "when off; give one of equal, almgren_chriss"),
+        (["t2a", "--safeguard", "adl=queue"], "when off; give one of pro_rata, scope_id"),
+        (["t2a", "--safeguard", "twap=0"], "when off; give window in seconds, such as 60"),
+        (["t2a", "--safeguard", "tranches="], "must be a plain decimal such as '0.1'"),
+        (["t2a", "--safeguard", "fund", "--safeguard", "fund=5"], "must name each safeguard once"),
         (["t2a", "--safeguard", "fund=lots"], "cannot be had here"),
         (["t2a", "--picture", "nowhere/x.png"], "--picture: must be a file in a folder"),
         (["t2a", "--picture", "x.bmp"], "--picture: must end in .png, .svg or .pdf"),

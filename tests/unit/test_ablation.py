@@ -17,6 +17,7 @@ from ordercascade import safeguards
 from ordercascade.analysis import Ablation, ablation
 from ordercascade.analysis.compared import METRICS, numbers
 from ordercascade.analysis.statistics import interval, t_quantile
+from ordercascade.summary import losses
 from unit.plain_crowd import SALE, plain_crowd
 
 pytest.importorskip("ordercascade.core.world")
@@ -43,14 +44,15 @@ def test_there_is_a_column_for_none_each_all_and_all_but_each(found: Ablation) -
     names = [each.name for each in safeguards.safeguards()]
     assert {*found.left_out, *(each.name for each in found.switches)} >= set(names)
     on = [each.name for each in found.switches]
-    wanted = ["baseline", *on, "all", *(f"all but {name}" for name in on)]
+    together = [name for name in on if name not in found.not_in_all]
+    wanted = ["baseline", *on, "all", *(f"all but {name}" for name in together)]
     assert [name for name in wanted if name not in found.left_out] == list(found.names)
     assert found.columns[0].on == ()
-    assert found.columns[found.names.index("all")].on == tuple(on)
+    assert found.columns[found.names.index("all")].on == tuple(together)
     for column in found.columns:
         if column.name.startswith("all but "):
             gone = column.name.removeprefix("all but ")
-            assert column.on == tuple(name for name in on if name != gone)
+            assert column.on == tuple(name for name in together if name != gone)
 
 
 def test_the_baseline_of_a_scenario_with_nothing_on_is_the_scenario(
@@ -132,7 +134,8 @@ def test_any_executor_gives_the_same_numbers(pool: Any, small: oc.Scenario) -> N
 def test_a_safeguard_that_is_registered_later_takes_part_by_itself(
     small: oc.Scenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(safeguards, "_KNOWN", dict(safeguards._KNOWN))
+    others = {name: each for name, each in safeguards._KNOWN.items() if name != "exit_buffer"}
+    monkeypatch.setattr(safeguards, "_KNOWN", others)
     read, put = safeguards._rate("exit_buffer")
     mine = safeguards.Safeguard("mine", "mine", "share", "share", "0.03", read, put)
     safeguards.register(mine)
@@ -148,7 +151,9 @@ def test_what_a_scenario_cannot_have_is_left_out_with_the_reason() -> None:
     )
     scenario = oc.Scenario.from_toml(text.replace("{ bids", '{ kind = "levels", bids'))
     made = ablation(scenario, seeds=1)
-    assert list(made.left_out) == ["oracle", "median_mark", "clamp"]
+    idle = ["haircut", "margin_calls", "lag_pause", "gas_pause"]
+    marks = ["oracle", "median_mark", "median3", "clamp"]
+    assert [name for name in made.left_out if name not in idle] == marks
     assert "needs an index price of BTCUSDT" in made.left_out["oracle"]
     assert "left out: oracle: " in str(made)
     with pytest.raises(oc.InputError, match="oracle.*cannot be had here"):
@@ -207,7 +212,13 @@ def test_it_is_told_as_text_as_html_and_as_plain_values(found: Ablation) -> None
     assert plain["columns"][0]["name"] == "baseline"
     assert plain["columns"][1]["r"]["mean"]["mean"] == found.mean(found.names[1], "r")[0]
     lines = str(found).splitlines()
-    assert len(lines) >= len(found.names) + 3
+    heads = {line.split("  ")[0] for line in lines}
+    none, whole = found.same()
+    assert set(found.names) - heads == {*none, *whole} > {"adl", "adl_early"}
+    assert f"no effect here: {', '.join(none)}" in lines
+    gone = ", ".join(name.removeprefix("all but ") for name in whole)
+    assert f"no different from all without any one of: {gone}" in lines
+    assert [each["name"] for each in plain["columns"]] == list(found.names)
     assert all(f"<th>{name}</th>" in found._repr_html_() for name in found.names)
 
 
@@ -255,3 +266,11 @@ def test_what_is_not_there_is_left_out_of_a_mean(values: list[float]) -> None:
             assert mean == pytest.approx(np.mean(known))
             assert (len(known) < 2) == math.isnan(low)
             assert not high < low
+
+
+@pytest.mark.parametrize("name", ["t2a", "btc-cascade", "contagion", "coin-margin", "depeg"])
+def test_an_ablation_takes_the_numbers_of_the_summary(name: str) -> None:
+    tape = oc.run(oc.scenarios.load(name), progress=False)
+    told = losses(tape.tables, tape.meta)
+    assert told["users_loss"] > 0
+    assert told.items() <= tape.summary().items()

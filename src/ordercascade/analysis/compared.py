@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from ordercascade.analysis.columns import BASELINE, Column, Switch, columns, switches
+from ordercascade.analysis.columns import ALL, BASELINE, Column, Switch, columns, instead, switches
 from ordercascade.analysis.realised import generations
 from ordercascade.analysis.state import Floats
 from ordercascade.analysis.statistics import Interval, Method, interval
@@ -30,12 +30,14 @@ from ordercascade.config import ScenarioConfig
 from ordercascade.errors import InputError, InputTypeError
 from ordercascade.run import run
 from ordercascade.scenario import Scenario
+from ordercascade.summary import losses
 from ordercascade.tape import Tape
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SEEDS = 20
+SEEDS_FEW = 5  # with fewer an interval means little
 SEEDS_MAX = 1_000_000
 CHUNK = 25  # runs a task: long enough for a process, short enough to share out
 
@@ -80,6 +82,7 @@ class Ablation:
     confidence: float
     method: Method
     left_out: Mapping[str, str]
+    not_in_all: Mapping[str, str]  # by name: which alternative stands in its place
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,6 +108,7 @@ class Ablation:
             "method": self.method,
             "safeguards": {each.name: {"on": each.on, "off": each.off} for each in self.switches},
             "left_out": dict(self.left_out),
+            "not_in_all": dict(self.not_in_all),
             "columns": [
                 {
                     "name": column.name,
@@ -127,11 +131,38 @@ class Ablation:
 
         return picture(self)
 
-    def cells(self) -> list[list[str]]:
-        """Return the table as text: a heading row, then one row a column of the ablation."""
+    def same(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the columns that equal the baseline in every seed, and which others equal "all".
+
+        Of the latter those that leave one out: what they leave out adds nothing to the rest.
+        """
+        names, first = self.names, self.values[0]
+        none = tuple(
+            name
+            for name, rows in zip(names, self.values, strict=True)
+            if name != BASELINE and np.array_equal(rows, first, equal_nan=True)
+        )
+        if ALL not in names:
+            return none, ()
+        whole = self.values[names.index(ALL)]
+        return none, tuple(
+            name
+            for name, rows in zip(names, self.values, strict=True)
+            if name.startswith(f"{ALL} but ") and name not in none
+            if np.array_equal(rows, whole, equal_nan=True)
+        )
+
+    def cells(self, *, folded: bool = False) -> list[list[str]]:
+        """Return the table as text: a heading row, then one row a column of the ablation.
+
+        With `folded` without the columns of `same()`.
+        """
+        gone = {name for names in self.same() for name in names} if folded else set()
         heads = [_headed(metric, self.settle) for metric in METRICS]
         rows = [["", *heads]]
         for column in self.columns:
+            if column.name in gone:
+                continue
             told = [_told(self.mean(column.name, metric.name), metric) for metric in METRICS]
             rows.append([column.name, *told])
         return rows
@@ -139,19 +170,40 @@ class Ablation:
     def notes(self) -> list[str]:
         """Return what a reader of the table must know."""
         on = ", ".join(f"{each.name}={each.on}" for each in self.switches) or "nothing"
-        count = len(self.seeds)
         notes = [f"switched: {on}"]
-        if count > 1:
-            notes.append(
-                f"means over {count} seeds ± half the {self.confidence:.0%} interval"
-                f" ({self.method}); every column has the same seeds"
-            )
-        else:
-            notes.append("one seed: no intervals")
-        return notes + [f"left out: {name}: {why}" for name, why in self.left_out.items()]
+        if self.not_in_all and ALL in self.names:
+            pairs = self.not_in_all.items()
+            told = ", ".join(f"{name} ({other} stands in its place)" for name, other in pairs)
+            notes.append(f"not in all: {told}")
+        none, whole = self.same()
+        if none:
+            notes.append(f"no effect here: {', '.join(none)}")
+        if whole:
+            gone = ", ".join(name.removeprefix(f"{ALL} but ") for name in whole)
+            notes.append(f"no different from all without any one of: {gone}")
+        return [*notes, *self._spread()] + [
+            f"left out: {name}: {why}" for name, why in self.left_out.items()
+        ]
+
+    def _spread(self) -> list[str]:
+        """Return what the intervals are, and what they do not say."""
+        count = len(self.seeds)
+        if count == 1:
+            return ["one seed: no intervals", f"warning: take {SEEDS_FEW} seeds or more"]
+        notes = [
+            f"means over {count} seeds ± half the {self.confidence:.0%} interval"
+            f" ({self.method}); every column has the same seeds"
+        ]
+        if count < SEEDS_FEW:
+            notes.append(f"warning: below {SEEDS_FEW} seeds the intervals mean little")
+        spans = [self.mean(name, metric.name) for name in self.names for metric in METRICS]
+        if any(mean >= 0 and 2 * mean < high - low for mean, low, high in spans):
+            notes.append("a ± larger than its mean tells of few seeds or rare ends, not of less"
+                         " than nothing: no amount here is below 0")  # fmt: skip
+        return notes
 
     def __repr__(self) -> str:
-        rows = self.cells()
+        rows = self.cells(folded=True)
         wide = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
         lines = [f"Safeguards of {self.scenario}"]
         for row in rows:
@@ -228,6 +280,7 @@ def ablation(
         confidence=float(confidence),
         method=method,
         left_out=left | other,
+        not_in_all=instead(chosen),
     )
 
 
@@ -243,7 +296,7 @@ def measure(part: tuple[ScenarioConfig, str, Sequence[int]]) -> Floats:
 
 def numbers(tape: Tape) -> list[float]:
     """Return the metrics of one run, in the order of METRICS."""
-    s = tape.summary()
+    s = losses(tape.tables, tape.meta)
     cash = 10.0 ** -int(tape.markets[0]["decimals"]) if tape.markets else 1.0
     r = generations(tape).pooled
     first, far = s["first_mark"], 0
