@@ -32,7 +32,7 @@ UNEXPLAINED = (
     *("breakers", "slices", "collaterals", "surcharges", "interest"),
     *("portfolio", "plugins"),
 )
-ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
+ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL, Stop.NO_ORDER)
 SHOWN = 5  # failures of one check in a text
 
 
