@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -125,11 +126,7 @@ def agenda(config: ScenarioConfig, venues: Sequence[VenuePlan]) -> Agenda:
         tuple(_shock(venues, item, f"shock[{i}]") for i, item in enumerate(config.shock)),
         tuple(_tick(venues, item, f"index[{i}]") for i, item in enumerate(config.index)),
         tuple(_transfer(venues, item, f"transfer[{i}]") for i, item in enumerate(config.transfer)),
-        tuple(
-            each
-            for i, item in enumerate(config.dislocation)
-            for each in _dislocation(venues, item, f"dislocation[{i}]")
-        ),
+        _dislocations(venues, config.dislocation),
         tuple(_funding(venues, item, f"funding[{i}]") for i, item in enumerate(config.funding)),
         tuple(_jump(venues, item, f"jump[{i}]") for i, item in enumerate(config.jump)),
         tuple(
@@ -157,6 +154,25 @@ def _tick(venues: Sequence[VenuePlan], item: IndexConfig, path: str) -> Tick:
     venue, index, plan_ = _where(venues, item.venue, item.market, path)
     price = price_of(plan_.market, item.price, f"{path}.price")
     return Tick(_time(path, item), venue, index, price)
+
+
+def _dislocations(
+    venues: Sequence[VenuePlan], items: Sequence[DislocationConfig]
+) -> tuple[Dislocation, ...]:
+    """Refuse two at once of one price: the first one's end would be the end of both."""
+    spans = [_dislocation(venues, item, f"dislocation[{i}]") for i, item in enumerate(items)]
+    order = sorted(range(len(spans)), key=lambda i: (spans[i][0][1:4], spans[i][0].time_ns))
+    for one, two in itertools.pairwise(order):
+        first, *end = spans[one]
+        if first[1:4] != spans[two][0][1:4]:
+            continue
+        if not end or end[0].time_ns > spans[two][0].time_ns:
+            rule = f"must not begin before dislocation[{one}] of the same price has ended"
+            rule += ", and that one has no until_s" * (not end)
+            raise ConfigError(f"dislocation[{two}].at_s", rule, plain(items[two].at_s))
+        if end[0].time_ns == spans[two][0].time_ns:
+            spans[one] = [first]  # the next one begins as it ends, whichever the file has first
+    return tuple(each for span in spans for each in span)
 
 
 def _dislocation(

@@ -34,7 +34,7 @@ UNEXPLAINED = (
     *("collaterals", "interest"),
     *("portfolio", "plugins"),
 )
-ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
+ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL, Stop.NO_ORDER)
 SHOWN = 5  # failures of one check in a text
 
 

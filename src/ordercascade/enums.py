@@ -394,3 +394,4 @@ class Stop(IntEnum):
     NOTHING_TO_FILL = 2
     ROUND_BOUND = 3
     STEP_BOUND = 4
+    NO_ORDER = 5  # accounts are at risk, but policy, breaker or window lets no order of theirs go

@@ -63,6 +63,9 @@ def _reason(f: Figures) -> Iterator[str]:
     elif stop == Stop.NOTHING_TO_FILL:
         yield f"{when}there is nothing left to trade against: {_waiting(f)}"
         yield from _book_left(f)
+    elif stop == Stop.NO_ORDER:
+        yield f"{when}accounts are still at risk, but no order is sent for them{_unasked(f)}"
+        yield "The policy plans no lots of theirs, or a breaker or a spent window lets none through"
     elif stop == Stop.ROUND_BOUND:
         yield f"{when}round_max was reached, not a resting place: {_waiting(f)}"
     elif stop == Stop.STEP_BOUND:
@@ -108,6 +111,24 @@ def _waiting(f: Figures) -> str:
     return (
         f"{plural(len(last), 'account')} still to be liquidated: {some(texts, most=WAITING_NAMED)}"
     )
+
+
+def _unasked(f: Figures) -> str:
+    """Name the scopes that the last records show at or below their maintenance."""
+    if len({venue for venue, _ in f.units}) != 1:
+        return ""  # The scopes table does not say whose scope it is.
+    venue = next(iter(f.units))[0]
+    names = ("step", "scope", "equity", "maintenance")
+    last = len(f.column("steps", "step")) - 1
+    found = {
+        scope: equity <= maintenance
+        for step, scope, equity, maintenance in zip(
+            *(f.column("scopes", name).tolist() for name in names), strict=True
+        )
+        if step == last
+    }
+    mine = [f.who(venue, scope) for scope, risky in found.items() if risky]
+    return f": {some(mine, most=WAITING_NAMED)}" if mine else ""
 
 
 def _book_left(f: Figures) -> Iterator[str]:

@@ -616,6 +616,50 @@ def test_a_dislocation_is_a_few_lines_and_ends() -> None:
             scenario('oracle = { kind = "index" }', "\n".join([*kept, wrong]))
 
 
+def _lie(at: str, until: str, shift: str, told: str = "own") -> str:
+    ends = f"until_s = {until}\n" if until else ""
+    return f'[[dislocation]]\nat_s = {at}\n{ends}told = "{told}"\nshift = {shift}\n'
+
+
+@pytest.mark.parametrize(
+    ("lies", "late"),
+    [
+        (_lie("0.5", "2", "-0.05") + _lie("1", "3", "0.1"), (1, 0)),
+        (_lie("1", "3", "0.1") + _lie("0.5", "2", "-0.05"), (0, 1)),
+        (_lie("0.5", "", "-0.05") + _lie("1", "", "0.1"), (1, 0)),
+        (_lie("1", "2", "-0.05") + _lie("1", "3", "0.1"), (1, 0)),
+    ],
+)
+def test_of_two_dislocations_of_one_price_the_first_must_end_before_the_second(
+    lies: str, late: tuple[int, int]
+) -> None:
+    """The end of one would be that of both, the one that lasts longer forgotten."""
+    with pytest.raises(ConfigError) as caught:
+        scenario("", "\n" + lies)
+    assert str(caught.value).startswith(f"dislocation[{late[0]}].at_s: must not begin before"
+                                        f" dislocation[{late[1]}] of the same price")  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_dislocation_may_begin_as_another_ends_and_lasts_to_its_own_end(turned: bool) -> None:
+    """Whichever the file names first; one of another price is none of theirs."""
+    lies = [_lie("1", "2", "-0.05"), _lie("2", "3", "0.1")]
+    text = "\n" + "".join(reversed(lies) if turned else lies)
+    tape = oc.run(scenario('oracle = { kind = "index" }', text + _lie("1", "9", "0.2", "index")))
+    own = [
+        (tape.steps["time_ns"][step] // SECOND, shift)
+        for step, kind, shift, which in rows_of(tape)
+        if kind == NoteKind.DISLOCATION and which == Told.OWN
+    ]
+    assert own == [(1, -50_000), (2, 100_000), (3, 0)]
+
+
+def rows_of(tape: oc.Tape) -> list[tuple[int, ...]]:
+    notes = tape.tables["notes"]
+    names = ("step", "kind", "a", "b")
+    return list(zip(*(notes[name].tolist() for name in names), strict=True))
+
+
 def _second_by_second(world: World) -> list[tuple[int, int]]:
     """(second, mark that stood at its end)."""
     stood: dict[int, int] = {}

@@ -9,6 +9,7 @@ import pytest
 
 import ordercascade as oc
 from ordercascade.errors import ConfigError, MechanismError
+from ordercascade.outcome import ending
 
 MODULE = '''
 from decimal import Decimal
@@ -29,6 +30,17 @@ class Patient:
 
     def state(self):
         return b""
+
+class Idle(Patient):
+    """Asks one lot of everybody at first, if told to, and nothing ever again."""
+
+    def __init__(self, first=0):
+        self.first, self.asked = first, set()
+
+    def plan(self, rows):
+        said = [(self.first * (row.scope not in self.asked), None, 0) for row in rows]
+        self.asked |= {row.scope for row in rows}
+        return said
 
 class Floor:
     def __init__(self, low):
@@ -103,6 +115,26 @@ def test_parameters_reach_it_and_every_world_has_a_fresh_one(module: str) -> Non
     assert first.meta["venues"][0]["plugins"] == [f"liquidation {module}:Patient"]
     report = oc.audit(first)
     assert report.ok and any("plugins" in gap.reason for gap in report.gaps)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_accounts_at_risk_of_whom_nothing_is_asked_are_not_called_safe(
+    module: str, first: int
+) -> None:
+    """Neither is the book to blame where a liquidation was begun and is not gone on with."""
+    name, change = "thin-book", f"parameters = {{ first = {first} }}"
+    made = scenario('hook = "liquidation"', f'plugin = "{module}:Idle"', change, name=name)
+    with oc.World(made) as world:
+        world.run()
+        assert len(world.venue("perp").at_risk()) > 5
+        tape = world.tape()
+        assert world.stop == world.fork().stop == oc.Stop.NO_ORDER
+    assert bool(len(tape.tables["liquidations"])) == bool(first)
+    told = ending(tape)
+    assert "accounts are still at risk, but no order is sent for them: account trader-" in told
+    assert "nobody is at risk" not in told and "nothing left to trade" not in told
+    assert tape.summary()["stop"] == oc.Stop.NO_ORDER
+    assert oc.audit(tape).ok
 
 
 def test_a_breaker_that_is_named_holds_orders_at_its_floor(module: str) -> None:

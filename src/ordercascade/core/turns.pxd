@@ -9,7 +9,7 @@ from ordercascade.core.units cimport TimeNs
 cdef int64_t turns_due(void** members, int64_t count, const Item* agenda, int64_t items,
                        TimeNs instant, int64_t round) noexcept nogil
 cdef bint turns_awake(void** members, int64_t count) noexcept nogil
-cdef bint turns_pending(void** members, int64_t count) noexcept nogil
+cdef int turns_rest(void** members, int64_t count) noexcept nogil     # a Stop
 cdef TimeNs turns_retry(void** members, int64_t count) noexcept nogil
 cdef int64_t turns_rows(const Log* log) noexcept nogil
 # commands

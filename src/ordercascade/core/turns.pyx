@@ -14,10 +14,15 @@ from ordercascade.core.outside cimport price_tick, shock, transfer
 from ordercascade.core.relief cimport relief_step
 from ordercascade.core.settle cimport next_retry, round_begin
 from ordercascade.core.slab cimport NIL
-from ordercascade.core.state cimport State
+from ordercascade.core.state cimport Margin, PARKED, State, liquidatable, margin_of
 from ordercascade.core.units cimport TimeNs
 from ordercascade.core.venue cimport Venue
 from ordercascade.core.watch cimport window_open
+
+cdef enum:                      # enums.Stop
+    WELL = 1
+    WAITS = 2
+    NO_ORDER = 5
 
 
 cdef int turns_open(void** members, int64_t count, TimeNs time_ns) except -1 nogil:
@@ -130,16 +135,41 @@ cdef TimeNs turns_retry(void** members, int64_t count) noexcept nogil:
     return at
 
 
-cdef bint turns_pending(void** members, int64_t count) noexcept nogil:
-    """Is anybody's liquidation unfinished?"""
+cdef bint _unasked(const State* s, const int32_t* list, int64_t count) noexcept nogil:
+    """Is any of these at risk on the standing marks, though no liquidation of it waits?"""
+    cdef int64_t i
+    cdef Margin m
+    for i in range(count):
+        if s.scopes[list[i]].pending and s.scopes[list[i]].watch == PARKED:
+            continue
+        m = margin_of(s, list[i], False)
+        if liquidatable(s, &m):
+            return True
+    return False
+
+
+cdef int turns_rest(void** members, int64_t count) noexcept nogil:
+    """Why venues with nothing left to do rest: orders wait, or no order was sent, or all are well.
+
+    The last round wrote nothing, so whom it found at risk is loose or hot; a pending scope among
+    them was asked again and sent nothing, while one whose order waits is parked.
+    """
     cdef int64_t i, k
     cdef const State* s
+    cdef bint pending = False
+    cdef bint unasked = False
     for i in range(count):
         s = &(<Venue>members[i]).s
         for k in range(s.pending_count):
             if s.scopes[s.pending[k]].pending:
-                return True
-    return False
+                if s.scopes[s.pending[k]].watch == PARKED:
+                    return WAITS
+                pending = True
+        unasked = (unasked or _unasked(s, s.hot, s.hot_count)
+                   or _unasked(s, s.loose, s.loose_count))
+    if unasked:
+        return NO_ORDER
+    return WAITS if pending else WELL
 
 
 cdef int64_t turns_rows(const Log* log) noexcept nogil:

@@ -25,7 +25,7 @@ from ordercascade.core.state cimport State
 from ordercascade.core.statecopy cimport state_digest
 from ordercascade.core.stream cimport Stream, stream_open, stream_word
 from ordercascade.core.turns cimport (
-    turns_awake, turns_close, turns_due, turns_marks, turns_open, turns_pending, turns_perform,
+    turns_awake, turns_close, turns_due, turns_marks, turns_open, turns_perform, turns_rest,
     turns_retry, turns_round, turns_rows,
 )
 from ordercascade.core.undo cimport journal_of, tape_back, tape_mark, venue_back
@@ -597,8 +597,7 @@ cdef class World:
             return Stop.RUNNING
         if self.bound:
             return Stop.ROUND_BOUND
-        pending = turns_pending(self.members, self.venue_count)
-        return Stop.NOTHING_TO_FILL if pending else Stop.NOBODY_AT_RISK
+        return Stop(turns_rest(self.members, self.venue_count))
 
     def _check(self):
         """Raise InvariantError unless every venue is sound."""
