@@ -356,8 +356,8 @@ def test_the_buffer_is_the_fall_that_liquidations_add() -> None:
 
 @pytest.mark.parametrize(("beta", "added"), [(1, []), (4, [(0, 33_334)])])
 def test_the_buffer_moves_collateral_along_by_its_beta(beta: int, added: list[Any]) -> None:
-    """The same 10 lots, with 100 coins of 120: 5 % down they are 114 each at a beta of 1, 11,400 and
-    more than 9,750; at 4 they are 96, and 9,600 is not."""
+    """The same 10 lots, with 100 coins of 120: 5 % down they are 114 each at a beta of 1, 11,400
+    and more than 9,750; at 4 they are 96, and 9,600 is not."""
     world = World()
     made = ContagionBuffer(reach_ppm=50_000, cap_ppm=10**6)
     world.add_venue(asset_count=2, surcharges=[made])
