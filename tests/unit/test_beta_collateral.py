@@ -24,10 +24,10 @@ FLAT = [(0, 10_000, 0, 20_000)]
 BETA = {"source": CollateralSource.MARK, "market": 0, "price": 1_000, "beta_ppm": 1_200_000}
 
 
-def world_of(index: int = 100, **terms: Any) -> tuple[World, Any, int]:
-    """A long of 1 at `index`, its mark the index, with 5 coins and no money."""
+def world_of(index: int = 100, lots: int = 1, **terms: Any) -> tuple[World, Any, int]:
+    """A long (-1: short) of 1 at `index`, its mark the index, with 5 coins and no money."""
     world = World()
-    world.add_venue(asset_count=2)
+    world.add_venue(asset_count=2, trigger_strict=False)
     venue = world.venue(0)
     venue.add_market(
         price_max=2**22, size_max=1_000, brackets=FLAT, source=PriceSource.INDEX, index=index
@@ -36,7 +36,7 @@ def world_of(index: int = 100, **terms: Any) -> tuple[World, Any, int]:
     world.add_collateral(0, 1, **(BETA | terms))
     account = venue.open_account()
     venue.deposit(account, 1, 5)
-    scope = int(venue.open_position(account, 0, 1, index))
+    scope = int(venue.open_position(account, 0, lots, lots * index))
     world.start()
     return world, venue, scope
 
@@ -142,6 +142,29 @@ def test_who_holds_it_is_at_risk_in_the_step_that_moves_the_market() -> None:
         need = -(-mark // 100)
         assert bool(venue.at_risk()) == (worth + mark - 1_000 < need) == risky
         world._check()
+
+
+@pytest.mark.parametrize("lots", [1, -1])
+@pytest.mark.parametrize("source", list(CollateralSource)[1:])
+def test_a_liquidation_price_is_the_first_tick_at_which_it_would_be(
+    lots: int, source: CollateralSource
+) -> None:
+    """Found by halves; here by trying tick by tick. At a mark the coins move along; at an index
+    they stay at 300, and a long of 1 at 1,000 falls at 708, a short at 1,287. Five coins, floored
+    each, make the short's way a saw of 5 on a slope of 0.11 a tick: the answer is an edge of it."""
+    world, venue, scope = world_of(1_000, lots, source=source, price=60, beta_ppm=3 * PPM)
+    tried = range(1_000, 0, -1) if lots > 0 else range(1_000, 5_000)
+    first = next(mark for mark in tried if below(venue.what_if(scope, {0: mark})))
+    found = venue.liquidation_price(scope, 0)
+    assert below(venue.what_if(scope, {0: found}))
+    assert not below(venue.what_if(scope, {0: found + lots}))
+    assert abs(found - first) <= (46 if (lots, source) == (-1, CollateralSource.MARK) else 0)
+    assert (found in (708, 1_287)) == (source == CollateralSource.INDEX)
+    world._check()
+
+
+def below(at: tuple[int, int]) -> bool:
+    return at[0] <= at[1]
 
 
 def test_a_fork_in_every_step_ends_alike() -> None:

@@ -130,7 +130,17 @@ def test_money_brought_in_at_that_instant_comes_first() -> None:
 
 
 def test_a_payment_that_is_not_made_closes_nothing() -> None:
-    """Nobody lends: the note of the payment says -1, the share is 0."""
+    """Nobody lends, or a year at 1,000 % would pass a bound: the payment's note says -1."""
+    world, venue = make(bids={99: 5}, asks={101: 5})
+    venue.deposit(venue.open_account(), 0, 10)
+    venue.open_position(1, 0, 1, 2**59)
+    schedule_interest(world, 0, 0, every_ns=365 * DAY, base_ppb=10**10, elasticity_ppm=10**6,
+                      **AAVE)  # fmt: skip
+    world.start()
+    world.run(2)
+    ((rate, used),) = [row[1:] for row in rows(world, "notes", "kind", "a", "b")
+                       if row[0] == NoteKind.INTEREST]  # fmt: skip
+    assert rate > 10**10 and used == -1 and told(world) == [(0, 0)]
     world, _ = make(bids={99: 5}, asks={101: 5})
     schedule_interest(world, 7, 0, every_ns=TENTH, elasticity_ppm=10**6, **AAVE)
     world.start()

@@ -13,6 +13,7 @@ from ordercascade.core.changing import change
 from ordercascade.core.schedule import Schedule
 from ordercascade.core.venue import Venue
 from ordercascade.core.world import World
+from ordercascade.duties import CollateralSource
 from ordercascade.enums import HolderKind, NoteKind, OrderType, Reject, Side, StepKind
 from ordercascade.errors import ConfigError, InputError, InputTypeError
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
@@ -351,6 +352,28 @@ def test_the_buffer_is_the_fall_that_liquidations_add() -> None:
     world.start()
     assert world.step() >= 0
     assert told(world) == [(0, 33_334)]
+
+
+@pytest.mark.parametrize(("beta", "added"), [(1, []), (4, [(0, 33_334)])])
+def test_the_buffer_moves_collateral_along_by_its_beta(beta: int, added: list[Any]) -> None:
+    """The same 10 lots, with 100 coins of 120: 5 % down they are 114 each at a beta of 1, 11,400
+    and more than 9,750; at 4 they are 96, and 9,600 is not."""
+    world = World()
+    made = ContagionBuffer(reach_ppm=50_000, cap_ppm=10**6)
+    world.add_venue(asset_count=2, surcharges=[made])
+    venue = world.venue(0)
+    venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, brackets=BRACKETS, last=100)
+    for price in range(95, 100):
+        venue.seed_level(0, Side.BID, price, 5)
+    world.add_collateral(0, 1, source=CollateralSource.MARK, market=0, price=120,
+                         beta_ppm=beta * 10**6)  # fmt: skip
+    account = venue.open_account()
+    venue.deposit(account, 1, 100)
+    venue.open_position(account, 0, 10, 100_000)
+    world.schedule_index(0, 0, 0, 100)
+    world.start()
+    world.run()
+    assert told(world) == added
 
 
 @pytest.mark.parametrize(("lots", "addon"), [(24, 300_000), (25, 300_000), (1, 1_042)])

@@ -7,8 +7,9 @@ cost of all positions below zero) sells or buys back
 
     floor(|q| min(1, e R days))     lots of each of its legs,
 
-the share itself floored to 10^-9; of several payments since the last time their sum. All of one payment's are orders of one `agents` step, by scope
-and market, reduce-only and at the market, as an answer to a margin call (SEMANTICS §5.9): what the
+the share itself floored to 10^-9; of several payments since the last time it is their sum. All
+of one payment's are orders of one `agents` step, by scope and market, reduce-only and at the
+market, as an answer to a margin call (SEMANTICS §5.9): what the
 book does not take stays, a halted market refuses. They come behind the payment, in the place that
 the agenda has for users' orders, so nobody who brought money in that instant closes anything. Each
 leg closes the same share, so a hedge stays one. The RELIEF note tells the share and the lots.
