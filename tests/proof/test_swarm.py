@@ -151,6 +151,7 @@ def test_a_round_of_the_soak_has_the_mix_and_no_seed_twice() -> None:
         "venue": 600,
         "conserve": 1_000,
         "presets": 1_000,
+        "guarded": 1_000,
     }
 
 

@@ -78,7 +78,7 @@ def _work(job: tuple[str, int, int], running: Path) -> str:
 
 
 def jobs_of(turn: int) -> list[tuple[str, int, int]]:
-    """Return the (target, seed, operations) of a round: 6,000 of the mix, 1,000 audited beside."""
+    """Return the (target, seed, operations) of a round: 6,000 of the mix, 3,000 audited beside."""
     jobs = []
     for target, (_, ops, share) in TARGETS.items():
         seeds = max(1, 600 * share // ops)

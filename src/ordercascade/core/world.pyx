@@ -260,18 +260,18 @@ cdef class World:
 
     cdef int64_t _go(self, int64_t most, bint here) except -1:
         """Write up to `most` steps without the GIL; return how many. See advance()."""
-        cdef int64_t rows
-        cdef int64_t done = 0
+        cdef int64_t rows, done = 0, got = 1
         cdef int64_t looked = turns_rows(&self.events.log)
         self._enter()
         try:
             self._keep()
             self.torn = True
             with nogil:
-                while done < most and self.advance(here):
-                    done += 1
+                while done < most and got:
+                    got = self.advance(here)
+                    done += got == 1
                     rows = turns_rows(&self.events.log)
-                    if done % SIGNALS_STEPS == 0 or rows - looked > SIGNALS_ROWS:
+                    if got == 2 or done % SIGNALS_STEPS == 0 or rows - looked > SIGNALS_ROWS:
                         looked = rows
                         with gil:
                             self.torn = False       # whole between steps, whatever a handler raises
@@ -340,11 +340,11 @@ cdef class World:
         return log_rows(&self.events.log, T_STEPS)
 
     cdef int advance(self, bint here) except -1 nogil:
-        """Do what comes next until a step is written (1); 0 when nothing is left to do.
+        """Do what comes next until a step is written (1), or long without one (2); 0 at the end.
 
         `here`: also 0 when the settlement in progress is over.
         """
-        cdef int64_t steps = log_rows(&self.events.log, T_STEPS)
+        cdef int64_t steps = log_rows(&self.events.log, T_STEPS), left = SIGNALS_ROWS
         while not self.bounded and self.venue_count > 0:
             if steps >= self.steps_max:
                 self.bounded = True
@@ -352,8 +352,9 @@ cdef class World:
                 return 1
             if not self._piece(here):
                 return 0
-            if log_rows(&self.events.log, T_STEPS) > steps:
-                return 1
+            left -= 1
+            if log_rows(&self.events.log, T_STEPS) > steps or left == 0:
+                return 1 if left else 2
         return 0
 
     cdef int _piece(self, bint here) except -1 nogil:
