@@ -243,10 +243,11 @@ class Turn:
             elif step.kind == StepKind.MARK and self.by_order:
                 return
         queue = (StepKind.LIQUIDATION, StepKind.MARK, StepKind.AUCTION)
-        if not (self.tables or self.follow) and (step is None or step.kind not in queue):
-            self.tables, self.auctioned = self.auctioned, self.tables
         while self.tables and not self.follow:
             self._decide(self.tables.popleft(), rules)
+        if step is None or step.kind not in queue:  # The queue is done: now those of an auction.
+            while self.auctioned and not self.follow:
+                self._decide(self.auctioned.popleft(), rules)
 
     def _decide(self, ordered: Ordered, rules: Rules) -> None:
         stage, (row, order, insured) = self.stage, ordered
