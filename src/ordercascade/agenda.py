@@ -257,6 +257,13 @@ def _interest(venue: int, item: InterestConfig, path: str) -> Interest:
     return Interest(located(path, time_ns, "at_s", first), venue, terms)
 
 
+def interest_told(item: InterestConfig, path: str) -> dict[str, int]:
+    """Return what a tape says of a venue's interest: terms, the time of a payment, the asset."""
+    terms = {name: int(value) for name, value in _interest(0, item, path).terms.items()}
+    del terms["times"]
+    return terms | {"asset": 0}
+
+
 def funding_terms(item: MarketPlan) -> dict[str, Any]:
     """Return the arguments of the engine's set_funding() for a market that has a rule."""
     rule, path = item.config.funding, f"{item.path}.funding"

@@ -20,6 +20,7 @@ from ordercascade.replay.ahead import check_all_called
 from ordercascade.replay.backing import check_backing
 from ordercascade.replay.findings import CHECKS, Check, Failure, Findings, Gap
 from ordercascade.replay.halts import check_halts
+from ordercascade.replay.lending import lending_of
 from ordercascade.replay.parents import check_parents
 from ordercascade.replay.player import Player
 from ordercascade.replay.rates import unrated
@@ -31,7 +32,7 @@ from ordercascade.tables import OUTSIDE_KINDS, Table
 from ordercascade.tape import Tape
 
 UNEXPLAINED = (
-    *("collaterals", "interest"),
+    *("collaterals",),
     *("portfolio", "plugins"),
 )
 ENDED = (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL, Stop.NO_ORDER)
@@ -153,6 +154,8 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
     unexplained = [key for key in UNEXPLAINED if any(key in v for v in tape.meta["venues"])]
     if any("slices" in v and terms[int(v["id"])].slicing is None for v in tape.meta["venues"]):
         unexplained.append("slices without their numbers")
+    if any("interest" in v and lending_of(v) is None for v in tape.meta["venues"]):
+        unexplained.append("interest without its terms")
     for venue in tape.meta["venues"]:
         mine = [market for market in tape.meta["markets"] if market["venue"] == venue["id"]]
         unexplained += [why] if (why := unrated(venue, mine)) else []

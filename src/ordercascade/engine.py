@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ordercascade import __version__
-from ordercascade.agenda import funding_terms
+from ordercascade.agenda import funding_terms, interest_told
 from ordercascade.ahead import told as ahead_told
 from ordercascade.books import Levels
 from ordercascade.collaterals import impacts, in_coins
@@ -232,7 +232,7 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
     if venue.plugs:
         told["plugins"] = plugs_told(venue.plugs)
     if venue.config.interest is not None:
-        told["interest"] = True
+        told["interest"] = interest_told(venue.config.interest, f"{venue.path}.interest")
     if venue.planned:
         told["slices"] = slices_told(venue.config, venue.planned)
     return told

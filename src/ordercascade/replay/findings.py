@@ -39,6 +39,7 @@ CHECKS = {
     "valves": "breakers played again: who halts and reopens, limits and lots that go, what waits",
     "auctions": "who comes, the price that clears, who trades with whom, what is left",
     "rates": "surcharges worked out again: when rates move, to what, and at no other time",
+    "interest": "two-slope interest: the rate of the use there is, who pays, who is paid",
     "notes": "each note says what its step did",
     "end": "nobody is left liquidatable who has sent no order when the run ends",
     "parents": "the step that made a scope fall, found again by a scan; generations",

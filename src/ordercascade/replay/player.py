@@ -16,6 +16,7 @@ from ordercascade.replay.funds import fund_of
 from ordercascade.replay.inherited import Inherited, mend
 from ordercascade.replay.insured import Insured, settle_fills
 from ordercascade.replay.ledger import OUTSIDE, Due
+from ordercascade.replay.lending import interest_due
 from ordercascade.replay.lineage import Cast, Lineage
 from ordercascade.replay.losses import Losses
 from ordercascade.replay.margins import Held, liquidatable
@@ -202,7 +203,7 @@ class Player:
         k = self.findings.step = step.step
         orders = self.rows.orders.at(k)
         stage.sent = orders[1][0] if orders[1] else None
-        stage.told = told = self.rows.notes.at(k)[1]
+        stage.told = self.rows.notes.at(k)[1]
         turn.enter(step, number, self.settlements[number])
         self.findings.step = k
         before = balances(stage)
@@ -229,32 +230,8 @@ class Player:
             rules = stage.terms.rules
             if rules is None or rules.mark_refresh == MarkRefresh.ORDER:
                 begin_taking(stage)
-        elif step.kind == StepKind.TAKEOVER:
-            cast.inherited.cancelled(step, *levels)
-            due = cast.inherited.takeover(step, *self.rows.adl.at(k))
-        elif step.kind == StepKind.DISPOSAL:
-            if stage.terms.stages.variation:
-                due = settle_market(stage, step.market, due)
-            mend(stage, stage.plain[step.market].asset, due)
-        elif step.kind == StepKind.PAYMENT:
-            due = payment(stage, step)
-        elif step.kind == StepKind.ADL:
-            due, notes = losses.adl(step, *self.rows.adl.at(k))
-        elif step.kind == StepKind.WATERFALL:
-            due, notes = losses.waterfall(step, postings)
-        elif step.kind == StepKind.SHOCK:
-            notes = told_lies(stage, told)
-            notes += valve_notes(stage, step, sent, told)
-        elif step.kind == StepKind.RATES:
-            notes = rate_notes(stage, step)
-        elif step.kind in NOTED:
-            notes = valve_notes(stage, step, sent, told)
-            if step.kind == StepKind.AUCTION:
-                due = play_auction(stage, turn, step, self.rows)
-        elif step.kind in AHEAD:
-            due, notes = ahead_due(stage, step, self.rows, due, sent)
-        elif step.kind == StepKind.BOUND:
-            notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
+        else:
+            due, notes = self._asked(cast, step, due)
         self.lineage.check(cast, step, moved)
         self._postings(stage, step, due, first_posting, postings, plain=not orders[1])
         if step.kind == StepKind.ADL:
@@ -278,6 +255,40 @@ class Player:
         for market in touched:
             stage.markets[market].look(k)
         stage.steps.append(k)
+
+    def _asked(self, cast: Cast, step: Step, due: list[Due]) -> tuple[list[Due], list[Note]]:
+        """Return what a step other than an order asks for: postings (`due` of fills), notes."""
+        stage, k, notes = cast.stage, step.step, list[Note]()
+        sent, told = stage.sent, stage.told
+        if step.kind == StepKind.TAKEOVER:
+            cast.inherited.cancelled(step, *self.rows.levels.at(k))
+            due = cast.inherited.takeover(step, *self.rows.adl.at(k))
+        elif step.kind == StepKind.DISPOSAL:
+            if stage.terms.stages.variation:
+                due = settle_market(stage, step.market, due)
+            mend(stage, stage.plain[step.market].asset, due)
+        elif step.kind == StepKind.PAYMENT:
+            due = payment(stage, step)
+        elif step.kind == StepKind.ADL:
+            due, notes = cast.losses.adl(step, *self.rows.adl.at(k))
+        elif step.kind == StepKind.WATERFALL:
+            due, notes = cast.losses.waterfall(step, self.rows.postings.at(k)[1])
+        elif step.kind == StepKind.SHOCK:
+            notes = told_lies(stage, told)
+            notes += valve_notes(stage, step, sent, told)
+        elif step.kind == StepKind.INTEREST:
+            due, notes = interest_due(stage, step, told)
+        elif step.kind == StepKind.RATES:
+            notes = rate_notes(stage, step)
+        elif step.kind in NOTED:
+            notes = valve_notes(stage, step, sent, told)
+            if step.kind == StepKind.AUCTION:
+                due = play_auction(stage, cast.turn, step, self.rows)
+        elif step.kind in AHEAD:
+            due, notes = ahead_due(stage, step, self.rows, due, sent)
+        elif step.kind == StepKind.BOUND:
+            notes = [Note(k, int(NoteKind.BOUND_REACHED), -1, -1, step.round, 0)]
+        return due, notes
 
     def _insured(self, stage: Stage, order: Liquidation, held: Held, fills: list[Fill]) -> Insured:
         """Settle the fills of an insured order one by one, before the ledger takes them."""

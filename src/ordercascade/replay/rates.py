@@ -55,6 +55,8 @@ class Gauge:
 
 def unrated(venue: Mapping[str, Any], markets: Sequence[Mapping[str, Any]]) -> str:
     """Return why a venue's surcharges cannot be worked out again, or nothing."""
+    if not venue.get("surcharges"):
+        return ""
     classes = {str(each.get("class")) for each in venue.get("surcharges", ())}
     if classes - {MARGIN, FEE, BUFFER}:
         return "surcharges of a kind of its own"

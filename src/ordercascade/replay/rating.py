@@ -60,13 +60,13 @@ class Rating:
             return
         if not self.done:
             if not self.begun:
-                rates.begin(last.time_ns)
+                rates.begin(self.stage.round_time)
             while (wanted := rates.next()) is not None:
                 self._missing(step, wanted)
-        rates.settled = last.time_ns
+        rates.settled = self.stage.round_time
         if idle:
             rules = self.stage.terms.rules
-            rates.begin(last.time_ns + (rules.round_ns if rules else 0))
+            rates.begin(self.stage.round_time + (rules.round_ns if rules else 0))
             while (wanted := rates.next()) is not None:
                 self._missing(step, wanted)
             rates.settled = rates.now

@@ -156,6 +156,7 @@ class Stage:
         self.steps: list[int] = []
         self.count = 0  # steps of the whole tape
         self.order_row = -1  # of the step being played
+        self.round_time = 0  # of the round of the latest step; the agenda's rows have their own
         self.sent: Order | None = None  # the first order of that step
         self.told: Sequence[Note] = ()  # its notes
         self.halts: dict[tuple[int, int], set[int]] = {}  # settlement, round -> markets halted

@@ -129,6 +129,7 @@ class VenueTerms(NamedTuple):
     breakers: tuple[Mapping[str, int], ...] = ()
     options: frozenset[int] = frozenset()  # markets without a book
     surcharges: tuple[Mapping[str, Any], ...] = ()
+    said: Mapping[str, Any] = {}
 
     @property
     def staged(self) -> bool:
@@ -176,7 +177,7 @@ def _venue(
     options = frozenset(int(m["id"]) for m in mine if "option" in m)
     return VenueTerms(
         number, strict, rules, markets_of, *staged, calls, slicing_of(venue), breakers, options,
-        tuple(venue.get("surcharges", ())),
+        tuple(venue.get("surcharges", ())), venue,
     )  # fmt: skip
 
 

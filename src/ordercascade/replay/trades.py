@@ -247,6 +247,27 @@ def _check_rest(stage: Stage, order: Order, fills: tuple[int, list[Fill]]) -> No
             stage.findings.fail("fills", "fills", row, "maker_rest", want, fill.maker_rest)
 
 
+def _check_venue_order(
+    stage: Stage, step: Step, order: Order, row: int, done: Traded, stood: int
+) -> None:
+    """The cells of an order that no user sent: the outside's, or one that liquidates."""
+    same = stage.findings.same
+    empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood
+    result = int(Reject.NO_LIQUIDITY) if empty and order.size else 0
+    if _refused(order, done):
+        result = order.result
+    if order.market in stage.ended:
+        result = int(Reject.EXPIRED_MARKET)
+    elif step.kind == StepKind.SHOCK:
+        result = outside_result(stage, order, row, result)
+    same("orders", "orders", row, tif=(int(TimeInForce.IOC), order.tif),
+         flags=(0, order.flags), result=(result, order.result))  # fmt: skip
+    if step.kind == StepKind.SHOCK:
+        kind = OrderType.LIMIT if order.price else OrderType.MARKET
+        same("orders", "orders", row, account=(0, order.account), market=(step.market,
+             order.market), type=(int(kind), order.type))  # fmt: skip
+
+
 def _check_order(
     stage: Stage,
     step: Step,
@@ -266,20 +287,7 @@ def _check_order(
         return
     same("orders", "orders", row, order_id=(max(0, order.result), order.order_id))
     if not user:
-        empty = step.kind == StepKind.SHOCK and order.type == OrderType.MARKET and not stood
-        result = int(Reject.NO_LIQUIDITY) if empty and order.size else 0
-        if _refused(order, done):
-            result = order.result
-        if order.market in stage.ended:
-            result = int(Reject.EXPIRED_MARKET)
-        elif step.kind == StepKind.SHOCK:
-            result = outside_result(stage, order, row, result)
-        same("orders", "orders", row, tif=(int(TimeInForce.IOC), order.tif),
-             flags=(0, order.flags), result=(result, order.result))  # fmt: skip
-        if step.kind == StepKind.SHOCK:
-            kind = OrderType.LIMIT if order.price else OrderType.MARKET
-            same("orders", "orders", row, account=(0, order.account), market=(step.market,
-                 order.market), type=(int(kind), order.type))  # fmt: skip
+        _check_venue_order(stage, step, order, row, done, stood)
         return
     if order.account <= 0:
         findings.fail("orders", "orders", row, "account", "be a user's", order.account)

@@ -56,6 +56,7 @@ class Turn:
         self.sales: list[tuple[int, int, int]] = []  # of a window: time, market, lots
         self._settled = -1  # the settlement of its latest step
         self.valving, self.rating = Valving(stage), Rating(stage)
+        self.start = 0  # the time of the settlement's round 0
         self.auctioned: deque[Ordered] = deque()  # whose table runs after the queue
 
     def enter(self, step: Step, number: int, settlement: Settlement) -> None:
@@ -81,6 +82,10 @@ class Turn:
         self._expect(step)
         self.last_kind = step.kind
         self.valving.last = self.rating.last = step
+        pace = self.rules.round_ns if self.rules is not None else 0
+        if step.round == 0 or step.kind not in OUTSIDE_KINDS:
+            self.start = step.time_ns - step.round * pace
+        self.stage.round_time = self.start + step.round * pace
 
     @property
     def rules(self) -> Rules | None:
@@ -243,10 +248,11 @@ class Turn:
             elif step.kind == StepKind.MARK and self.by_order:
                 return
         queue = (StepKind.LIQUIDATION, StepKind.MARK, StepKind.AUCTION)
-        if not (self.tables or self.follow) and (step is None or step.kind not in queue):
-            self.tables, self.auctioned = self.auctioned, self.tables
         while self.tables and not self.follow:
             self._decide(self.tables.popleft(), rules)
+        if step is None or step.kind not in queue:  # The queue is done: now those of an auction.
+            while self.auctioned and not self.follow:
+                self._decide(self.auctioned.popleft(), rules)
 
     def _decide(self, ordered: Ordered, rules: Rules) -> None:
         stage, (row, order, insured) = self.stage, ordered

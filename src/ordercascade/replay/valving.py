@@ -68,7 +68,7 @@ class Valving:
             return
         if not self.done and last.kind != StepKind.BOUND:
             if not self.begun:
-                valves.begin(last.time_ns)
+                valves.begin(self.stage.round_time)
             wanted = valves.next()
             if wanted is not None and not valves.doubt:
                 want = f"come after a {wanted}"
@@ -77,7 +77,7 @@ class Valving:
                 pass
         if idle and last.kind != StepKind.BOUND:
             rules = self.stage.terms.rules
-            valves.quiet(last.time_ns + (rules.round_ns if rules else 0))
+            valves.quiet(self.stage.round_time + (rules.round_ns if rules else 0))
             valves.sleep(step.time_ns)
 
 
