@@ -59,7 +59,7 @@ at_s = 1
 side = "ask"
 notional = 2_000_000
 """
-EIGHT = "tranches fund adl_early social exit_buffer limit liquidation_fee oracle".split()
+EIGHT = "price_band twap tranches volatility_fee fund social limit oracle".split()
 ONE_MS, ALL_S = 5.0, 20.0
 
 

@@ -100,13 +100,12 @@ def summarise(tables: Tables, meta: Meta, state_hash: str) -> dict[str, Any]:
 
 def losses(tables: Tables, meta: Meta) -> dict[str, Any]:
     """Return those keys of the summary that an ablation compares, and no others."""
-    s = _Run(tables, meta)
-    liquidations, dealt = tables["liquidations"], s.steps_of("adl", StepKind.ADL)
+    s, sold = _Run(tables, meta), tables["liquidations"]
     return {
-        "notional_liquidated": s.by_market(liquidations, liquidations["value"]),
+        "notional_liquidated": s.by_market(sold, sold["value"]),
         **_prices(s, _main_market(s, s.steps_of("fills", StepKind.SHOCK))),
         "fund_paid": s.posted(PostReason.FUND_PAYS),
-        "adl_notional": total(np.abs(tables["adl"]["cost"][dealt])),
+        "adl_notional": total(np.abs(tables["adl"]["cost"][s.steps_of("adl", StepKind.ADL)])),
         "bad_debt": s.posted(PostReason.BAD_DEBT),
         "users_loss": _users_loss(s),
     }
@@ -167,8 +166,8 @@ class _Run:
         """Return what signed lots of each row's market are worth at a price, row by row."""
         kinds = self.per_market(table, {k: kind_of(m["kind"]) for k, m in self.markets.items()})
         terms = self.per_market(table, {k: m["multiplier"] for k, m in self.markets.items()})
-        linear = worth(0, terms, size, price)
-        return np.where(kinds == 1, worth(1, terms, size, price), linear) if kinds.any() else linear
+        made = worth(0, terms, size, price)
+        return np.where(kinds == 1, worth(1, terms, size, price), made) if kinds.any() else made
 
     def value(self, table: str) -> Int64:
         found = self.tables[table]

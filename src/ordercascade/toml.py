@@ -11,6 +11,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Literal, NoReturn, TypeVar, Union
 
 import msgspec
@@ -291,6 +292,7 @@ def _is_tables(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, dict) for item in value)
 
 
+@lru_cache(maxsize=1024)
 def _key(key: str) -> str:
     return key if _BARE.fullmatch(key) else json.dumps(key)
 
@@ -305,5 +307,7 @@ def _inline(value: Any) -> str:
     if isinstance(value, dict):
         said = {key: item for key, item in value.items() if item is not None}
         return "{ " + ", ".join(f"{_key(k)} = {_inline(v)}" for k, v in said.items()) + " }"
-    text = plain(value) if isinstance(value, Decimal) else str(value)
+    if isinstance(value, Decimal):
+        return f'"{plain(value)}"'  # Digits, a point and a sign: nothing to escape.
+    text = str(value)
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -49,7 +49,18 @@ def tabled() -> Scenario:
     return Scenario.from_toml("\n".join(lines), *TABLED)
 
 
+def of_venue(preset: str) -> Scenario:
+    """A venue as its preset has it, with an outside price."""
+    text = plain_crowd("venue", seed=3, accounts=20, median=12_000) + SALE
+    mine = text.replace('"simple"\nlimit = "market"', f'"{preset}"')
+    return Scenario.from_toml(mine.replace("[[venue.pop", "oracle.index = 60000\n[[venue.pop"))
+
+
 MADE = {
+    "binance-usdm": lambda: of_venue("binance-usdm"),
+    "bitmex": lambda: of_venue("bitmex"),
+    "dydx-v4": lambda: of_venue("dydx-v4"),
+    "hyperliquid": lambda: of_venue("hyperliquid"),
     "btc-cascade": lambda: oc.scenarios.load("btc-cascade"),
     "late": lambda: oc.scenarios.load("btc-cascade").set(LATE),
     "rich": lambda: oc.scenarios.load("btc-cascade").set(*RICH),
