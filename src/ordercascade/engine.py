@@ -26,6 +26,7 @@ from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
 from ordercascade.plugged import told as plugs_told
 from ordercascade.populations import Cohort
+from ordercascade.policies import planner_told
 from ordercascade.portfolios import margined
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of
@@ -232,7 +233,10 @@ def _guards_told(venue: VenuePlan) -> dict[str, Any]:
         told["plugins"] = plugs_told(venue.plugs)
     if venue.config.interest is not None:
         told["interest"] = True
-    return told | ({"slices": list(venue.planned.parts)} if venue.planned else {})
+    if venue.planned:
+        told["slices"] = list(venue.planned.parts)
+        told["planner"] = planner_told(venue.config, venue.planned)
+    return told
 
 
 def _whole(numbers: Mapping[str, Any]) -> dict[str, int]:

@@ -68,6 +68,14 @@ def slices(config: VenueConfig, market: Market | None, path: str) -> Slices | No
     )
 
 
+def planner_told(config: VenueConfig, planned: Slices) -> dict[str, Any]:
+    """Return what a tape says of planned slices: kind, table, and what sizes them otherwise."""
+    names = ("target_ppm", "cost_ppm", "min_value", "cooldown_ns", "share_ppm", "depth_ppm")
+    kind = config.liquidation[0].kind if config.liquidation else "full"
+    numbers = {name: int(getattr(planned, name)) for name in names}
+    return {"kind": kind, "parts": list(planned.parts), **numbers}
+
+
 def fee_rates(config: FeesConfig, path: str) -> Arguments:
     """Return the four fee rates; a rebate that no taker pays for would drain the fees account."""
     rates = {
