@@ -62,7 +62,7 @@ CORRIDORS = [
         "exact progress margin keys venuekeys optionkeys record market data stagekeys config"
         " funds hedges collaterals safeguards guards toml override presets surcharges books"
         " populations staging schedules marks brakes slices policies plugged ahead portfolios"
-        " marketplan plan agenda scenario scenarios tables legs frames handed backed summary"
+        " marketplan plan agenda silent scenario scenarios tables legs frames handed backed summary"
         " tape_file tape engine standing upcoming venue run",
     ),
     (4, "sweeps"),

@@ -17,7 +17,7 @@ from typing import Any
 from ordercascade.config import BreakerConfig
 from ordercascade.enums import BreakerKind, ReleaseRule
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import Exact, located, ppm, time_ns
+from ordercascade.exact import Exact, located, plain, ppm, time_ns
 from ordercascade.mechanisms.breakers import Breaker
 
 KINDS = {
@@ -53,6 +53,11 @@ def breaker_numbers(config: BreakerConfig, path: str) -> dict[str, Any]:
             raise ConfigError(f"{path}.{key}", f"says nothing beside kind {config.kind!r}")
         if said[key] is None and key in allowed:
             said[key] = DEFAULTS.get(key)
+
+    longest = said["halt_max_s"]
+    if longest is not None and longest < (said["halt_s"] or 0):
+        rule = f"must be at least halt_s, {plain(said['halt_s'])}: the first pause is over by then"
+        raise ConfigError(f"{path}.halt_max_s", rule, plain(longest))
 
     def span(key: str) -> int:
         return located(path, time_ns, key, said[key] or 0)
