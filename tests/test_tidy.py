@@ -59,11 +59,11 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact progress margin keys venuekeys optionkeys record market data stagekeys config"
-        " funds hedges collaterals safeguards guards toml override presets surcharges books"
+        "exact wording progress margin keys venuekeys optionkeys record market data stagekeys"
+        " config funds hedges collaterals safeguards guards toml override presets surcharges books"
         " populations staging schedules marks markguards brakes slices policies plugged ahead"
-        " portfolios marketplan plan agenda scenario scenarios tables legs frames handed followed"
-        " backed"
+        " portfolios marketplan plan agenda silent scenario scenarios tables legs frames handed"
+        " followed backed"
         " summary tape_file tape engine standing upcoming venue run",
     ),
     (4, "sweeps"),

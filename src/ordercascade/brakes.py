@@ -12,13 +12,15 @@ spec/MECHANISMS.md §9. `ref_window_s = 0`: the first mark is the reference for 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ordercascade.config import BreakerConfig
 from ordercascade.enums import BreakerKind, ReleaseRule
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import Exact, located, ppm, time_ns
+from ordercascade.exact import NS, PPM, Exact, located, plain, ppm, time_ns
 from ordercascade.mechanisms.breakers import Breaker
+from ordercascade.wording import worded
 
 KINDS = {
     "price_band": BreakerKind.BAND,
@@ -39,6 +41,18 @@ ALLOWED = {
     "lag_pause": {"band_pct"} | PAUSE,
     "gas_pause": {"gas_gwei", "gas_beta", "gas_pause_gwei"} | PAUSE,
 }
+PER_CENT = 10**4
+KEYS = {
+    "band_ppm": ("band_pct", PER_CENT),
+    "window_ns": ("ref_window_s", NS),
+    "halt_ns": ("halt_s", NS),
+    "halt_max_ns": ("halt_max_s", NS),
+    "drip_ppm": ("drip_fraction", PPM),
+    "drip_ns": ("drip_s", NS),
+    "gas": ("gas_gwei", 1),
+    "gas_max": ("gas_pause_gwei", 1),
+    "gas_ppm": ("gas_beta", PPM),
+}
 DEFAULTS = {"ref_window_s": Exact(300), "halt_max_s": Exact(3600)}
 
 
@@ -53,6 +67,12 @@ def breaker_numbers(config: BreakerConfig, path: str) -> dict[str, Any]:
             raise ConfigError(f"{path}.{key}", f"says nothing beside kind {config.kind!r}")
         if said[key] is None and key in allowed:
             said[key] = DEFAULTS.get(key)
+
+    _judge(said, path)
+    longest = said["halt_max_s"]
+    if longest is not None and longest < (said["halt_s"] or 0):
+        rule = f"must be at least halt_s, {plain(said['halt_s'])}: the first pause is over by then"
+        raise ConfigError(f"{path}.halt_max_s", rule, plain(longest))
 
     def span(key: str) -> int:
         return located(path, time_ns, key, said[key] or 0)
@@ -76,9 +96,25 @@ def breaker_numbers(config: BreakerConfig, path: str) -> dict[str, Any]:
     try:
         Breaker(**numbers)
     except (ConfigError, InputError) as error:
-        raise ConfigError(path, f"{_field(error)} {error.rule}") from None
+        raise worded(error, KEYS, said, path) from None
     return numbers
 
 
-def _field(error: ConfigError | InputError) -> str:
-    return error.path if isinstance(error, ConfigError) else error.field
+def _judge(said: Mapping[str, Any], path: str) -> None:
+    """Refuse what is out of its range, in the keys' own units."""
+    band, halt, longest = said["band_pct"], said["halt_s"], said["halt_max_s"]
+    if band is not None and not 0 < band <= 100:
+        raise ConfigError(f"{path}.band_pct", "must be above 0, at most 100", plain(band))
+    for key in ("halt_s", "gas_pause_gwei"):
+        if said[key] is not None and said[key] <= 0:
+            raise ConfigError(f"{path}.{key}", "must be above 0", plain(Exact(said[key])))
+    drips = said["release"] == "drip"
+    for key in ("drip_fraction", "drip_s"):
+        if drips and not (said[key] or 0) > 0:
+            rule = "must be above 0 where release is 'drip', which needs it"
+            raise ConfigError(f"{path}.{key}", rule, plain(said[key] or Exact(0)))
+        if not drips and said[key] is not None:
+            raise ConfigError(f"{path}.{key}", "says nothing unless release is 'drip'")
+    if halt and longest is not None and longest > 10**6 * halt:
+        rule = f"must be at most a million times halt_s, {plain(halt)}"
+        raise ConfigError(f"{path}.halt_max_s", rule, plain(longest))

@@ -1,8 +1,8 @@
 """The command `ordercascade`: run, check, ablate, demo, lab, book, preset, schema.
 
 The result goes to stdout, progress and log to stderr. Exit codes: 0 ok, 1 internal error, 2 bad
-usage or configuration, 3 some scenarios failed, 4 a store or tape does not match, 5 an optional
-part is missing, 130 interrupted.
+usage or configuration or a plug-in that failed, 3 some scenarios failed, 4 a store or tape does
+not match, 5 an optional part is missing, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ OK, INTERNAL, USAGE, MISMATCH, MISSING, INTERRUPTED = 0, 1, 2, 4, 5, 130
 DEMO = "btc-cascade"
 HEADINGS = ("Generation ", "Where it stopped")
 EXIT_CODES = """\
-exit codes: 0 ok; 1 internal error; 2 bad usage or configuration; 3 some scenarios failed;
-            4 a store or tape does not match; 5 an optional part is missing; 130 interrupted"""
+exit codes: 0 ok; 1 internal error; 2 bad usage or configuration, or a plug-in that failed;
+            3 some scenarios failed; 4 a store or tape does not match; 5 an optional part is
+            missing; 130 interrupted"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +79,7 @@ def _guarded(argv: Sequence[str] | None) -> int:
     except (ConfigError, DataFileError, InputError, InputTypeError, RangeError) as error:
         return _say(str(error), USAGE)
     except MechanismError as error:
-        return _say(str(error), INTERNAL)
+        return _say(f"{error}{', at ' if error.where else ''}{error.where}", USAGE)
     except BrokenPipeError:
         raise
     except OSError as error:

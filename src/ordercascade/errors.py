@@ -111,7 +111,25 @@ class MechanismError(OrderCascadeError, RuntimeError):
     def __init__(self, plugin: str, hook: str, rule: str, *, round: int | None = None) -> None:
         self.plugin, self.hook, self.rule, self.round = plugin, hook, rule, round
         self.seq: int | None = None
+        self.hooked: object = None  # the hook that was asked
         super().__init__(f"{plugin}.{hook}: {rule}{'' if round is None else f' (round {round})'}")
+
+    @property
+    def where(self) -> str:
+        """The file and line of the user's code: what raised in it, else the hook; or nothing."""
+        trace = self.__cause__.__traceback__ if self.__cause__ is not None else None
+        lines: list[tuple[str, int]] = []
+        while trace is not None:
+            file = trace.tb_frame.f_code.co_filename
+            if not file.endswith(".pyx"):  # the engine's own, compiled
+                lines.append((file, trace.tb_lineno))
+            trace = trace.tb_next
+        code = getattr(self.hooked, "__code__", None)
+        if code is not None and not any(file == code.co_filename for file, _ in lines):
+            lines = [(code.co_filename, code.co_firstlineno)]
+        # The deepest line of the first file: it may have called others that are not the user's.
+        mine = [(file, line) for file, line in lines if file == lines[0][0]]
+        return f"{place(mine[-1][0])}:{mine[-1][1]}" if mine else ""
 
     def placed(self, round: int, seq: int) -> None:
         """Say in which round of its settlement it was, and how many steps stand."""

@@ -17,8 +17,9 @@ from __future__ import annotations
 from ordercascade.config import OracleConfig
 from ordercascade.enums import FeedKind, PriceSource
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import Exact, located, ppb, ppm, time_ns
+from ordercascade.exact import NS, PPM, Exact, located, plain, ppb, ppm, time_ns
 from ordercascade.mechanisms.feeds import Feed
+from ordercascade.wording import worded
 
 SMOOTHED = ("ema", "median3", "basis3")
 FUNDED = ("funding", "basis3")
@@ -40,6 +41,8 @@ SHARES = {
     "clamp_round": ("clamp_round_ppm", 10**6),
     "clamp_per_s": ("clamp_second_ppm", 10**6),
 }
+KEYS = {name: (key, NS) for key, name in TIMES.items()}
+KEYS |= {name: (key, PPM) for key, (name, _) in SHARES.items()}
 # A key, and the one it says nothing without.
 NEEDS = {"latency_sigma": "latency_s", "congestion": "latency_s", "deviation": "heartbeat_s"}
 
@@ -72,7 +75,7 @@ def feed_numbers(oracle: OracleConfig, path: str) -> dict[str, int] | None:
     try:
         Feed(**numbers)  # type: ignore[arg-type]
     except (ConfigError, InputError) as error:
-        raise ConfigError(path, error.rule) from None
+        raise worded(error, KEYS, {key: getattr(oracle, key) for key in said}, path) from None
     return numbers
 
 
@@ -83,6 +86,10 @@ def _judge(oracle: OracleConfig, kind: str, path: str) -> None:
             if needed == "heartbeat_s" and kind in (*MEANS, *FUNDED):
                 continue
             raise ConfigError(f"{path}.{key}", f"says nothing without {needed}")
+    for key in TIMES:
+        if (getattr(oracle, key) or 0) < 0 or (key == "window_s" and oracle.window_s == 0):
+            low = "above 0" if key == "window_s" else "0 or more"
+            raise ConfigError(f"{path}.{key}", f"must be {low}", plain(getattr(oracle, key)))
     if (oracle.window_s is not None) != (kind == "twap"):
         raise ConfigError(f"{path}.window_s", "belongs to kind 'twap', which needs it")
     if oracle.ema_tau_s is not None and kind not in SMOOTHED:

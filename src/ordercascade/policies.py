@@ -72,7 +72,8 @@ def slices_told(config: VenueConfig, planned: Slices) -> Arguments:
     """Return what a tape says of planned slices: the numbers that ran, and the law they are of."""
     policy = config.liquidation[0] if config.liquidation else LiquidationConfig(kind="full")
     rate = policy.kappa_per_s or policy.resilience_per_s or 0
-    told = {
+    told: Arguments = {
+        "kind": policy.kind,
         "parts": list(planned.parts),
         "target_ppm": planned.target_ppm,
         "cost_ppm": planned.cost_ppm,

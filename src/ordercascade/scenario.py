@@ -23,6 +23,7 @@ from ordercascade.marketplan import MarketPlan
 from ordercascade.override import override
 from ordercascade.plan import Account, VenuePlan, accounts, cohorts, unique, venue_plan
 from ordercascade.populations import Cohort
+from ordercascade.silent import judge_silent
 
 
 class Scenario:
@@ -62,6 +63,7 @@ class Scenario:
             )
             put(self, "venues", plans)
             put(self, "agenda", agenda(config, plans))
+            judge_silent(config, plans, self.agenda)
         except ConfigError as error:
             if error.file or not file:
                 raise

@@ -22,10 +22,11 @@ import msgspec
 
 from ordercascade.config import VenueConfig
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import PPM, Exact, located, plain, ppb, ppm, time_ns
+from ordercascade.exact import NS, PPM, Exact, located, plain, ppb, ppm, time_ns
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from ordercascade.safeguards import Put, Read, Safeguard, register
 from ordercascade.stagekeys import SurchargeConfig
+from ordercascade.wording import worded
 
 CLASSES = {
     "volatility_margin": VolatilityMargin,
@@ -111,7 +112,12 @@ def surcharge_numbers(
     try:
         CLASSES[config.kind](**numbers)
     except (ConfigError, InputError) as error:
-        raise ConfigError(path, f"{_field(error)} {error.rule}") from None
+        said = {key: getattr(config, key) for key in config.__struct_fields__}
+        units = [(name, key, PPM) for key, (name, _) in SHARES.items()]
+        units += [(name, key, 10**9) for key, name in SIGMAS.items()]
+        units += [(name, key, NS) for key, name in TIMES.items()]
+        names = {name: (key, scale) for name, key, scale in units if said[key] is not None}
+        raise worded(error, names, said, path) from None
     return {"class": config.kind} | numbers
 
 
@@ -139,7 +145,7 @@ def _judge(config: SurchargeConfig, path: str) -> None:
     if config.kind != "volatility_margin":
         return
     stress = config.buffer is not None or config.stress_weight is not None
-    if stress != (config.stressed is not None):
+    if stress != bool(config.stressed):
         rule = "must be given with buffer or stress_weight, and only with them"
         raise ConfigError(f"{path}.stressed", rule)
 
@@ -161,10 +167,6 @@ def _judge_rebate(numbers: Arguments, fees: Mapping[str, int], path: str) -> Non
     if rebate * PPM > low * (PPM - taken):
         rule = "must leave the venue what maker rebates cost"
         raise ConfigError(f"{path}.to_fund", rule, plain(Exact(taken) / PPM))
-
-
-def _field(error: ConfigError | InputError) -> str:
-    return error.path if isinstance(error, ConfigError) else error.field
 
 
 def _safeguard(default: SurchargeConfig, key: str) -> tuple[Read, Put]:

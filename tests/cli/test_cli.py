@@ -314,7 +314,7 @@ def test_our_own_bug_ends_with_1_and_says_how_to_report_it(tmp_path: Path) -> No
     [
         (SnapshotError("x.oct", "is damaged"), 4, "x.oct: is damaged"),
         (MissingExtraError("dask", "cluster"), 5, "pip install 'ordercascade[cluster]'"),
-        (MechanismError("Mine", "plan", "returned rubbish", round=3), 1, "Mine.plan"),
+        (MechanismError("Mine", "plan", "returned rubbish", round=3), 2, "Mine.plan"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (OSError(28, "No space left on device", "tape.oct"), 1, "tape.oct: No space left"),
     ],

@@ -284,7 +284,7 @@ def test_halts_are_told_and_the_audit_says_what_it_does_not_check() -> None:
         ('{ kind = "price_band", band_pct = 5, halt_s = 3 }', "halt_s"),
         ('{ kind = "halt", band_pct = 5 }', "halt_s"),
         ('{ kind = "halt", band_pct = 5, halt_s = 1, gas_gwei = 4 }', "gas_gwei"),
-        ('{ kind = "halt", band_pct = 5, halt_s = 1, release = "drip" }', "drip_ppm"),
+        ('{ kind = "halt", band_pct = 5, halt_s = 1, release = "drip" }', "drip_fraction"),
         ('{ kind = "halt", band_pct = 5, halt_s = 1, release = "never" }', "release"),
         ('{ kind = "gas_pause", halt_s = 1, gas_gwei = 4 }', "gas_pause_gwei"),
         ('{ kind = "price_band", band_pct = 0.00001 }', "band_pct"),

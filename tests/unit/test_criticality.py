@@ -18,11 +18,14 @@ from ordercascade.analysis import (
     criticality,
     generations,
     liquidation_map,
+    slices_factor,
     tranche_factor,
     tree,
 )
 from ordercascade.analysis.density import matrix
 from ordercascade.analysis.state import DOWN, state
+from ordercascade.errors import InputError
+from ordercascade.slices import almgren_chriss
 from unit.ladders import HEAD, MARKET, account, coupled, ladder
 from unit.preset_worlds import scenario_of
 
@@ -185,6 +188,90 @@ def test_tranches_take_their_factor_off() -> None:
     assert tranche_factor(5, 0, permanent=0.3, half_life_s=20) == 1
     found = criticality(oc.scenarios.load("btc-cascade"), permanent=0.3, half_life_s=20)
     assert (found.tranches, round(found.tranche_factor, 3)) == (5, 0.515)
+
+
+@pytest.mark.parametrize(("count", "every_s"), [(1, 30), (2, 0), (5, 30), (40, 3)])
+@pytest.mark.parametrize("permanent", [0.0, 0.3, 1.0])
+def test_g_of_equal_slices_is_the_closed_formula(
+    count: int, every_s: float, permanent: float
+) -> None:
+    """MECHANISMS §4: the largest of n sums over slices is the last, (1 - a^n) / (n (1 - a))."""
+    book = {"permanent": permanent, "half_life_s": 20.0}
+    closed = tranche_factor(count, every_s, **book)
+    assert slices_factor([1 / count] * count, every_s, **book) == pytest.approx(closed)
+
+
+def test_g_of_unequal_slices_is_the_largest_press_of_all_that_were_sold() -> None:
+    """The double sum, term by term; one large slice alone presses with its own share."""
+    shares, phi, a = [0.55, 0.25, 0.15, 0.05], 0.3, 0.5
+    pressed = [
+        sum(w * (phi + (1 - phi) * a ** (k - i)) for i, w in enumerate(shares[: k + 1]))
+        for k in range(4)
+    ]
+    assert max(pressed) == pressed[1]  # neither the first nor the last
+    g = slices_factor(shares, 20, permanent=phi, half_life_s=20)
+    assert g == pytest.approx(max(pressed))
+    assert slices_factor([0.9, 0.1], 1e6, permanent=0, half_life_s=1) == pytest.approx(0.9)
+    assert slices_factor(shares, 20) == pytest.approx(1)
+    for wrong in ([], [0.5], [1.5, -0.5]):
+        with pytest.raises(InputError, match="shares"):
+            slices_factor(wrong)
+
+
+OW = [1 / (2 + 3 * (1 - math.exp(-1.5)))] * 2
+OW[1:1] = [OW[0] * (1 - math.exp(-1.5))] * 3
+
+
+@pytest.mark.parametrize(
+    ("keys", "kind", "shares"),
+    [
+        ('kind="equal",slices=5,cooldown_s=30', "equal", [0.2] * 5),
+        ('kind="almgren_chriss",slices=5,kappa_per_s=0.02,cooldown_s=30', "almgren_chriss",
+         almgren_chriss(5, 0.6)),
+        ('kind="obizhaeva_wang",slices=5,resilience_per_s=0.05,cooldown_s=30', "obizhaeva_wang",
+         OW),
+        ('kind="tranche",fraction=0.2,cooldown_s=30', "tranche", [0.2] * 5),
+        ('kind="tranche",fraction=0.2,cooldown_s=30,then="all"', "tranche", [0.2, 0.8]),
+        ('kind="full"', "full", [1.0]),
+        ('kind="restore",target_margin=0.2,cooldown_s=30', "restore", None),
+        ('kind="equal",slices=5,cooldown_s=30,book_share=0.1,book_range=0.01', "equal", None),
+    ],
+)  # fmt: skip
+def test_every_planner_tells_its_slices_and_their_g(
+    keys: str, kind: str, shares: list[float] | None
+) -> None:
+    """What is sized by the account's or the book's state has no number of slices beforehand."""
+    book = {"permanent": 0.3, "half_life_s": 20.0}
+    made = oc.scenarios.load("thin-book", f"venue[0].liquidation=[{{{keys}}}]")
+    found = criticality(made, **book)
+    assert found.planners[0].kind == kind
+    assert found.to_dict()["planners"] == [found.planners[0].to_dict()]
+    if shares is None:
+        assert found.tranches is found.tranche_factor is None
+        assert "depend on the state" in repr(found)
+        return
+    assert found.tranches == len(shares)
+    assert found.tranche_factor == pytest.approx(slices_factor(shares, 30, **book), abs=1e-6)
+    g_r = f"g = {found.tranche_factor:.3f}, g R = {found.tranche_factor * found.r_initial:.3f}"
+    assert (g_r in repr(found)) == (len(shares) > 1)
+
+
+def test_each_venue_has_its_own_planner_and_g() -> None:
+    text = oc.scenarios.load("uniform-ladder").to_toml()
+    start, end = text.index("[[venue]]"), text.index("[[shock]]")
+    venue = text[start:end]
+    other = venue.replace('name = "toy"', 'name = "other"', 1)
+    shock = text[end:].replace("[[shock]]", '[[shock]]\nvenue = "toy"')
+    two = oc.Scenario.from_toml(text[:start] + venue + other + shock)
+    for index, slices in enumerate((5, 2)):
+        two = two.set(f'venue[{index}].liquidation=[{{kind="equal",slices={slices},cooldown_s=9}}]')
+    found = criticality(two, permanent=0.3, half_life_s=20)
+    assert [(each.venue, each.tranches) for each in found.planners] == [("toy", 5), ("other", 2)]
+    for each in found.planners:
+        g = tranche_factor(each.tranches or 0, 9, permanent=0.3, half_life_s=20)
+        assert each.factor == pytest.approx(g)
+    assert (found.tranches, found.tranche_factor) == (5, found.planners[0].factor)
+    assert "g R" not in repr(found) and "equal at other: 2 orders, g = " in repr(found)
 
 
 # Several markets.

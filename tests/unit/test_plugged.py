@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 import ordercascade as oc
+from ordercascade import cli
 from ordercascade.errors import ConfigError, MechanismError
 from ordercascade.outcome import ending
 
 MODULE = '''
+import json
 from decimal import Decimal
 from ordercascade.mechanisms.plugins import Risk
 
@@ -59,6 +61,17 @@ class Hookless:
 class Broken(Patient):
     def plan(self, rows):
         raise RuntimeError("not today")
+
+class Deep(Patient):
+    def plan(self, rows):
+        return self.read("no json")
+
+    def read(self, text):
+        return json.loads(text)
+
+class Rubbish(Patient):
+    def plan(self, rows):  # no rows
+        return []
 
 number = 3
 '''
@@ -206,6 +219,33 @@ def test_a_plug_in_that_raises_names_itself_and_the_world_goes_back(module: str)
     with pytest.raises(MechanismError, match="Broken"):
         world.run()
     world._open()._check()
+
+
+@pytest.mark.parametrize(
+    ("plugin", "line", "said"),
+    [
+        ("Broken", 'raise RuntimeError("not today")', "RuntimeError: not today"),
+        ("Deep", "return json.loads(text)", "JSONDecodeError: "),
+        ("Rubbish", "def plan(self, rows):  # no rows", "ValueError: "),
+    ],
+)
+def test_the_command_says_where_in_the_user_s_code_a_plug_in_failed(
+    module: str, plugin: str, line: str, said: str, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Exit code 2 and one line: the plug-in is not our bug. What it calls is not where it is."""
+    made = scenario('hook = "liquidation"', f'plugin = "{module}:{plugin}"')
+    (tmp_path / "mine.toml").write_text(made.to_toml())
+    assert cli.main(["run", str(tmp_path / "mine.toml")]) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    file = tmp_path / f"{module}.py"
+    number = 1 + [each.strip() for each in file.read_text().splitlines()].index(line)
+    assert told.startswith(f"ordercascade: {plugin}.plan: {said}")
+    assert told.endswith(f" (round 0), at {file}:{number}")
+    with pytest.raises(MechanismError) as caught:
+        oc.run(made, progress=False)
+    assert type(caught.value.__cause__).__name__ == said.partition(":")[0]
+    assert caught.value.where == f"{file}:{number}"
 
 
 def test_rules_beside_a_plug_in_stay_in_a_run(module: str) -> None:

@@ -555,7 +555,7 @@ def test_a_few_lines_of_toml_switch_them_on() -> None:
         ("cap = 0.1", "cap = 0.1\nstressed = 0.2", "must be given with buffer or stress_weight"),
         ("cap = 0.1", "cap = 0.1\nbuffer = 0.2", "must be given with buffer or stress_weight"),
         ("cap = 0.1", "cap = 0.1\newma_lambda = 0.9999", "ewma_lambda"),
-        ("cap = 0.01", "cap = 0.0004", "surcharge[1]: cap_ppm must be in [500, 1000000]"),
+        ("cap = 0.01", "cap = 0.0004", "surcharge[1].cap: must be in [0.0005, 1]"),
         ("taker = 0.0005", REBATE, "to_fund: must leave the venue what maker rebates cost"),
         ('apply_to = "new"', "sample_s = 3", "belongs to kind 'volatility_margin' or 'volatility"),
         (

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
         Impact,
         LinearImpact,
         SquareRootImpact,
+        slices_factor,
         tranche_factor,
     )
     from ordercascade.analysis.lateness import GapRisk, gap_risk
     from ordercascade.analysis.maps import LiquidationMap, MarketMap, liquidation_map
+    from ordercascade.analysis.planners import Planner
     from ordercascade.analysis.realised import Generations, Tree, generations, tree
     from ordercascade.analysis.reproduction import Criticality, criticality
 
@@ -41,6 +43,7 @@ __all__ = [
     "MarketMap",
     "Matrix",
     "Monitors",
+    "Planner",
     "SmallestShock",
     "SquareRootImpact",
     "Tree",
@@ -51,6 +54,7 @@ __all__ = [
     "generations",
     "liquidation_map",
     "monitors",
+    "slices_factor",
     "smallest_shock",
     "tranche_factor",
     "tree",
@@ -71,6 +75,7 @@ _HOMES = {
     "MarketMap": "maps",
     "Matrix": "density",
     "Monitors": "gauges",
+    "Planner": "planners",
     "SmallestShock": "gauges",
     "SquareRootImpact": "impact",
     "Tree": "realised",
@@ -81,6 +86,7 @@ _HOMES = {
     "generations": "realised",
     "liquidation_map": "maps",
     "monitors": "gauges",
+    "slices_factor": "impact",
     "smallest_shock": "gauges",
     "tranche_factor": "impact",
     "tree": "realised",

@@ -7,6 +7,7 @@ sale of `lots` out of a book that is looked at `window` ticks deep. spec/MECHANI
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -108,6 +109,33 @@ def tranche_factor(
     a = math.exp(-math.log(2) / half_life_s * every_s)
     mean = 1.0 if a == 1.0 else (1 - a**count) / (count * (1 - a))
     return permanent + (1 - permanent) * mean
+
+
+def slices_factor(
+    shares: Sequence[float],
+    every_s: float = 0.0,
+    *,
+    permanent: float = 1.0,
+    half_life_s: float | None = None,
+) -> float:
+    """Return g of slices of unequal `shares` (w_0, w_1, ..., together 1) `every_s` apart.
+
+    A slice w_i, by slice k, still presses with w_i (phi + (1 - phi) a^(k - i)): its permanent
+    part, and what the book has not recovered of the rest. All of them together press with
+    g_k = phi (w_0 + ... + w_k) + (1 - phi) h_k, h_k = a h_(k-1) + w_k; g is the largest. With
+    w_i = 1/n that is the last, h = (1 - a^n) / (n (1 - a)): tranche_factor. spec/MECHANISMS.md §4.
+    """
+    if not shares or min(shares) < 0 or abs(sum(shares) - 1) > 1e-6:
+        raise InputError("shares", list(shares), "must be 0 or more each, and 1 together")
+    # The checks of the numbers that both have; one slice leaves all of the impact.
+    tranche_factor(len(shares), every_s, permanent=permanent, half_life_s=half_life_s)
+    a = 1.0 if half_life_s is None else math.exp(-math.log(2) / half_life_s * every_s)
+    sold = fresh = peak = 0.0
+    for share in shares:
+        sold += share
+        fresh = a * fresh + share
+        peak = max(peak, permanent * sold + (1 - permanent) * fresh)
+    return min(1.0, peak)
 
 
 def _above_zero(name: str, value: object) -> None:

@@ -17,13 +17,13 @@ import numpy as np
 from ordercascade.analysis import realised
 from ordercascade.analysis.density import Curve, Matrix, check_share, curve, matrix
 from ordercascade.analysis.forecast import Forecast, forecast
-from ordercascade.analysis.impact import BOOK, Impact, tranche_factor
+from ordercascade.analysis.impact import BOOK, Impact
+from ordercascade.analysis.planners import Planner, planners
 from ordercascade.analysis.realised import MECHANISMS, Generations
 from ordercascade.analysis.state import DOWN, UP, Floats, Fold, Ints, State, tape_of
 from ordercascade.checks import whole
 from ordercascade.enums import Side
 from ordercascade.errors import InputError
-from ordercascade.exact import PPM
 from ordercascade.scenario import Scenario
 from ordercascade.tape import Tape
 
@@ -66,8 +66,7 @@ class Criticality:
     window: float
     curves: tuple[Curve, ...]
     matrix: Matrix
-    tranches: int
-    tranche_factor: float
+    planners: tuple[Planner, ...]  # by venue
     zero_share: float | None
     amplification: float | None
     generations: Generations | None
@@ -79,6 +78,16 @@ class Criticality:
     def r_initial(self) -> float:
         """R at the opening."""
         return self.matrix.radius
+
+    @property
+    def tranches(self) -> int | None:
+        """Orders in which the first venue closes a large position; None where not known before."""
+        return self.planners[0].tranches if self.planners else 1
+
+    @property
+    def tranche_factor(self) -> float | None:
+        """g of the first venue's orders; None where their sizes are not known before."""
+        return self.planners[0].factor if self.planners else 1.0
 
     @property
     def r_max(self) -> float:
@@ -136,6 +145,7 @@ class Criticality:
             "zero_share": self.zero_share,
             "tranches": self.tranches,
             "tranche_factor": self.tranche_factor,
+            "planners": [each.to_dict() for each in self.planners],
             "markets": list(self.matrix.names),
             "k": [[_plain(cell) for cell in row] for row in self.matrix.k.tolist()],
             "spectral_radius": _plain(self.matrix.radius),
@@ -167,10 +177,11 @@ class Criticality:
                 lines.append(f"  absorbed off the book: {self.generations.absorbed:.1%}")
         if self.amplification is not None:
             lines.append(f"  the price went {self.amplification:.2f} times as far as the shock")
-        if self.tranches > 1:
-            factor = self.tranche_factor
-            lines.append(f"  in {self.tranches} tranches: g = {factor:.3f}, g R = "
-                         f"{factor * self.r_initial:.3f} at the opening")  # fmt: skip
+        for each in self.planners:
+            if each.tranches != 1:
+                factor = each.factor if len(self.planners) == 1 else None
+                told = "" if factor is None else f", g R = {factor * self.r_initial:.3f}"
+                lines.append(f"  {each}{told} at the opening" if told else f"  {each}")
         return "\n".join(lines + [f"  note: {text}" for text in self.warnings])
 
 
@@ -205,7 +216,6 @@ def criticality(
         raise InputError("way", way, "must be -1 (a fall) or 1 (a rise)")
     fold = Fold(tape)
     opening = fold.to(-1)
-    count, every_s = _tranches(tape)
     found = realised.generations(tape) if ran and len(tape) else None
     return Criticality(
         name=str(tape.meta["name"]) or "tape",
@@ -217,8 +227,7 @@ def criticality(
             if desk.mark > 0
         ),
         matrix=matrix(opening, way, share=share, impact=impact),
-        tranches=count,
-        tranche_factor=tranche_factor(count, every_s, permanent=permanent, half_life_s=half_life_s),
+        planners=planners(tape, permanent=permanent, half_life_s=half_life_s),
         zero_share=_zero_share(opening, found, way) if found is not None else None,
         amplification=tape.summary()["amplification"] if found is not None else None,
         generations=found,
@@ -282,14 +291,6 @@ def _foretold(source: Tape | Scenario, opening: State, way: int) -> Forecast | N
         index = keys.index((int(fills["venue"][rows[0]]), int(fills["market"][rows[0]])))
         lots = int(fills["size"][rows].sum())
     return forecast(opening, index, way, int(lots)) if lots else None
-
-
-def _tranches(tape: Tape) -> tuple[int, float]:
-    """Return how many orders close a large position by the first venue's rules, and their pause."""
-    rules = tape.venues[0].get("rules", {}) if tape.venues else {}
-    fraction = int(rules.get("fraction_ppm", PPM)) or PPM
-    count = 2 if rules.get("then_all") and fraction < PPM else math.ceil(PPM / fraction)
-    return count, int(rules.get("cooldown_ns", 0)) / 10**9
 
 
 def _highest(found: Curve, told: Forecast | None) -> float:

@@ -250,7 +250,7 @@ cdef class World:
         return self._go(most, False)
 
     def settle(self, time_ns=None):
-        """Run a settlement now, or later and what is planned before; how many steps were written."""
+        """Run a settlement now, or later after what is planned before; how many steps it wrote."""
         self._ready()
         if self.phase != QUIET:
             raise InputError("call", "inside a settlement", "must wait until it is over")
@@ -393,7 +393,7 @@ cdef class World:
         return 1
 
     cdef TimeNs _next(self, bint here) noexcept nogil:
-        """The start, the agenda's first, the end of a wait, what is asked (`here`: last); or NIL."""
+        """The start, the agenda's first, the end of a wait, what is asked (`here`: last); NIL."""
         cdef TimeNs at = self.asked
         if at == NIL and here:
             return NIL

@@ -90,7 +90,9 @@ cdef object _asked(plugin, hook, when, judge, arguments):
         raise
     except Exception as error:      # The one place where whatever a user's code raises is met.
         said = f"{type(error).__name__}: {error}{when}"
-        raise MechanismError(type(plugin).__name__, hook, said) from error
+        failed = MechanismError(type(plugin).__name__, hook, said)
+        failed.hooked = getattr(plugin, hook, None)
+        raise failed from error
 
 
 cdef object _copied(plugin, Journal journal):
