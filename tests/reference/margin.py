@@ -37,7 +37,7 @@ def maintenance(brackets: list[Bracket], value: int) -> int:
 
 def initial(brackets: list[Bracket], value: int) -> int:
     """Return the initial margin of a position by the size of its value."""
-    return div_ceil(value * bracket_of(brackets, value).initial_ppm, PPM)
+    return div_ceil(value * min(PPM, bracket_of(brackets, value).initial_ppm), PPM)
 
 
 def nearest_unsafe(

@@ -79,7 +79,7 @@ class Surcharges:
                 for b in market.brackets]  # fmt: skip
         most = Standing(
             max(0, min([asked.maintenance, *(PPM - m for m, _ in bare)])),
-            max(0, min([asked.initial, *(PPM - i for _, i in bare)])),
+            max(0, min(asked.initial, PPM)),
             max(0, min(asked.fee, PPM - (market.taker_fee_ppm - now.fee))),
         )
         if most == now:

@@ -169,8 +169,31 @@ def test_no_rate_passes_the_whole_and_tiers_stay_continuous() -> None:
     scope = holding(venue, 10, 100, 10**6)
     world.start()
     run_checked(world)
-    assert (told(world), told(world, 1)) == ([(0, 800_000)], [(0, 50_000)])
+    assert (told(world), told(world, 1)) == ([(0, 800_000)], [(0, 950_000)])
     assert venue.maintenance(scope) == 850_000 * 100_000 // 10**6
+    # Initial margin is cut row by row: 10 % and 95 % more are all of it, not 15 %.
+    account = venue.open_account()
+    venue.deposit(account, 0, 9_999)
+    assert venue.submit(account, 0, Side.BID, 100, 1) == Reject.INSUFFICIENT
+    venue.deposit(account, 0, 1)
+    assert venue.submit(account, 0, Side.BID, 100, 1) > 0
+
+
+def test_a_top_tier_without_leverage_leaves_the_others_their_surcharge() -> None:
+    """As binance-usdm has one: what is added to the initial rate was nothing there, for all."""
+    world = World()
+    world.add_venue(surcharges=[margin(cap_ppm=10**6, floor_ppm=80_000)])
+    venue = world.venue(0)
+    tiers = [(0, 50_000, 0, 100_000), (100_000, 500_000, 45_000, 10**6)]
+    venue.add_market(multiplier=100, price_max=10_000, size_max=10_000, brackets=tiers, last=100)
+    account = venue.open_account()
+    venue.deposit(account, 0, 1_299)
+    world.start()
+    run_checked(world)
+    assert (told(world), told(world, 1)) == ([(0, 30_000)], [(0, 30_000)])
+    assert venue.submit(account, 0, Side.BID, 100, 1) == Reject.INSUFFICIENT
+    venue.deposit(account, 0, 1)
+    assert venue.submit(account, 0, Side.BID, 100, 1) > 0
 
 
 @pytest.mark.parametrize("kind", ["slab", "tiers", "flat", "size"])

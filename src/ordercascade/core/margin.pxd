@@ -49,8 +49,10 @@ cdef inline Cash maintenance_of(const Bracket* brackets, int32_t count, Cash val
 
 
 cdef inline Cash initial_of(const Bracket* brackets, int32_t count, Cash value) noexcept nogil:
-    """Initial margin of this |value|: the bracket's rate on all of it, rounded up."""
-    cdef Ppm rate = brackets[bracket_of(brackets, count, value)].initial_ppm
+    """Initial margin of this |value|: the bracket's rate on all of it, rounded up.
+
+    A surcharge may lift a bracket's rate above 100 %: more than all of it is not asked."""
+    cdef Ppm rate = smaller(brackets[bracket_of(brackets, count, value)].initial_ppm, PPM)
     return div_ceil(<Wide>value * <Wide>rate, PPM)
 
 

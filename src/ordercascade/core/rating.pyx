@@ -211,7 +211,11 @@ cdef int _asked(State* s, int32_t market, RateRow* out) except -1 nogil:
 
 
 cdef void _bounded(const State* s, int32_t market, RateRow* asked) noexcept nogil:
-    """No rate passes 100 %, and none falls below what the market asks without surcharges."""
+    """No rate passes 100 %, and none falls below what the market asks without surcharges.
+
+    Initial rates of rows are cut where they are used, row by row: a top row that asks 100 % anyway
+    must not stop what is added to the others.
+    """
     cdef const Market* m = &s.markets[market]
     cdef const RateRow* now = &(<Rates*>s.rates).rows[market]
     cdef const Bracket* rows = m.brackets if m.plan == NULL else m.plan.trigger
@@ -226,8 +230,10 @@ cdef void _bounded(const State* s, int32_t market, RateRow* asked) noexcept nogi
     for i in range(count):
         asked.maintenance_ppm = larger(0, smaller(
             asked.maintenance_ppm, PPM - (rows[i].maintenance_ppm - now.maintenance_ppm)))
-        asked.initial_ppm = larger(0, smaller(
-            asked.initial_ppm, PPM - (rows[i].initial_ppm - now.initial_ppm)))
+    asked.initial_ppm = larger(0, smaller(asked.initial_ppm, PPM))
+    if m.plan != NULL and m.plan.kind == SIZED:
+        asked.initial_ppm = smaller(
+            asked.initial_ppm, larger(0, PPM - (base.initial_ppm - now.initial_ppm)))
     asked.fee_ppm = larger(0, smaller(asked.fee_ppm, PPM - (m.taker_fee_ppm - now.fee_ppm)))
 
 

@@ -10,7 +10,7 @@ from ordercascade.core.contracts cimport LINEAR, value_wide
 from ordercascade.core.margin cimport bracket_of, maintenance_wide
 from ordercascade.core.records cimport Bracket
 from ordercascade.core.units cimport (
-    CASH_MAX, Cash, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_ceil, larger,
+    CASH_MAX, Cash, Lot, PPM, Ppm, TICK_MAX, Tick, Wide, absolute, div_ceil, larger, smaller,
 )
 
 cdef extern from *:
@@ -106,8 +106,9 @@ cdef inline int64_t maintenance_rate(const Plan* p, Lot size) noexcept nogil:
 
 
 cdef inline int64_t initial_ppm(const Plan* p, int32_t k, int64_t interest) noexcept nogil:
-    """The initial rate of a row; with open interest beyond `lower` it rises, floored. [D2]"""
-    cdef int64_t base = p.rows[k].initial_ppm
+    """The initial rate of a row, at most 100 %; with open interest beyond `lower` it rises,
+    floored. [D2]"""
+    cdef int64_t base = smaller(p.rows[k].initial_ppm, PPM)
     cdef Wide rise
     if p.interest_high == 0 or interest <= p.interest_low:
         return base

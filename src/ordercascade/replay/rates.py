@@ -173,7 +173,7 @@ class Rates:
             margin.numbers["initial_ppm"] = initial + added.initial
             return
         margin.rows = [
-            (floor, rate + added.maintenance, amount, initial + added.initial)
+            (floor, rate + added.maintenance, amount, min(PPM, initial + added.initial))
             for floor, rate, amount, initial in bare
         ]
 
@@ -200,9 +200,12 @@ class Rates:
     def _bounded(self, market: int, asked: Added) -> Added:
         """No rate passes 100 %, none falls below the market's own."""
         maintenance, initial, fee = asked
-        for _, rate, _, first in self.bare[market]:
+        for _, rate, _, _ in self.bare[market]:
             maintenance = max(0, min(maintenance, PPM - rate))
-            initial = max(0, min(initial, PPM - first))
+        initial = max(0, min(initial, PPM))
+        margin = self.stage.markets[market].terms.brackets
+        if isinstance(margin, Schedule) and margin.kind == "size":
+            initial = min(initial, max(0, PPM - self.bare[market][0][3]))
         fees = self.stage.markets[market].terms.fees
         return Added(maintenance, initial, max(0, min(fee, PPM - (fees.taker if fees else 0))))
 
