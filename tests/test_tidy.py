@@ -59,7 +59,8 @@ CORRIDORS = [
     ),
     (
         3,
-        "exact wording progress margin keys venuekeys optionkeys record market data stagekeys config"
+        "exact wording progress margin keys venuekeys optionkeys record market data stagekeys"
+        " config"
         " funds hedges collaterals safeguards guards toml override presets surcharges books"
         " populations staging schedules marks brakes slices policies plugged ahead portfolios"
         " marketplan plan agenda silent scenario scenarios tables legs frames handed backed summary"

@@ -25,8 +25,8 @@ from ordercascade.market import Market, Number
 from ordercascade.marketplan import MarketPlan
 from ordercascade.plan import VenuePlan
 from ordercascade.plugged import told as plugs_told
-from ordercascade.populations import Cohort
 from ordercascade.policies import planner_told
+from ordercascade.populations import Cohort
 from ordercascade.portfolios import margined
 from ordercascade.schedules import schedule_of
 from ordercascade.staging import policy_of

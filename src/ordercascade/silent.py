@@ -50,9 +50,14 @@ def _judge_kind(said: OracleConfig, preset: OracleConfig, path: str) -> None:
 def _judge_oracle(oracle: OracleConfig, preset: OracleConfig, path: str) -> None:
     """Of the same market, with the preset's rules where it has none."""
     weight = oracle.own_book_weight
-    if weight is not None and weight < 1 and (oracle.kind, weight) != (
-        preset.kind,
-        preset.own_book_weight,
+    if (
+        weight is not None
+        and weight < 1
+        and (oracle.kind, weight)
+        != (
+            preset.kind,
+            preset.own_book_weight,
+        )
     ):
         rule = f"must be 1 where the market has no index: {ADD}"
         raise ConfigError(f"{path}.own_book_weight", rule, plain(weight))

@@ -22,7 +22,7 @@ import msgspec
 
 from ordercascade.config import VenueConfig
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import NS, PPM, Exact, located, plain, ppb, ppm, time_ns
+from ordercascade.exact import PPM, Exact, located, plain, ppb, ppm, time_ns
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from ordercascade.safeguards import Put, Read, Safeguard, register
 from ordercascade.stagekeys import SurchargeConfig
@@ -113,13 +113,9 @@ def surcharge_numbers(
         CLASSES[config.kind](**numbers)
     except (ConfigError, InputError) as error:
         said = {key: getattr(config, key) for key in config.__struct_fields__}
-        units = [(SHARES, PPM), (SIGMAS, 10**9), (TIMES, NS)]
-        names = {
-            table[key][0] if table is SHARES else table[key]: (key, scale)
-            for table, scale in units
-            for key in table
-            if said[key] is not None
-        }
+        units = [(name, key, PPM) for key, (name, _) in SHARES.items()]
+        units += [(name, key, 10**9) for key, name in (SIGMAS | TIMES).items()]  # ppb and ns
+        names = {name: (key, scale) for name, key, scale in units if said[key] is not None}
         raise worded(error, names, said, path) from None
     return {"class": config.kind} | numbers
 

@@ -76,7 +76,7 @@ def test_beside_what_it_needs_it_is_legal(change: tuple[str, ...]) -> None:
 
 
 def test_what_a_preset_says_of_the_index_is_legal_without_one_and_with_every_rule_said() -> None:
-    """thin-book's own oracle left out, its preset's is the index alone: the last price stands in."""
+    """thin-book without its own oracle has its preset's, the index alone: the last stands in."""
     text = oc.scenarios.load("thin-book").to_toml()
     assert presets.load("binance-usdm").oracle.kind == "index"
     head, _, tail = text.partition("[venue.market.oracle]")

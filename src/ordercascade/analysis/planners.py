@@ -45,8 +45,9 @@ def planners(tape: Tape, *, permanent: float, half_life_s: float | None) -> tupl
     for venue in tape.venues:
         kind, shares, every_s = _plan(venue)
         count = len(shares) if shares else None
-        recovery = {"permanent": permanent, "half_life_s": half_life_s}
-        g = slices_factor(shares, every_s, **recovery) if shares else None
+        g = None
+        if shares:
+            g = slices_factor(shares, every_s, permanent=permanent, half_life_s=half_life_s)
         found.append(Planner(str(venue.get("name", "venue")), kind, count, every_s, g))
     return tuple(found)
 
