@@ -53,9 +53,9 @@ TESTS = [
         " change checks collateral desk doors edges events expiry faces feeds flock funding"
         " gates hedged_doors hedged_orders hedging interplay inverse ladder leg_rules levels margin"
         " interplay_of_legs_and_grids"
-        " mechanisms monitor options plugged populate populations portfolio portfolio_words quanto reserve"
+        " mechanisms monitor options populate populations portfolio portfolio_words quanto reserve"
         " run scalar scenario schedule slices stage_corners stages state_hash_fields tape tape_file"
-        " tranches surcharges interest triggers turned_leg waterfall wind_up"
+        " plugged tranches surcharges interest triggers turned_leg waterfall wind_up"
     ).split()),
 ]  # fmt: skip
 # What is slow when traced and reaches no other line; all of it runs in `make test`.
