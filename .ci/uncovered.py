@@ -56,7 +56,7 @@ TESTS = [
         " interplay_of_legs_and_grids"
         " mechanisms monitor options populate populations portfolio portfolio_words quanto reserve"
         " run scalar scenario schedule slices stage_corners stages state_hash_fields tape tape_file"
-        " tranches surcharges interest triggers turned_leg waterfall wind_up"
+        " plugged tranches surcharges interest triggers turned_leg waterfall wind_up"
         " beta_collateral concentration relief"
     ).split()),
 ]  # fmt: skip

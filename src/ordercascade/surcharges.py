@@ -22,7 +22,7 @@ import msgspec
 
 from ordercascade.config import VenueConfig
 from ordercascade.errors import ConfigError, InputError
-from ordercascade.exact import NS, PPM, Exact, located, plain, ppb, ppm, time_ns
+from ordercascade.exact import PPM, Exact, located, plain, ppb, ppm, time_ns
 from ordercascade.mechanisms.surcharges import ContagionBuffer, VolatilityFee, VolatilityMargin
 from ordercascade.safeguards import Put, Read, Safeguard, register
 from ordercascade.stagekeys import SurchargeConfig

@@ -22,6 +22,7 @@ from ordercascade.analysis import (
     tranche_factor,
     tree,
 )
+from ordercascade.analysis.causes import CAUSES
 from ordercascade.analysis.density import matrix
 from ordercascade.analysis.state import DOWN, state
 from ordercascade.errors import InputError
@@ -272,6 +273,60 @@ def test_each_venue_has_its_own_planner_and_g() -> None:
         assert each.factor == pytest.approx(g)
     assert (found.tranches, found.tranche_factor) == (5, found.planners[0].factor)
     assert "g R" not in repr(found) and "equal at other: 2 orders, g = " in repr(found)
+
+
+# What made the forced volume forced.
+
+
+def test_moving_margins_liquidate_by_the_margin_that_they_raise() -> None:
+    """MECHANISMS §10: the sale sets nobody off by its price; R_margin is all of R at first."""
+    found = criticality(oc.run(oc.scenarios.load("moving-margins"), progress=False))
+    split = found.generations
+    assert split is not None
+    assert split.cause["price"][1] == 0 < split.cause["margin"][1] == split.total[1]
+    assert split.ratios("margin")[0] == split.ratios()[0] == pytest.approx(4301 / 6666)
+    assert {name for name, each in split.cause.items() if each.any()} == {"price", "margin"}
+    told = found.to_dict()["r_by_cause"]
+    assert told["margin"] == split.ratios("margin") and set(told) == set(CAUSES)
+    assert f"forced by: price {split.caused['price']:.1%}, margin " in repr(found)
+    still = oc.scenarios.load("moving-margins", "venue[0].surcharge=[]")
+    plain = generations(oc.run(still, progress=False))
+    assert set(plain.caused) <= {"price"}
+
+
+def test_a_cascade_of_prices_alone_has_one_cause() -> None:
+    found = criticality(oc.run(oc.scenarios.load("t2a"), progress=False))
+    assert found.generations is not None
+    assert found.generations.caused == {"price": 1.0}
+    assert found.generations.ratios("price") == found.r_by_generation
+    assert found.to_dict()["r_by_cause"]["margin"] == [0.0] * 4
+    assert "forced by" not in repr(found)
+    with pytest.raises(InputError, match="one of book, takeover, adl, external, price, margin"):
+        found.generations.ratios("weather")
+
+
+@pytest.mark.parametrize(
+    ("name", "causes"),
+    [
+        ("depeg", {"price", "collateral"}),
+        ("thin-collateral", {"price", "collateral"}),  # its conversion sells what backs another
+        ("backstop-vault", {"price"}),
+        ("lost-hedge", {"price", "other"}),  # an option's expiry
+        ("halts", {"price", "other"}),  # its reopening auctions
+    ],
+)
+def test_causes_add_up_to_what_was_absorbed(name: str, causes: set[str]) -> None:
+    split = generations(oc.run(oc.scenarios.load(name), progress=False))
+    assert set(split.caused) == causes
+    assert sum(split.caused.values()) == pytest.approx(1)
+    assert (sum(split.cause.values()) == sum(split.volume.values())).all()
+
+
+def test_funding_that_longs_cannot_pay_is_a_cause_of_its_own() -> None:
+    text = oc.scenarios.load("uniform-ladder").to_toml()
+    made = text[: text.index("[[shock]]")] + "[[funding]]\nat_s = 1\nrate = 0.6\n"
+    split = generations(oc.run(oc.Scenario.from_toml(made), progress=False))
+    assert split.cause["funding"].sum() > 0
 
 
 # Several markets.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ordercascade.analysis.causes import CAUSES, causes
 from ordercascade.analysis.state import Ints
 from ordercascade.contracts import kind_of, worth
 from ordercascade.enums import HolderKind, Side, StepKind
@@ -35,12 +36,14 @@ class Generations:
 
     `volume[m]` is an array over generations for each mechanism: book (filled against orders),
     takeover (by fund or vault), adl (handed to users), external (ADL that only the outside could
-    take). A disposal sells what a takeover took already, and is not counted again.
+    take). A disposal sells what a takeover took already, and is not counted again. `cause[c]` is
+    the same forced volume by what made it forced (analysis.causes): price, margin, and the others.
     """
 
     in_lots: bool
     shock: Ints
     volume: dict[str, Ints]
+    cause: dict[str, Ints]
 
     @property
     def total(self) -> Ints:
@@ -50,15 +53,24 @@ class Generations:
     def ratios(self, mechanism: str | None = None) -> list[float | None]:
         """Return R_g: volume of generation g + 1 over all of g; None where that is 0.
 
-        With a mechanism only its part of generation g + 1: the parts add up to the whole. Only
-        what the book absorbs moves a price: R_book = R (1 - absorbed share).
+        With a mechanism, who absorbed or a cause, only its part of generation g + 1: the parts of
+        either add up to the whole. Only what the book absorbs moves a price: R_book = R (1 -
+        absorbed share); `margin` is R_margin of MECHANISMS §10.
         """
-        if mechanism is not None and mechanism not in MECHANISMS:
-            raise InputError("mechanism", mechanism, f"must be one of {', '.join(MECHANISMS)}")
+        parts = self.volume | self.cause
+        if mechanism is not None and mechanism not in parts:
+            raise InputError("mechanism", mechanism, f"must be one of {', '.join(parts)}")
         before = self.total
-        after = before if mechanism is None else self.volume[mechanism]
+        after = before if mechanism is None else parts[mechanism]
         later = [*after[1:].tolist(), 0]
         return [b / a if a else None for a, b in zip(before.tolist(), later, strict=True)]
+
+    @property
+    def caused(self) -> dict[str, float]:
+        """The share of forced volume by cause, without those that caused none."""
+        made = {name: int(each.sum()) for name, each in self.cause.items()}
+        forced = sum(made.values())
+        return {name: volume / forced for name, volume in made.items() if volume}
 
     @property
     def absorbed(self) -> float | None:
@@ -111,7 +123,13 @@ def generations(tape: Tape) -> Generations:
     borne = np.isin(venue[adl["step"]] << 32 | adl["scope_to"], outside)
     for name, rows in (("takeover", took), ("adl", ~took & ~borne), ("external", borne)):
         volume[name] = _by(steps, adl["step"][rows], handed[rows], count)
-    return Generations(in_lots, shock, volume)
+    forced = np.concatenate((liquidations["step"], adl["step"])).astype(np.int64)
+    lots, made = np.concatenate((closed, handed)), causes(tape)[forced]
+    cause = {
+        name: _by(steps, forced[made == place], lots[made == place], count)
+        for place, name in enumerate(CAUSES)
+    }
+    return Generations(in_lots, shock, volume, cause)
 
 
 def _values(tape: Tape, markets: Any, rows: Any) -> Ints:

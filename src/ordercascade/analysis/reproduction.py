@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ordercascade.analysis import realised
+from ordercascade.analysis.causes import CAUSES
 from ordercascade.analysis.density import Curve, Matrix, check_share, curve, matrix
 from ordercascade.analysis.forecast import Forecast, forecast
 from ordercascade.analysis.impact import BOOK, Impact
@@ -138,6 +139,7 @@ class Criticality:
             "r_max_step": highest[0] if highest is not None else None,
             "r_by_generation": self.r_by_generation,
             "r_by_mechanism": {name: split.ratios(name) for name in MECHANISMS} if split else {},
+            "r_by_cause": {name: split.ratios(name) for name in CAUSES} if split else {},
             "absorbed_share": split.absorbed if split else None,
             "forecast_r_by_generation": self.forecast.r_by_generation if self.forecast else [],
             "forecast_amplification": self.forecast.amplification if self.forecast else None,
@@ -173,6 +175,9 @@ class Criticality:
         if self.generations is not None:
             told = ", ".join("-" if r is None else f"{r:.3f}" for r in self.r_by_generation)
             lines.append(f"  realised by generation: {told}")
+            if set(self.generations.caused) - {"price"}:
+                told = ", ".join(f"{k} {share:.1%}" for k, share in self.generations.caused.items())
+                lines.append(f"  forced by: {told}")
             if self.generations.absorbed:
                 lines.append(f"  absorbed off the book: {self.generations.absorbed:.1%}")
         if self.amplification is not None:
