@@ -114,8 +114,7 @@ def surcharge_numbers(
     except (ConfigError, InputError) as error:
         said = {key: getattr(config, key) for key in config.__struct_fields__}
         units = [(name, key, PPM) for key, (name, _) in SHARES.items()]
-        units += [(name, key, 10**9) for key, name in SIGMAS.items()]
-        units += [(name, key, NS) for key, name in TIMES.items()]
+        units += [(name, key, 10**9) for key, name in (SIGMAS | TIMES).items()]  # ppb and ns
         names = {name: (key, scale) for name, key, scale in units if said[key] is not None}
         raise worded(error, names, said, path) from None
     return {"class": config.kind} | numbers

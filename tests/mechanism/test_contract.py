@@ -39,6 +39,9 @@ brackets = [
   {{ floor = 25_000, maintenance = 0.06, leverage_max = 8 }},
 ]
 book = {{ kind = "ladder", mid = 1_000, step = 5, levels = 9, size = 10 }}
+[[index]]
+at_s = 1
+price = 1_000
 """
 
 

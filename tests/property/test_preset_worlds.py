@@ -44,11 +44,8 @@ def test_money_and_lots_stay_whole_after_every_step_of_a_preset(name: str) -> No
                 venue = world.venue("perp")
                 while world.run(1):
                     assert not any(venue.audit().values())
-                # The lots that one window may take can be spent while accounts are at risk.
-                spent = {Stop.NO_ORDER} if name == "synthetix-v3" else set()
-                assert world.stop in {Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL} | spent
-                left = world.stop in (Stop.NO_ORDER, Stop.NOTHING_TO_FILL)
-                assert left or not venue.at_risk()
+                assert world.stop in (Stop.NOBODY_AT_RISK, Stop.NOTHING_TO_FILL)
+                assert world.stop == Stop.NOTHING_TO_FILL or not venue.at_risk()
                 tape = world.tape()
             seen |= set(tape.steps["kind"].tolist())
             kinds = tape.tables["accounts"]["kind"]

@@ -13,14 +13,15 @@ import pytest
 
 from ordercascade.core.world import World
 from ordercascade.duties import TrancheRule
-from ordercascade.enums import MarketKind, OrderLimit, PriceSource, Side
+from ordercascade.enums import MarketKind, OrderLimit, PriceSource, Side, Stop
 from ordercascade.errors import ConfigError, InputError
 from ordercascade.margin import Schedule
 from ordercascade.mechanisms.tranches import Tranches
 from reference import stages as twin
-from unit.worlds import rows
+from unit.worlds import rows, run_forked
 
 BRACKETS = [(0, 10_000, 0, 20_000), (50_000, 20_000, 500, 40_000), (200_000, 40_000, 4_500, 80_000)]
+SECOND = 10**9
 ROUNDS = int(os.environ.get("ORDERCASCADE_PROOF_ROUNDS", "300"))
 
 
@@ -309,3 +310,27 @@ def test_a_window_remembers_every_sale_however_many() -> None:
         world.settle(time_ns)
         sold.append(sum(lots for (lots,) in rows(world, "liquidations", "lots_filled")))
     assert sold == [15, 15, 20]
+
+
+def test_who_got_nothing_of_a_spent_window_is_served_by_the_next_ones() -> None:
+    """21 lots, 9 a window of 2 s: at 0, 2 and 4 s, though nothing else happens. MARGIN §6.2."""
+    world = World()
+    world.add_venue(policy=Tranches(TrancheRule.WINDOW, capacity=9, window_ns=2 * SECOND))
+    venue = world.venue()
+    venue.add_market(multiplier=10, price_max=1_000, size_max=100, brackets=BRACKETS, last=100)
+    venue.seed_level(0, Side.BID, 100, 100)
+    scopes = []
+    for _ in range(3):
+        account = venue.open_account()
+        venue.deposit(account, 0, 6)  # of one lot 10 are asked
+        venue.open_position(account, 0, 7, 7 * 1_000)
+        scopes.append(venue.scope_of(account, 0))
+    world.start()
+    run_forked(world)
+    times = rows(world, "steps", "time_ns")
+    sold = rows(world, "liquidations", "step", "scope", "lots_filled")
+    found = [(times[step][0] // SECOND, scope, lots) for step, scope, lots in sold]
+    first, second, third = scopes
+    assert found == [(0, first, 7), (0, second, 2), (2, second, 5), (2, third, 4), (4, third, 3)]
+    assert venue.at_risk() == []
+    assert world.stop == Stop.NOBODY_AT_RISK

@@ -93,9 +93,10 @@ cdef int _set_price(const State* s, Pledge* made, str name, dict of) except -1:
     if of["beta_ppm"] is not None and (made.source == FROM_RATE or made.price == 0):
         raise ConfigError(f"{name}.beta_ppm", "must be of the mark or index of a market, and of a "
                           "price, the rate at the opening")
-    most = s.markets[made.market].price_max
     if made.source == FROM_RATE or of["beta_ppm"] is not None:
         most = made.price
+    else:
+        most = s.markets[made.market].price_max
     if most * made.multiplier > WORTH_MOST:
         raise ConfigError(f"{name}.multiplier", f"times the highest price, {most}, must be at most "
                           "2**44; use a coarser unit or tick", made.multiplier)

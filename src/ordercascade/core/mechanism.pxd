@@ -25,6 +25,8 @@ cdef class LiquidationPolicy:
     # asked just before an order or takeover, with stages: how many of these lots may go now; what
     # is granted counts as done. `skew` = signed lots of all users in the market.
     cdef Lot grant(self, int32_t market, TimeNs time_ns, Lot lots, Lot skew) except -1 nogil
+    # when it may grant what it did not, though nothing happens, after that time; NIL: never
+    cdef TimeNs wake(self, TimeNs time_ns) noexcept nogil
     cdef LiquidationPolicy clone(self)
     cdef void digest(self, Digest* d) noexcept nogil
 

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 from ordercascade.core.digest cimport Digest
 from ordercascade.core.records cimport AtRisk, Candidate, Crowd, Intent, MarketView, Verdict
+from ordercascade.core.slab cimport NIL
 from ordercascade.core.units cimport Lot, Ppm, Tick, TimeNs
 
 
@@ -44,6 +45,9 @@ cdef class LiquidationPolicy:
 
     cdef Lot grant(self, int32_t market, TimeNs time_ns, Lot lots, Lot skew) except -1 nogil:
         return lots
+
+    cdef TimeNs wake(self, TimeNs time_ns) noexcept nogil:
+        return NIL
 
     cdef LiquidationPolicy clone(self):
         return self

@@ -264,6 +264,8 @@ cdef TimeNs next_retry(const State* s) noexcept nogil:
                                   sooner(next_valve(s), next_rate(s)))
     cdef int64_t i
     cdef const Scope* sc
+    if s.stages.on:
+        earliest = sooner(earliest, (<LiquidationPolicy>s.policy).wake(s.settled_ns))
     for i in range(s.pending_count):
         sc = &s.scopes[s.pending[i]]
         if not sc.pending or sc.retry_ns <= s.settled_ns:

@@ -32,3 +32,4 @@ cdef class Tranches(LiquidationPolicy):
     cdef Sale* sales                    # WINDOW: by time
     cdef int64_t sale_count
     cdef int64_t sale_capacity
+    cdef bint short                     # WINDOW: it granted less than was asked

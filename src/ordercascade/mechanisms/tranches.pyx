@@ -11,7 +11,7 @@ from ordercascade.core.contracts cimport LINEAR, lots_worth, value_in
 from ordercascade.core.margin cimport bracket_of, maintenance_of
 from ordercascade.core.mechanism cimport LiquidationPolicy
 from ordercascade.core.records cimport AtRisk, Bracket, Intent
-from ordercascade.core.slab cimport slab_copy, slab_grow
+from ordercascade.core.slab cimport NIL, slab_copy, slab_grow
 from ordercascade.core.units cimport (
     CASH_MAX, Cash, LOT_MAX, Lot, PPM, Ppm, Tick, TimeNs, Wide, absolute, div_ceil, div_floor,
     larger, smaller,
@@ -267,6 +267,7 @@ cdef class Tranches(LiquidationPolicy):
     cdef int plan(self, const AtRisk* rows, int64_t count, Intent* out) except -1 nogil:
         cdef int64_t i
         cdef int32_t limit
+        self.short = False
         for i in range(count):
             out[i].scope = rows[i].scope
             out[i].market = rows[i].market
@@ -285,9 +286,11 @@ cdef class Tranches(LiquidationPolicy):
         """A window gives what it has left and remembers it; sales older than it are forgotten."""
         cdef int64_t i
         cdef int64_t kept = 0
+        cdef Lot asked = lots
         if self.rule != WINDOW:
             return lots
         lots = smaller(lots, _window(self, market, time_ns, skew))
+        self.short = self.short or lots < asked
         if lots == 0:
             return 0
         for i in range(self.sale_count):
@@ -300,6 +303,17 @@ cdef class Tranches(LiquidationPolicy):
         self.sales[kept].market = market
         self.sale_count = kept + 1
         return lots
+
+    cdef TimeNs wake(self, TimeNs time_ns) noexcept nogil:
+        """When the window lets go of its first sale, where somebody was granted less than asked."""
+        cdef TimeNs at = NIL
+        cdef int64_t i
+        if not self.short:
+            return NIL
+        for i in range(self.sale_count):        # by time: the first that still counts
+            if at == NIL and self.sales[i].time_ns + self.window_ns > time_ns:
+                at = self.sales[i].time_ns + self.window_ns
+        return at
 
     cdef LiquidationPolicy clone(self):
         """A window is state; without one an object serves every fork."""
@@ -317,6 +331,7 @@ cdef class Tranches(LiquidationPolicy):
         other.sales = <Sale*>slab_copy(self.sales, self.sale_capacity, sizeof(Sale))
         other.sale_capacity = self.sale_capacity
         other.sale_count = self.sale_count
+        other.short = self.short
         return other
 
     cdef void digest(self, Digest* d) noexcept nogil:
@@ -341,6 +356,7 @@ cdef class Tranches(LiquidationPolicy):
         digest_word(d, self.window_ns)
         digest_word(d, self.skew_max)
         digest_word(d, self.sale_count)
+        digest_word(d, self.short)
         for i in range(self.sale_count):
             digest_word(d, self.sales[i].time_ns)
             digest_word(d, self.sales[i].lots)
