@@ -66,7 +66,7 @@ def test_a_twap_is_the_exact_mean_of_what_stood() -> None:
 
 def test_a_twap_is_rounded_once() -> None:
     """A quarter of the window at 100,001, the rest at 100,000: 100,000.25 is nearer to that."""
-    world, _venue = fed(kind=FeedKind.TWAP, window_ns=4 * SECOND, heartbeat_ns=1)
+    world, _venue = fed(kind=FeedKind.TWAP, window_ns=4 * SECOND, heartbeat_ns=SECOND // 10)
     world.schedule_index(8 * SECOND, 0, 0, 100_001)
     assert marks_of(world, 8, 9, 9.9, 10) == [100_000, 100_000, 100_000, 100_001]
 
