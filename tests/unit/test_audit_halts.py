@@ -22,15 +22,20 @@ from unit.audit_worlds import meta_of, spoil
 from unit.test_audit import refuse, told
 
 SECOND = 10**9
+STEPS_MAX = 1_000
 USUAL: dict[str, Any] = {
     "everybody": 0, "window_ns": 0, "halt_ns": 0, "release": 0, "drip_ppm": 0, "drip_ns": 0,
 }  # fmt: skip
 
 
 def tape_of(calls: list[Call], numbers: list[dict[str, Any]]) -> Tape:
-    """Play calls with breakers; the tape says which."""
+    """Play calls with breakers; the tape says which.
+
+    A gas pause and a lag pause that release to auctions can halt each other without end while
+    somebody's orders find nothing: such a run is cut.
+    """
     own = {"breakers": tuple(Breaker(**each) for each in numbers), "round_max": ROUND_MAX}
-    world = World()
+    world = World(steps_max=STEPS_MAX)
     play(world, [calls[0]._replace(kwargs=calls[0].kwargs | own), *calls[1:]])
     meta = meta_of(calls) | {"stop": int(world.stop)}
     told_of = [USUAL | {k: int(v) for k, v in each.items()} for each in numbers]
