@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import ordercascade as oc
 from ordercascade.core.world import World
-from ordercascade.enums import BreakerKind, NoteKind, ReleaseRule, Side, StepKind
+from ordercascade.enums import BreakerKind, NoteKind, ReleaseRule, Side, StepKind, Stop
 from ordercascade.mechanisms.breakers import Breaker
 from ordercascade.replay.auctions import Offer, clearing
 from ordercascade.tape import Tape
@@ -29,14 +29,11 @@ USUAL: dict[str, Any] = {
 
 
 def tape_of(calls: list[Call], numbers: list[dict[str, Any]]) -> Tape:
-    """Play calls with breakers; the tape says which.
-
-    A gas pause and a lag pause that release to auctions can halt each other without end while
-    somebody's orders find nothing: such a run is cut.
-    """
+    """Play calls with breakers; the tape says which. Pauses must not follow each other for ever."""
     own = {"breakers": tuple(Breaker(**each) for each in numbers), "round_max": ROUND_MAX}
     world = World(steps_max=STEPS_MAX)
     play(world, [calls[0]._replace(kwargs=calls[0].kwargs | own), *calls[1:]])
+    assert world.stop != Stop.STEP_BOUND
     meta = meta_of(calls) | {"stop": int(world.stop)}
     told_of = [USUAL | {k: int(v) for k, v in each.items()} for each in numbers]
     meta["venues"][0]["breakers"] = told_of

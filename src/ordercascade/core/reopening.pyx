@@ -213,8 +213,9 @@ cdef int _uncross(State* s, int32_t market, int64_t step, Desk* d, Bidder* bidde
         if bidders[i].order_id > 0:
             book_cancel(b, bidders[i].order_id, bidders[i].account)
     b.change_count = 0
-    s.clock += 1
-    m.changed_at = s.clock
+    if clearing.price:      # who could not be filled before need not ask again for nothing
+        s.clock += 1
+        m.changed_at = s.clock
     m.stale = 1
     for i in range(levels):
         row[0] = step
