@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ordercascade.enums import HolderKind, Stop
 from ordercascade.legs import hedged
@@ -156,6 +156,8 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
         unexplained.append("slices without their numbers")
     if any("interest" in v and lending_of(v) is None for v in tape.meta["venues"]):
         unexplained.append("interest without its terms")
+    if any(_elastic(v) for v in tape.meta["venues"]):
+        unexplained.append("interest whose borrowers close a share")
     for venue in tape.meta["venues"]:
         mine = [market for market in tape.meta["markets"] if market["venue"] == venue["id"]]
         unexplained += [why] if (why := unrated(venue, mine)) else []
@@ -170,6 +172,12 @@ def _play_or_say_why_not(tape: Tape, terms: Mapping[int, VenueTerms], findings: 
             continue
         why = f"a venue has {' and '.join(unexplained)}: its rounds are not played again (steps)"
         findings.gap(check, why, len(tape))
+
+
+def _elastic(venue: Mapping[str, Any]) -> bool:
+    """Return whether borrowers of a venue answer to what interest costs."""
+    said = venue.get("interest")
+    return isinstance(said, Mapping) and bool(said.get("elasticity_ppm"))
 
 
 def _unnamed(tables: Mapping[str, Table], terms: Mapping[int, VenueTerms]) -> str:

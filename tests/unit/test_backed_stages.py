@@ -102,7 +102,8 @@ def test_what_coins_bring_may_make_healthy() -> None:
 
 
 def test_a_window_gives_its_lots_once_though_the_entry_is_tested_twice() -> None:
-    """The window of 4 lots: after the conversion 4 of 10 are taken over, not none."""
+    """The window of 4 lots: after the conversion 4 of 10 are taken over, not none; each window on,
+    every 10 ns, as many again."""
     policy = Tranches(TrancheRule.WINDOW, capacity=4, window_ns=10)
     stages = BELOW | {"takeover_ppm": 10**6}
     world, venue = venue_of(policy=policy, stages=stages)
@@ -110,8 +111,13 @@ def test_a_window_gives_its_lots_once_though_the_entry_is_tested_twice() -> None
     world.start()
     venue.set_index(0, 94)
     run_forked(world)
-    assert kinds(world)[1:] == [StepKind.PAYMENT, StepKind.TAKEOVER]
-    assert venue.inherited(HolderKind.VAULT, 0)[0] == 4
+    assert kinds(world)[1:] == [StepKind.PAYMENT, *[StepKind.TAKEOVER] * 3]
+    times = [
+        time for kind, time in rows(world, "steps", "kind", "time_ns") if kind == StepKind.TAKEOVER
+    ]
+    assert times == [0, 10, 20]
+    assert [lots for (lots,) in rows(world, "adl", "lots")] == [4, 4, 2]
+    assert venue.inherited(HolderKind.VAULT, 0)[0] == 10
 
 
 def test_what_an_order_leaves_goes_to_the_fund_without_coins() -> None:

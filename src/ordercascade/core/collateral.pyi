@@ -4,4 +4,5 @@ from typing import Any
 
 PPM: int
 MOST: int
+BETA_MOST: int
 TERMS: Mapping[str, Any]
