@@ -111,6 +111,9 @@ def _calls(venue: VenueConfig) -> str | None:
 
 
 def _put_calls(venue: VenueConfig, value: str | None) -> VenueConfig:
+    """Off: nobody is called, so nobody answers."""
+    if value is None:
+        return msgspec.structs.replace(venue, margin_calls=None, answer=())
     calls = None
     if value is not None:
         call, own = Exact(value), venue.margin_calls

@@ -256,3 +256,13 @@ def test_few_seeds_are_warned_of_and_no_amount_is_called_negative() -> None:
     enough = str(ablation(scenario, ["fund"], seeds=5))
     assert "warning" not in enough
     assert "warning: take 5 seeds or more" in str(ablation(scenario, ["fund"], seeds=1))
+
+
+def test_calls_between_two_sales_leave_less_to_the_second() -> None:
+    """Off: nobody is called and nobody answers; answers that come too late change nothing."""
+    scenario = oc.scenarios.load("second-sale")
+    made = ablation(scenario, ["margin_calls"], seeds=6)
+    before, after = (made.mean(name, "liquidated")[0] for name in ("baseline", "margin_calls"))
+    assert after < before
+    late = ablation(scenario.set("answer[0].delay_s=200"), ["margin_calls"], seeds=2)
+    assert late.mean("margin_calls", "users_loss") == late.mean("baseline", "users_loss")
