@@ -29,6 +29,8 @@ from ordercascade.core.world import World
 from ordercascade.enums import PriceSource
 
 CLONE = Path(__file__).resolve().parents[2]
+# How long a Ctrl-C may take to be heard; a core under sanitizers is many times slower.
+LATE_S = 0.5 if "libasan" in os.environ.get("LD_PRELOAD", "") else 0.05
 
 
 def batch(count: int) -> np.ndarray:
@@ -293,7 +295,7 @@ def test_bad_G09_ctrl_c_in_a_batch_leaves_a_whole_prefix() -> None:
         assert book.state_hash() == whole.state_hash()
         waits.append(late)
         most = max(most, done)
-    assert min(waits) < 0.05
+    assert min(waits) < LATE_S
     assert most > 0, "no signal came in the middle of a batch"
 
 
@@ -322,7 +324,7 @@ def test_bad_G09_ctrl_c_in_a_cascade_leaves_a_whole_world(call: str) -> None:
         world.run()
         assert world.state_hash() == whole.state_hash()
         assert world.log.digest() == whole.log.digest()
-    assert min(waits) < 0.05
+    assert min(waits) < LATE_S
 
 
 def test_bad_G10_a_signal_handler_that_calls_the_engine() -> None:
