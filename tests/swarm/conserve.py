@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from ordercascade.core.world import World
@@ -392,16 +393,21 @@ class Economy:
         counts["steps of generation 3 or more"] += int((deep >= 3).sum())
 
 
-def play(seed: int, ops: int) -> Counter[str]:
+def played(target: str, start: Callable[[], Economy], seed: int, ops: int) -> Counter[str]:
     """Run one seed; raise Failed at the first operation after which something is off."""
     number = -1
     economy: Any = None
     try:
-        economy = Economy(seed)
+        economy = start()
         for number in range(ops):  # noqa: B007
             economy.step()
         economy.finish()
     except Exception as error:
         what = economy.what if economy is not None else "set-up"
-        raise Failed("conserve", seed, max(number, 0), what, error) from error
+        raise Failed(target, seed, max(number, 0), what, error) from error
     return economy.counts
+
+
+def play(seed: int, ops: int) -> Counter[str]:
+    """Run one seed of the plain economy."""
+    return played("conserve", lambda: Economy(seed), seed, ops)

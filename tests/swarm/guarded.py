@@ -21,8 +21,8 @@ from ordercascade.enums import Told
 from ordercascade.scenario import Scenario
 from reference.collateral import Pledge, made
 from reference.scenarios import SECOND
-from swarm.common import Failed, weighed
-from swarm.conserve import ACCOUNTS, ALWAYS, BASE, KINDS, SETTLING, Economy
+from swarm.common import weighed
+from swarm.conserve import ACCOUNTS, ALWAYS, BASE, KINDS, SETTLING, Economy, played
 from swarm.mirror import Mirror, Terms
 
 COIN = 1  # the asset that backs, not settles
@@ -250,15 +250,5 @@ class Guarded(Economy):
 
 
 def play(seed: int, ops: int) -> Counter[str]:
-    """Run one seed; raise Failed at the first operation after which something is off."""
-    number = -1
-    economy: Any = None
-    try:
-        economy = Guarded(seed)
-        for number in range(ops):  # noqa: B007
-            economy.step()
-        economy.finish()
-    except Exception as error:
-        what = economy.what if economy is not None else "set-up"
-        raise Failed("guarded", seed, max(number, 0), what, error) from error
-    return economy.counts
+    """Run one seed with everything on."""
+    return played("guarded", lambda: Guarded(seed), seed, ops)
