@@ -108,7 +108,7 @@ ENGINE = [
 # What takes long and says nothing of one line.
 SLOW = (
     "not K13 and not page_is_of_today and not signal_is_heard and not other_threads"
-    " and not several_blocks and not a_plan_is_switched_on_by_a_line"
+    " and not several_blocks"
 )
 
 

@@ -190,7 +190,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_plan_is_switched_on_by_a_line(kind: str) -> None:
     line = f'venue[0].liquidation=[{{ kind = "{kind}", cooldown_s = 30, {KINDS[kind]} }}]'
-    made = oc.scenarios.load("thin-book", line)
+    made = oc.scenarios.load("thin-book", line, "population[0].accounts=300")
     tape = oc.run(made)
     assert tape.state_hash() == oc.run(oc.Scenario.from_toml(made.to_toml())).state_hash()
     assert max(tape.tables["liquidations"]["tranche"].tolist()) > 1
